@@ -1,0 +1,1 @@
+"""Records of pretrained releases, one TOML file for each family."""

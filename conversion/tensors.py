@@ -1,0 +1,198 @@
+"""Tensors as a checkpoint holds them: known by shape and type, read and checked one at a time."""
+
+import collections.abc
+import dataclasses
+import sys
+import types
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from kerasvit.errors import InputError
+
+FLOAT_TYPES = ("float16", "bfloat16", "float32", "float64")
+
+# A pickle can hold a dictionary that contains itself, so both bounds are needed.
+MAX_DEPTH = 16
+MAX_ENTRIES = 200_000
+
+Tree = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredTensor:
+    """One tensor of a checkpoint, not yet read.
+
+    Args:
+        shape: the tensor's shape, known without reading it.
+        dtype: the type's name as NumPy writes it (`"float32"`, `"bfloat16"`, `"int64"`), or any
+            other words for a type that weights can't have.
+        read: returns the values in any floating type; bfloat16 as its bits in uint16, as
+            float32, or as an array of the `ml_dtypes` type.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    read: Callable[[], np.ndarray]
+
+    def load(self, name: str) -> np.ndarray:
+        """Return the values as a contiguous float32 array of `shape`, owned by the caller.
+
+        float16 and bfloat16 are exact in float32; float64 is rounded to the nearest.
+
+        Args:
+            name: what an error calls the tensor.
+
+        Raises:
+            InputError: if the type is not one of `FLOAT_TYPES`, or a value is not finite.
+        """
+        if self.dtype not in FLOAT_TYPES:
+            raise InputError(
+                f"Tensor {name!r} can't be a weight: weights are {', '.join(FLOAT_TYPES)}, neither "
+                f"integers nor quantised. Received: {self.dtype}. Convert the checkpoint that this "
+                "one was quantised from, or leave the tensor out"
+            )
+        array = as_float32(self.read())
+        if array.shape != self.shape:
+            raise InputError(
+                f"Tensor {name!r} does not hold what its header says: shape {self.shape}. "
+                f"Received: {array.shape}. The file is damaged: get it again"
+            )
+        _check_finite(name, array)
+        return array
+
+
+@dataclasses.dataclass(frozen=True)
+class Other:
+    """An entry of a checkpoint that is no tensor, known by its type's name alone."""
+
+    kind: str
+
+
+def as_float32(array: np.ndarray) -> np.ndarray:
+    """Return `array` as contiguous float32 in native byte order, without a copy if it is that.
+
+    Args:
+        array: floating values; bfloat16 (which NumPy lacks) as its 16 bits in uint16, or in
+            the `ml_dtypes` type that Keras' backends use.
+
+    A bfloat16 is the upper half of the float32 with the same value, so widening is exact.
+    """
+    if array.dtype == np.uint16 or array.dtype.name == "bfloat16":
+        bits = array.view(np.uint16).astype(np.uint32)
+        array = np.left_shift(bits, 16, out=bits).view(np.float32)
+    with np.errstate(over="ignore"):  # a float64 out of range becomes inf, refused by the caller
+        return np.asarray(array, dtype=np.float32, order="C")
+
+
+def _check_finite(name: str, array: np.ndarray) -> None:
+    num_bad = array.size - int(np.count_nonzero(np.isfinite(array)))
+    if num_bad:
+        raise InputError(
+            f"Tensor {name!r} holds values that are not finite in float32; a model with them "
+            f"computes NaN. Received: {num_bad} of {array.size} values NaN or infinite. Take "
+            "a checkpoint from before the training diverged"
+        )
+
+
+def loaded_torch() -> types.ModuleType | None:
+    """Return the `torch` module if something has imported it; a tensor can't exist otherwise."""
+    return sys.modules.get("torch")
+
+
+def is_torch_module(value: Any) -> bool:
+    """Whether `value` is a `torch.nn.Module`, without importing torch."""
+    torch = loaded_torch()
+    return torch is not None and isinstance(value, torch.nn.Module)
+
+
+def torch_dtype(tensor: Any) -> str:
+    """Return the type of a `torch.Tensor` in NumPy's words, or words that `load` refuses."""
+    torch = loaded_torch()
+    name = str(tensor.dtype).removeprefix("torch.")
+    if tensor.layout != torch.strided:
+        return f"{name} in the layout {tensor.layout}"
+    return f"{name} on the meta device, without values" if tensor.is_meta else name
+
+
+def torch_to_numpy(tensor: Any) -> np.ndarray:
+    """Return a contiguous float32 copy on the CPU of a floating `torch.Tensor` of any strides."""
+    torch = loaded_torch()
+    copy = tensor.detach().to(
+        device="cpu", dtype=torch.float32, copy=True, memory_format=torch.contiguous_format
+    )
+    return copy.numpy()
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether `value` is an array or tensor of NumPy, torch, JAX, TensorFlow or Keras."""
+    return hasattr(value, "shape") and hasattr(value, "dtype")
+
+
+def stored_tensor(value: Any) -> StoredTensor:
+    """Describe an array or tensor held in memory; reading it copies it."""
+    torch = loaded_torch()
+    if torch is not None and isinstance(value, torch.Tensor):
+        return StoredTensor(tuple(value.shape), torch_dtype(value), lambda: torch_to_numpy(value))
+    dtype = getattr(value.dtype, "name", None) or str(value.dtype)
+    return StoredTensor(tuple(value.shape), dtype, lambda: np.asarray(value).copy())
+
+
+def build_tree(
+    value: Mapping[Any, Any], describe: Callable[[Any, tuple], StoredTensor] | None = None
+) -> Tree:
+    """Return nested mappings with each tensor described and every other value reduced to its type.
+
+    Args:
+        value: mapping of names to tensors, mappings, `torch.nn.Module`s and other things.
+        describe: called with a tensor and the tuple of keys that leads to it. Defaults to
+            `stored_tensor`.
+
+    Raises:
+        InputError: if two names of one mapping are equal as text, or there are more entries than
+            any checkpoint has.
+    """
+    return _Builder(describe or (lambda tensor, keys: stored_tensor(tensor))).mapping(value, ())
+
+
+class _Builder:
+    def __init__(self, describe: Callable[[Any, tuple], StoredTensor]):
+        self._describe = describe
+        self._num_entries = 0
+
+    def mapping(self, value: Mapping[Any, Any], keys: tuple) -> Tree:
+        tree: Tree = {}
+        for key, item in value.items():
+            self._num_entries += 1
+            if self._num_entries > MAX_ENTRIES:
+                raise InputError(
+                    "The checkpoint has too many entries, or a mapping that contains itself; a "
+                    f"state dict has one a tensor. Received: more than {MAX_ENTRIES} entries. "
+                    "Save the state dict alone"
+                )
+            if str(key) in tree:
+                raise InputError(
+                    f"Two entries of the checkpoint have the same name; names must differ. "
+                    f"Received: {str(key)!r} twice. Save the state dict again with text keys"
+                )
+            tree[str(key)] = self._entry(item, (*keys, key))
+        return tree
+
+    def _entry(self, item: Any, keys: tuple) -> Any:
+        if is_torch_module(item):
+            return self.mapping(item.state_dict(), keys)
+        if is_tensor(item):
+            return self._describe(item, keys)
+        if isinstance(item, collections.abc.Mapping) and len(keys) < MAX_DEPTH:
+            return self.mapping(item, keys)
+        return Other(type(item).__name__)
+
+
+def flat_tensors(tree: Tree, prefix: str = "") -> Iterator[tuple[str, StoredTensor]]:
+    """Yield every tensor of a tree in order, with its path of names joined by dots."""
+    for name, item in tree.items():
+        if isinstance(item, StoredTensor):
+            yield prefix + name, item
+        elif isinstance(item, dict):
+            yield from flat_tensors(item, f"{prefix}{name}.")

@@ -1,0 +1,145 @@
+"""Writing a file so that it is either the old one or the new one, whole, and never in between."""
+
+import contextlib
+import os
+import pathlib
+import secrets
+import stat
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from kerasvit.errors import KerasViTError, OutputError
+
+# Linux allows 255 bytes a name; a longer suffix is cut so that the temporary name always fits.
+_LONGEST_SUFFIX = 100
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator[pathlib.Path]:
+    """Lend a temporary path that takes the place of `path` if the block succeeds.
+
+    What can be checked is checked before the block runs, so that no long work is done for a file
+    that cannot be written. The temporary file is made at once, empty, under a hidden unique name
+    with the same suffixes, in the same folder (a rename is atomic only within a file system). When
+    the block ends it is flushed to the disk, gets the old file's permissions and is renamed. When
+    the block raises, it is removed and the old file is untouched. A symbolic link stays a link:
+    the file that it points to is replaced.
+
+    Args:
+        path: the file to write.
+        overwrite: whether an existing file may be replaced.
+
+    Yields:
+        The temporary path, to be written to, or replaced, inside the block.
+
+    Raises:
+        OutputError: if the folder is missing or not writable, the target is a folder or a device,
+            the target exists and `overwrite` is false, or an `OSError` ends the block.
+    """
+    target = pathlib.Path(path)
+    with _errors_naming(target):
+        place = pathlib.Path(os.path.realpath(target))
+        mode = _check_target(target, place, overwrite)
+        temporary, new_mode = _create_temporary(place)
+        try:
+            yield temporary
+            _commit(temporary, target, place, overwrite, new_mode if mode is None else mode)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _errors_naming(target: pathlib.Path) -> Iterator[None]:
+    """Turn an `OSError` into an `OutputError` of one line; our own errors pass unchanged."""
+    try:
+        yield
+    except KerasViTError:
+        raise
+    except OSError as error:
+        reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
+        raise OutputError(
+            f"{str(target)!r} could not be written: {reason}. "
+            "What was there before is untouched. Free the disk or choose another output."
+        ) from error
+
+
+def _check_target(target: pathlib.Path, place: pathlib.Path, overwrite: bool) -> int | None:
+    """Return the permissions of the file that stands at `place`, or None where there is none."""
+    folder = place.parent
+    if not folder.is_dir():
+        problem = "is not a folder" if folder.exists() else "does not exist"
+        raise OutputError(
+            f"{str(target)!r} cannot be written: its folder {problem}. "
+            f"Received: {str(folder)!r}. Create the folder or choose another output."
+        )
+    try:
+        status = os.stat(place)
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(status.st_mode):
+        raise OutputError(
+            f"{str(target)!r} cannot be written: it is a folder. Name a file inside it."
+        )
+    if not stat.S_ISREG(status.st_mode):
+        raise OutputError(
+            f"{str(target)!r} cannot be written: it is not a regular file. Choose another output."
+        )
+    if not overwrite:
+        raise OutputError(
+            f"{str(target)!r} exists and is kept. Ask for overwriting or choose another output."
+        )
+    return stat.S_IMODE(status.st_mode)
+
+
+def _create_temporary(place: pathlib.Path) -> tuple[pathlib.Path, int]:
+    """Create the empty temporary file; its permissions follow the process' umask."""
+    suffix = "".join(place.suffixes)
+    if len(os.fsencode(suffix)) > _LONGEST_SUFFIX:
+        suffix = ""
+    temporary = place.with_name(f".kerasvit-{secrets.token_hex(8)}{suffix}")
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    try:
+        return temporary, stat.S_IMODE(os.fstat(descriptor).st_mode)
+    finally:
+        os.close(descriptor)
+
+
+def _commit(
+    temporary: pathlib.Path, target: pathlib.Path, place: pathlib.Path, overwrite: bool, mode: int
+) -> None:
+    _synchronise(temporary)
+    os.chmod(temporary, mode)
+    # Again: a file may have appeared during the block.
+    _check_target(target, place, overwrite)
+    os.replace(temporary, place)
+    # The new file is in place and whole; not every file system can flush a folder.
+    with contextlib.suppress(OSError):
+        _synchronise(place.parent)
+
+
+def _synchronise(path: pathlib.Path) -> None:
+    # Windows flushes only descriptors that are open for writing.
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_npz(
+    path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], overwrite: bool = False
+) -> None:
+    """Write arrays to a compressed `.npz` file, atomically; equal arrays give equal bytes.
+
+    Args:
+        path: the file to write; its name is used as it is.
+        arrays: by name, none of dtype object.
+        overwrite: whether an existing file may be replaced.
+
+    Raises:
+        OutputError: as `atomic_path`.
+    """
+    with atomic_path(path, overwrite) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)

@@ -1,0 +1,48 @@
+"""What every layer of this package shares: a config made of its constructor's own arguments."""
+
+from typing import Any, ClassVar
+
+import keras
+
+PACKAGE = "kerasvit"
+
+
+class ConfiguredLayer(keras.layers.Layer):
+    """A layer whose config holds exactly the arguments that its constructor takes.
+
+    Subclasses name them once, in `arguments`, and keep each as an attribute of the same name, so
+    that `from_config(get_config())` cannot drift away from the constructor.
+    """
+
+    arguments: ClassVar[tuple[str, ...]] = ()
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, serialisable as JSON."""
+        return {**super().get_config(), **{name: getattr(self, name) for name in self.arguments}}
+
+
+def kernel_initializer() -> keras.initializers.Initializer:
+    """Truncated normal of standard deviation 0.02, as in the ViT, DeiT, CaiT and DINO code."""
+    return keras.initializers.TruncatedNormal(stddev=0.02)
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise `ValueError(message)` unless the condition holds."""
+    if not condition:
+        raise ValueError(message)
+
+
+def require_rate(name: str, value: float) -> float:
+    """Return the rate, or raise `ValueError` unless it lies in [0, 1)."""
+    require(0.0 <= value < 1.0, f"{name} must lie in [0, 1). Received: {name}={value}")
+    return value
+
+
+def head_dim(hidden_dim: int, num_heads: int) -> int:
+    """Return the width of one head, or raise `ValueError` if the heads do not divide the width."""
+    require(
+        num_heads > 0 and hidden_dim % num_heads == 0,
+        "num_heads must divide the token width. "
+        f"Received: num_heads={num_heads}, hidden_dim={hidden_dim}",
+    )
+    return hidden_dim // num_heads

@@ -1,0 +1,97 @@
+"""Resampling of position embeddings to another patch grid, by the rule of the weights' source.
+
+Each rule is separable and linear, so it is a pair of small matrices, computed in NumPy: the same
+numbers on every backend (Keras' own bicubic resize differs between them by up to 6e-3).
+"""
+
+import functools
+
+import numpy as np
+
+RULES = ("bicubic_antialias", "bicubic_offset", "bicubic")
+
+
+@functools.lru_cache(maxsize=256)
+def resampling_matrix(old_size: int, new_size: int, rule: str) -> np.ndarray:
+    """Return the matrix that resamples one axis of a position grid.
+
+    Args:
+        old_size: length of the axis that the weights were trained with.
+        new_size: length of the axis wanted.
+        rule: "bicubic_antialias" (timm, big_vision and DINOv2 with registers:
+            `torch.nn.functional.interpolate(size=..., mode="bicubic", antialias=True)`),
+            "bicubic_offset" (DINO and DINOv2: no antialiasing, sampled with the scale
+            `(new_size + 0.1) / old_size`) or "bicubic" (DeiT's fine-tuning: no antialiasing).
+
+    Returns:
+        float32 array `(new_size, old_size)` whose rows sum to 1; the identity for equal sizes.
+
+    Raises:
+        ValueError: if the rule is unknown or a size is not positive.
+
+    Source: dino/vision_transformer.py `interpolate_pos_encoding`,
+    dinov2/models/vision_transformer.py, deit/main.py, timm/layers/pos_embed.py.
+    """
+    if rule not in RULES:
+        raise ValueError(f"position_resampling must be one of {RULES}. Received: {rule!r}")
+    if old_size < 1 or new_size < 1:
+        raise ValueError(f"Grid sizes must be positive. Received: {old_size}, {new_size}")
+    if old_size == new_size:
+        matrix = np.eye(old_size)
+    elif rule == "bicubic_antialias":
+        matrix = _antialiased(old_size, new_size)
+    else:
+        matrix = _interpolated(old_size, new_size, offset=0.1 if rule == "bicubic_offset" else 0.0)
+    matrix = matrix.astype(np.float32)
+    matrix.flags.writeable = False
+    return matrix
+
+
+def resample_grid(positions: np.ndarray, new_grid: tuple[int, int], rule: str) -> np.ndarray:
+    """Resample a grid of position embeddings `(h, w, D)` to `new_grid` in NumPy.
+
+    The same sums that `PositionEmbedding` computes on the backend.
+
+    Args:
+        positions: float array `(h, w, D)`.
+        new_grid: `(rows, columns)` wanted.
+        rule: see `resampling_matrix`.
+
+    Returns:
+        float32 array `(rows, columns, D)`.
+    """
+    rows = resampling_matrix(positions.shape[0], new_grid[0], rule)
+    columns = resampling_matrix(positions.shape[1], new_grid[1], rule)
+    return np.einsum("yh,hwd,xw->yxd", rows, positions, columns, optimize=True)
+
+
+def _cubic(distance: np.ndarray, a: float) -> np.ndarray:
+    """Keys' cubic convolution kernel (1981) with the free parameter `a`."""
+    d = np.abs(distance)
+    near = ((a + 2) * d - (a + 3)) * d * d + 1
+    far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+    return np.where(d <= 1, near, np.where(d < 2, far, 0.0))
+
+
+def _interpolated(old_size, new_size, offset):
+    """Four taps around each source position, a = -0.75, border values repeated."""
+    position = (np.arange(new_size) + 0.5) * (old_size / (new_size + offset)) - 0.5
+    first = np.floor(position).astype(int)
+    matrix = np.zeros((new_size, old_size))
+    for tap in range(-1, 3):
+        index = np.clip(first + tap, 0, old_size - 1)
+        np.add.at(matrix, (np.arange(new_size), index), _cubic(position - (first + tap), -0.75))
+    return matrix
+
+
+def _antialiased(old_size, new_size):
+    """The kernel, a = -0.5, widened by the scale when shrinking; cut and renormalised at borders."""
+    scale = old_size / new_size
+    width = max(scale, 1.0)
+    center = (np.arange(new_size) + 0.5) * scale
+    low = np.maximum((center - 2 * width + 0.5).astype(int), 0)
+    high = np.minimum((center + 2 * width + 0.5).astype(int), old_size)
+    index = np.arange(old_size)
+    weights = _cubic((index + 0.5 - center[:, None]) / width, -0.5)
+    weights = np.where((index >= low[:, None]) & (index < high[:, None]), weights, 0.0)
+    return weights / weights.sum(axis=1, keepdims=True)

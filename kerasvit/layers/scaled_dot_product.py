@@ -1,0 +1,80 @@
+"""Scaled dot-product attention: written out where the scores are wanted, fused where not."""
+
+import keras
+from keras import ops
+
+QUERY_CHUNK = 512
+
+
+def split_heads(tokens, num_heads: int):
+    """Reshape `(B, N, D)` to `(B, H, N, D / H)`."""
+    batch, length, width = ops.shape(tokens)
+    heads = ops.reshape(tokens, (batch, length, num_heads, width // num_heads))
+    return ops.transpose(heads, (0, 2, 1, 3))
+
+
+def split_joint_heads(joint, num_parts: int, num_heads: int):
+    """Split a joint projection `(B, N, parts * D)` into `parts` tensors `(B, H, N, D / H)`."""
+    batch, length, width = ops.shape(joint)
+    dim = width // (num_parts * num_heads)
+    heads = ops.reshape(joint, (batch, length, num_parts, num_heads, dim))
+    heads = ops.transpose(heads, (2, 0, 3, 1, 4))
+    return tuple(heads[part] for part in range(num_parts))
+
+
+def merge_heads(heads):
+    """Reshape `(B, H, N, d)` to `(B, N, H * d)`."""
+    batch, num_heads, length, dim = ops.shape(heads)
+    return ops.reshape(ops.transpose(heads, (0, 2, 1, 3)), (batch, length, num_heads * dim))
+
+
+def attention_scores(query, key):
+    """Softmax over the keys of the scaled products.
+
+    Args:
+        query: tensor `(B, H, Q, d)`.
+        key: tensor `(B, H, N, d)`.
+
+    Returns:
+        Tensor `(B, H, Q, N)`; each row sums to 1.
+    """
+    scale = query.shape[-1] ** -0.5
+    return ops.softmax(ops.matmul(query * scale, ops.transpose(key, (0, 1, 3, 2))), axis=-1)
+
+
+def fused_attention(query, key, value):
+    """Attention without scores, in memory that does not grow with the square of the tokens.
+
+    PyTorch has a fused kernel. The other backends' own call allocates all scores on a CPU, so long
+    sequences are worked off in chunks of queries.
+
+    Args:
+        query, key, value: tensors `(B, H, N, d)`.
+
+    Returns:
+        Tensor `(B, H, N, d)`.
+
+    Source: Dao et al. 2022 (https://arxiv.org/abs/2205.14135) for the fused kernels; chunks of
+    queries: Rabe and Staats 2021 (https://arxiv.org/abs/2112.05682).
+    """
+    if keras.backend.backend() == "torch":
+        return _torch_fused_attention(query, key, value)
+    return chunked_attention(query, key, value)
+
+
+def chunked_attention(query, key, value):
+    """Attention written out for `QUERY_CHUNK` queries at a time; see `fused_attention`."""
+    length = query.shape[2]
+    if length is None or length <= QUERY_CHUNK:
+        return ops.matmul(attention_scores(query, key), value)
+    chunks = [
+        ops.matmul(attention_scores(query[:, :, start : start + QUERY_CHUNK], key), value)
+        for start in range(0, length, QUERY_CHUNK)
+    ]
+    return ops.concatenate(chunks, axis=2)
+
+
+def _torch_fused_attention(query, key, value):
+    from torch.nn.functional import scaled_dot_product_attention
+
+    return scaled_dot_product_attention(query, key, value)

@@ -1,0 +1,206 @@
+"""From pixels to tokens: patch embedding, learned prefix tokens, position embedding."""
+
+import keras
+from keras import ops
+
+from kerasvit.layers.base import PACKAGE, ConfiguredLayer, kernel_initializer, require
+from kerasvit.layers.resampling import RULES, resampling_matrix
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class PatchEmbedding(ConfiguredLayer):
+    """Cuts an image into patches and projects each to a token.
+
+    Args:
+        hidden_dim: int. Width of a token.
+        patch_size: `(height, width)` of a patch in pixels.
+        use_bias: bool. Whether the projection has a bias.
+
+    Call arguments:
+        images: float tensor `(B, height, width, C)`, channels last on every backend.
+
+    Returns:
+        Tensor `(B, P, D)`: the patches row by row.
+
+    Raises:
+        ValueError: if the patch size does not divide the image size.
+
+    Source: Dosovitskiy et al. 2021, section 3.1 (https://arxiv.org/abs/2010.11929).
+    """
+
+    arguments = ("hidden_dim", "patch_size", "use_bias")
+
+    def __init__(
+        self,
+        hidden_dim: int,
+        patch_size: tuple[int, int] = (16, 16),
+        use_bias: bool = True,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.hidden_dim = hidden_dim
+        self.patch_size = tuple(patch_size)
+        self.use_bias = use_bias
+        self.projection = keras.layers.Conv2D(
+            hidden_dim,
+            kernel_size=self.patch_size,
+            strides=self.patch_size,
+            padding="valid",
+            data_format="channels_last",
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer(),
+            name="projection",
+            dtype=self.dtype_policy,
+        )
+
+    def build(self, input_shape):
+        """Create the projection."""
+        self.projection.build(input_shape)
+        self.built = True
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """Return `(rows, columns)` of the patches of an image of this size."""
+        patch_height, patch_width = self.patch_size
+        require(
+            height % patch_height == 0 and width % patch_width == 0 and height > 0 and width > 0,
+            f"Height and width of the images must be multiples of the patch size "
+            f"{self.patch_size}. Received: {height}x{width}. Resize or crop them, for instance "
+            "with kerasvit.images.Preprocessing.",
+        )
+        return height // patch_height, width // patch_width
+
+    def call(self, images):
+        """Project the patches and lay them out in one row-major sequence."""
+        patches = self.projection(images)
+        rows, columns = patches.shape[1:3]
+        return ops.reshape(patches, (-1, rows * columns, self.hidden_dim))
+
+    def compute_output_shape(self, input_shape):
+        """Return `(B, P, D)`."""
+        rows, columns = self.grid(*input_shape[1:3])
+        return (input_shape[0], rows * columns, self.hidden_dim)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class LearnedTokens(ConfiguredLayer):
+    """Puts learned tokens before a sequence: class, distillation or register tokens.
+
+    Args:
+        num_tokens: int. How many tokens are added.
+
+    Call arguments:
+        tokens: float tensor `(B, N, D)`.
+
+    Returns:
+        Tensor `(B, num_tokens + N, D)`.
+
+    Source: class token: Dosovitskiy et al. 2021; distillation token: Touvron et al. 2021
+    (https://arxiv.org/abs/2012.12877); registers: Darcet et al. 2024
+    (https://arxiv.org/abs/2309.16588).
+    """
+
+    arguments = ("num_tokens",)
+
+    def __init__(self, num_tokens: int = 1, **kwargs):
+        super().__init__(**kwargs)
+        self.num_tokens = num_tokens
+
+    def build(self, input_shape):
+        """Create the tokens."""
+        self.tokens = self.add_weight(
+            name="tokens",
+            shape=(1, self.num_tokens, input_shape[-1]),
+            initializer=kernel_initializer(),
+        )
+        self.built = True
+
+    def call(self, tokens):
+        """Put the learned tokens first."""
+        return ops.concatenate([self.broadcast(tokens), tokens], axis=1)
+
+    def broadcast(self, tokens):
+        """Return the learned tokens repeated over the batch of `tokens`: `(B, num_tokens, D)`."""
+        learned = ops.cast(self.tokens, tokens.dtype)
+        return ops.broadcast_to(learned, (ops.shape(tokens)[0], *learned.shape[1:]))
+
+    def compute_output_shape(self, input_shape):
+        """Return `(B, num_tokens + N, D)`."""
+        batch, length, width = input_shape
+        return (batch, None if length is None else length + self.num_tokens, width)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class PositionEmbedding(ConfiguredLayer):
+    """Adds a learned position embedding, resampled where the patch grid is another one.
+
+    Args:
+        grid: `(rows, columns)` of the patches that the embedding is stored for.
+        num_prefix: int. Number of leading tokens that have an embedding of their own.
+        resampling: rule for other grids, see `kerasvit.layers.resampling.resampling_matrix`.
+
+    Call arguments:
+        tokens: float tensor `(B, num_prefix + rows * columns, D)`.
+        grid: `(rows, columns)` of these tokens; the stored grid if None.
+
+    Returns:
+        Tensor of the same shape.
+
+    Raises:
+        ValueError: if the rule is unknown.
+
+    Source: Dosovitskiy et al. 2021, section 3.2, and the sources named in `resampling_matrix`.
+    """
+
+    arguments = ("grid", "num_prefix", "resampling")
+
+    def __init__(
+        self,
+        grid: tuple[int, int],
+        num_prefix: int = 0,
+        resampling: str = "bicubic_antialias",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        require(
+            resampling in RULES, f"resampling must be one of {RULES}. Received: {resampling!r}"
+        )
+        self.grid = tuple(grid)
+        self.num_prefix = num_prefix
+        self.resampling = resampling
+
+    def build(self, input_shape):
+        """Create the embedding of the prefix and of the stored grid."""
+        self.embedding = self.add_weight(
+            name="embedding",
+            shape=(1, self.num_prefix + self.grid[0] * self.grid[1], input_shape[-1]),
+            initializer=kernel_initializer(),
+        )
+        self.built = True
+
+    def call(self, tokens, grid=None):
+        """Add the embedding of each token's place."""
+        return tokens + ops.cast(self.positions(grid), tokens.dtype)
+
+    def positions(self, grid: tuple[int, int] | None = None):
+        """Return the embedding `(1, num_prefix + rows * columns, D)` for a patch grid."""
+        grid = self.grid if grid is None else tuple(grid)
+        embedding = ops.convert_to_tensor(self.embedding)
+        if grid == self.grid:
+            return embedding
+        prefix, patches = embedding[:, : self.num_prefix], embedding[:, self.num_prefix :]
+        resampled = self._resample(ops.cast(patches, "float32"), grid)
+        return ops.concatenate([ops.cast(prefix, "float32"), resampled], axis=1)
+
+    def _resample(self, patches, grid):
+        width = patches.shape[-1]
+        rows = resampling_matrix(self.grid[0], grid[0], self.resampling)
+        columns = resampling_matrix(self.grid[1], grid[1], self.resampling)
+        by_row = ops.reshape(patches, (self.grid[0], self.grid[1] * width))
+        by_row = ops.matmul(ops.convert_to_tensor(rows), by_row)
+        by_row = ops.reshape(by_row, (grid[0], self.grid[1], width))
+        resampled = ops.matmul(ops.convert_to_tensor(columns), by_row)
+        return ops.reshape(resampled, (1, grid[0] * grid[1], width))
+
+    def compute_output_shape(self, input_shape):
+        """Return the shape of the tokens, unchanged."""
+        return input_shape

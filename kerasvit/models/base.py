@@ -1,0 +1,180 @@
+"""What ViT and CaiT share: the score contract, training on the logits alone, views, saving."""
+
+import copy
+from collections.abc import Iterable
+from typing import Any, ClassVar, Self
+
+import keras
+
+from kerasvit.files import atomic_path
+from kerasvit.layers.base import require
+from kerasvit.layout import TokenLayout
+
+ATTENTION_MODES = ("full", "cls", "none")
+
+
+class ScoreModel(keras.Model):
+    """A model that returns `(logits, sa_scores, ca_scores)` and trains on the logits.
+
+    Subclasses name their constructor's arguments in `arguments`, keep each as an attribute, and
+    make their layers in `_make_layers`. A view made by `with_attention` shares those layers.
+    """
+
+    arguments: ClassVar[tuple[str, ...]] = (
+        "image_shape",
+        "patch_size",
+        "num_classes",
+        "hidden_dim",
+        "num_layers",
+        "num_heads",
+        "mlp_dim",
+        "attention",
+        "attention_blocks",
+        "record",
+    )
+
+    def _start(self, arguments: dict[str, Any], shared_layers: dict | None, kwargs: dict) -> None:
+        """Keep the arguments as attributes, then make the layers or take those of another model."""
+        super().__init__(**kwargs)
+        for name in self.arguments:
+            setattr(self, name, arguments[name])
+        self.image_shape = _image_shape(arguments["image_shape"])
+        self.patch_size = _pair(arguments["patch_size"])
+        self.record = dict(arguments["record"] or {})
+        self._check_attention()
+        layers = shared_layers or self._make_layers()
+        self._layer_names = tuple(layers)
+        for name, layer in layers.items():
+            setattr(self, name, layer)
+        if shared_layers is None:
+            self.build((None, *self.image_shape))
+        self.built = True
+
+    def _check_attention(self):
+        require(
+            self.attention in ATTENTION_MODES,
+            f"attention must be one of {ATTENTION_MODES}. Received: attention={self.attention!r}",
+        )
+        if self.attention_blocks is not None:
+            self.attention_blocks = sorted(
+                {self._block_index(block) for block in self.attention_blocks}
+            )
+
+    def _block_index(self, block: int) -> int:
+        require(
+            isinstance(block, int) and -self.num_layers <= block < self.num_layers,
+            f"attention_blocks must be block numbers from {-self.num_layers} to "
+            f"{self.num_layers - 1}. Received: {block!r}",
+        )
+        return block % self.num_layers
+
+    def _wants_scores(self, block: int) -> bool:
+        return self.attention_blocks is None or block in self.attention_blocks
+
+    def with_attention(self, mode: str, blocks: Iterable[int] | None = None, **overrides) -> Self:
+        """Return a model that shares these weights and returns other scores.
+
+        Args:
+            mode: "full" for all scores, "cls" for the query rows of the class token (and of the
+                distillation token), "none" for none. Logits are the same in every mode.
+            blocks: numbers of the self-attention blocks whose scores are returned, negative ones
+                counted from the last; None for all.
+            **overrides: other arguments that change what is returned and not the weights:
+                `scores_before_mixing` (CaiT), `distillation_output` (distilled ViT).
+
+        Returns:
+            A model of the same class. Training either one changes both.
+
+        Raises:
+            ValueError: if the mode, a block or an override is unknown.
+        """
+        config = {name: getattr(self, name) for name in self.arguments}
+        unknown = sorted(set(overrides) - set(self.view_arguments))
+        require(
+            not unknown,
+            f"A view can change {self.view_arguments} alone. Received: {', '.join(unknown)}",
+        )
+        blocks = None if blocks is None else list(blocks)
+        config.update(attention=mode, attention_blocks=blocks, **overrides)
+        layers = {name: getattr(self, name) for name in self._layer_names}
+        return type(self)(
+            **config, name=self.name, dtype=self.dtype_policy, _shared_layers=layers
+        )
+
+    view_arguments: ClassVar[tuple[str, ...]] = ()
+
+    def build(self, input_shape):
+        """Create the weights of every layer."""
+        token_shape = (input_shape[0], None, self.hidden_dim)
+        for layer in self._flatten_layers(include_self=False, recursive=False):
+            layer.build(input_shape if layer is self.patch_embedding else token_shape)
+        self.built = True
+
+    def token_layout(
+        self, image_shape: tuple[int, ...] | None = None, stage: str = "sa"
+    ) -> TokenLayout:
+        """Return what the token axis of the scores means.
+
+        Args:
+            image_shape: `(height, width)` or `(height, width, channels)` of the images that were
+                given to the model; its own `image_shape` if None.
+            stage: "sa" for self-attention scores, "ca" for class-attention scores.
+
+        Raises:
+            ValueError: if the model lacks the stage, or the patch size does not divide the image.
+        """
+        height, width = (image_shape or self.image_shape)[:2]
+        grid = self.patch_embedding.grid(height, width)
+        return TokenLayout(self._prefix(stage), grid, self.patch_size)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Compute the loss of the logits; scores are no targets."""
+        return super().compute_loss(
+            x=x, y=y, y_pred=y_pred[0], sample_weight=sample_weight, training=training
+        )
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Update the metrics with the logits."""
+        return super().compute_metrics(x, y, y_pred[0], sample_weight=sample_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, serialisable as JSON."""
+        config = {name: copy.deepcopy(getattr(self, name)) for name in self.arguments}
+        config["image_shape"] = list(self.image_shape)
+        config["patch_size"] = list(self.patch_size)
+        return {
+            **config,
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects=None) -> Self:
+        """Make a model from its config."""
+        return cls(**config)
+
+    def save(self, filepath, overwrite: bool = True, **kwargs) -> None:
+        """Save the model; an interrupted save leaves the old file as it was.
+
+        Args:
+            filepath: path that ends in `.keras`.
+            overwrite: bool. Whether an existing file is replaced.
+            **kwargs: further arguments of `keras.Model.save`.
+
+        Raises:
+            OutputError: if the file cannot be written, or exists and `overwrite` is False.
+        """
+        with atomic_path(filepath, overwrite=overwrite) as temporary:
+            super().save(temporary, overwrite=True, **kwargs)
+
+
+def _pair(size) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else tuple(size)
+
+
+def _image_shape(shape) -> tuple[int, int, int]:
+    if isinstance(shape, int):
+        return (shape, shape, 3)
+    shape = tuple(shape)
+    return (*shape, 3) if len(shape) == 2 else shape

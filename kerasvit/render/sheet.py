@@ -1,0 +1,230 @@
+"""Pictures side by side with titles, in as many rows as they need."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from kerasvit.errors import InputError, UsageError
+from kerasvit.render.labels import heading
+from kerasvit.render.typography import PAPER, QUIET, write
+
+MARGIN = 48
+GAP = 16
+# The room between the margins plus one gap is 1680, which 3, 4, 5, 6, 7 and 8 columns divide: the
+# right edges of all rows of a sheet are in line.
+WIDTH = 1680 - GAP + 2 * MARGIN
+
+_SECTION_GAP = 40
+_WIDEST_ROW = 8
+_FEWEST_COLUMNS = 3
+# A tall photograph is shown smaller rather than on a sheet of endless height.
+_TALLEST_CELL = 1.5
+_LABEL, _CAPTION = 26, 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Panel:
+    """One picture of a sheet.
+
+    Args:
+        image: uint8 `(h, w, 3)`.
+        title: one line above it; cut where it is too long.
+
+    Raises:
+        InputError: if the image is something else.
+    """
+
+    image: np.ndarray
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        image = self.image
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise InputError(
+                "A panel's picture must be uint8 (h, w, 3). "
+                f"Received: {image.dtype} {image.shape} for the panel {self.title!r}."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """Panels that belong together, in rows of equal cells.
+
+    Args:
+        panels: at least one.
+        title: one line above them; none if empty.
+        columns: cells in a row; None for `default_columns`.
+
+    Raises:
+        InputError: if there are no panels.
+        UsageError: if there is not at least one column.
+    """
+
+    panels: Sequence[Panel]
+    title: str = ""
+    columns: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.panels:
+            raise InputError("A sheet needs at least one picture. Received: none.")
+        if self.columns is not None and self.columns < 1:
+            raise UsageError(
+                f"A row has at least one column. Received: columns={self.columns!r}. "
+                "Leave it out for a layout that suits the number of pictures."
+            )
+
+
+def default_columns(count: int) -> int:
+    """Return the cells in a row for any number of panels: up to 8, in rows of nearly equal length.
+
+    1 to 3 panels get 3, so that a single one does not fill the sheet; 4 get 4, 12 get 6, 16 get 8.
+    """
+    rows = math.ceil(count / _WIDEST_ROW)
+    return max(_FEWEST_COLUMNS, math.ceil(count / rows))
+
+
+def cell_size(columns: int, aspect: float, width: int = WIDTH) -> tuple[int, int]:
+    """Return the size at which a panel is shown.
+
+    Args:
+        columns: cells in a row.
+        aspect: the panel's width over its height.
+        width: of the sheet in pixels.
+
+    Returns:
+        `(height, width)` in pixels, each at least 1.
+
+    Raises:
+        UsageError: if the sheet is too narrow for so many columns.
+    """
+    cell = _cell_width(columns, width)
+    shown = min(cell, cell * _TALLEST_CELL * aspect)
+    return max(1, round(shown / aspect)), max(1, round(shown))
+
+
+def sheet(
+    panels: Sequence[Panel],
+    columns: int | None = None,
+    title: str = "",
+    lines: Sequence[str] = (),
+    width: int = WIDTH,
+) -> Image.Image:
+    """Draw pictures in a grid; cells that are left over stay empty.
+
+    Args:
+        panels: 1 or more; each keeps its aspect ratio.
+        columns: cells in a row; None for `default_columns`.
+        title: the heading; none if empty.
+        lines: smaller lines below it.
+        width: of the sheet in pixels; the height follows.
+
+    Returns:
+        An RGB picture.
+
+    Raises:
+        InputError: if there is no panel.
+        UsageError: if `columns` is below 1 or the width leaves no room for the panels.
+    """
+    head = heading(title, lines, max(1, width - 2 * MARGIN))
+    return sectioned_sheet([Section(panels, columns=columns)], head, width=width)
+
+
+def sectioned_sheet(
+    sections: Sequence[Section],
+    head: Image.Image | None = None,
+    foot: Image.Image | None = None,
+    width: int = WIDTH,
+) -> Image.Image:
+    """Draw groups of pictures one below the other.
+
+    Args:
+        sections: 1 or more.
+        head: a picture for the top, such as `heading` draws.
+        foot: a picture for the bottom, such as `legend` draws.
+        width: of the sheet in pixels; the height follows.
+
+    Returns:
+        An RGB picture.
+
+    Raises:
+        UsageError: as `sheet`.
+    """
+    parts = [_Picture(head)] if head is not None else []
+    parts += [_Grid(section, width) for section in sections]
+    parts += [_Picture(foot)] if foot is not None else []
+    height = 2 * MARGIN + sum(part.height for part in parts)
+    height += sum(part.space_above for part in parts[1:])
+    page = Image.new("RGB", (width, height), PAPER)
+    top = MARGIN
+    for index, part in enumerate(parts):
+        top += part.space_above if index else 0
+        part.paste(page, top)
+        top += part.height
+    return page
+
+
+class _Picture:
+    """A part of a sheet that is drawn already."""
+
+    space_above = _SECTION_GAP // 2
+
+    def __init__(self, picture: Image.Image) -> None:
+        self.picture = picture
+        self.height = picture.height
+
+    def paste(self, page: Image.Image, top: int) -> None:
+        page.paste(self.picture, (MARGIN, top))
+
+
+class _Grid:
+    """A section with the sizes of its cells."""
+
+    def __init__(self, section: Section, width: int) -> None:
+        count = len(section.panels)
+        self.section = section
+        self.columns = default_columns(count) if section.columns is None else section.columns
+        self.cell_width = _cell_width(self.columns, width)
+        self.sizes = [
+            cell_size(self.columns, panel.image.shape[1] / panel.image.shape[0], width)
+            for panel in section.panels
+        ]
+        self.caption = _CAPTION + 8 if any(panel.title for panel in section.panels) else 0
+        self.label = _LABEL + 18 if section.title else 0
+        self.step = self.caption + max(height for height, _ in self.sizes) + GAP
+        self.height = self.label + math.ceil(count / self.columns) * self.step - GAP
+        # A section without a title follows the heading.
+        self.space_above = _SECTION_GAP if section.title else _SECTION_GAP // 2
+
+    def paste(self, page: Image.Image, top: int) -> None:
+        draw = ImageDraw.Draw(page)
+        if self.section.title:
+            room = page.width - 2 * MARGIN
+            write(draw, (MARGIN, top + _LABEL), self.section.title, room, _LABEL, bold=True)
+        for index, (panel, size) in enumerate(zip(self.section.panels, self.sizes, strict=True)):
+            row, column = divmod(index, self.columns)
+            x = MARGIN + column * (self.cell_width + GAP)
+            y = top + self.label + row * self.step
+            baseline = (x, y + _CAPTION - 2)
+            write(draw, baseline, panel.title, self.cell_width, _CAPTION, colour=QUIET)
+            page.paste(_resized(panel.image, size), (x, y + self.caption))
+
+
+def _cell_width(columns: int, width: int) -> int:
+    cell = (width - 2 * MARGIN - GAP * (columns - 1)) // columns
+    if cell < 16:
+        raise UsageError(
+            f"A panel needs 16 pixels. Received: {cell} for each of {columns} columns on a sheet "
+            f"of width={width}. Choose fewer columns or a wider sheet."
+        )
+    return cell
+
+
+def _resized(image: np.ndarray, size: tuple[int, int]) -> Image.Image:
+    height, width = size
+    # Bicubic rings at the edges of patches, so it is for enlarging only.
+    shrinks = width < image.shape[1]
+    rule = Image.Resampling.HAMMING if shrinks else Image.Resampling.BICUBIC
+    return Image.fromarray(image).resize((width, height), rule)

@@ -1,0 +1,192 @@
+"""A saliency map with everything that is needed to read, draw and repeat it."""
+
+import dataclasses
+import json
+import os
+import zipfile
+import zlib
+from typing import Any, Self
+
+import numpy as np
+
+from kerasvit.errors import InputError, UsageError
+from kerasvit.files import write_npz
+from kerasvit.images.geometry import Geometry
+from kerasvit.layout import TokenLayout
+from kerasvit.saliency.maps import Heads, Query, fuse_heads
+from kerasvit.saliency.normalise import Normalised, normalise
+
+_FORMAT = "kerasvit saliency map, version 1"
+
+# What NumPy, zipfile, zlib and json raise on files that are something else or cut short.
+_DAMAGE = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SaliencyMap:
+    """The maps of a batch of images, not normalised, and how they were made.
+
+    Args:
+        values: `(B, rows, columns)`, or `(B, H, rows, columns)` where the heads are kept apart;
+            float32 on the grid of patches.
+        method: name of the method, as `explain` takes it.
+        layout: of the stage that the maps come from.
+        stage: `"sa"` or `"ca"`; `"sa+ca"` where a method goes through both.
+        layers: keys of the blocks that took part, in order of depth.
+        heads: how the heads were combined, see `fuse_heads`.
+        query: whose attention it is, see `query_tokens`.
+        target: the class that each image's map explains; None where the method knows no class.
+        settings: the method's other options; they must be plain values that JSON can hold.
+        geometries: where each image's input lies on its photograph, if known.
+        logits: `(B, K)`, the model's first output in the same run, if kept.
+
+    Raises:
+        InputError: if the shapes of the fields do not fit each other.
+    """
+
+    values: np.ndarray
+    method: str
+    layout: TokenLayout
+    stage: str = "sa"
+    layers: tuple[str, ...] = ()
+    heads: Heads = "mean"
+    query: Query = "class"
+    target: tuple[int, ...] | None = None
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    geometries: tuple[Geometry, ...] | None = None
+    logits: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        shape = np.shape(self.values)
+        if len(shape) not in (3, 4) or shape[-2:] != tuple(self.layout.grid):
+            raise InputError(
+                "The values of a saliency map are (B, rows, columns) or (B, H, rows, columns) on "
+                f"the layout's grid of {self.layout.grid}. Received: shape {shape}."
+            )
+        for name in ("target", "geometries", "logits"):
+            field = getattr(self, name)
+            if field is not None and len(field) != shape[0]:
+                raise InputError(
+                    f"A saliency map has one entry of {name} for each image. "
+                    f"Received: {len(field)} for {shape[0]} images."
+                )
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def select(self, index: int) -> Self:
+        """Return the map of one image, still with a batch axis."""
+        if not -len(self) <= index < len(self):
+            raise UsageError(
+                f"There is no such image. Received: index={index!r}, {len(self)} images."
+            )
+        chosen = slice(index % len(self), index % len(self) + 1)
+        names = ("values", "target", "geometries", "logits")
+        fields = {name: getattr(self, name) for name in names}
+        cut = {name: field[chosen] for name, field in fields.items() if field is not None}
+        return dataclasses.replace(self, **cut)
+
+    def fuse(self, heads: Heads = "mean") -> Self:
+        """Return the map with its heads combined, see `fuse_heads`.
+
+        Raises:
+            UsageError: if the heads are combined already, or there is no such head.
+        """
+        if self.values.ndim != 4:
+            raise UsageError(
+                f"The heads of this map are combined already. Received: heads={self.heads!r}. "
+                "Make the map with heads='all'."
+            )
+        return dataclasses.replace(self, values=fuse_heads(self.values, heads), heads=heads)
+
+    def normalise(self, method: str | None = "minmax") -> Normalised:
+        """Return the values in a common range, each map alone; see `normalise`."""
+        return normalise(self.values, method)
+
+    def place(self, index: int = 0, interpolation: str = "bilinear") -> np.ndarray:
+        """Lay one image's map, or its heads' maps, onto its photograph.
+
+        Returns:
+            `(H, W)` or `(heads, H, W)` in pixels of the photograph, float32, NaN where the model
+            saw nothing.
+
+        Raises:
+            UsageError: if the geometry is not known.
+        """
+        if self.geometries is None:
+            raise UsageError(
+                "The place of this map on a photograph is not known. Received: geometries=None. "
+                "Pass geometries to explain."
+            )
+        return self.geometries[index].place(self.values[index], interpolation=interpolation)
+
+    def save_npz(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+        """Write the map with its settings to one `.npz` file, atomically.
+
+        The file holds `values`, `logits` if kept, and `header`, a text in JSON.
+
+        Raises:
+            OutputError: if the file cannot be written, or exists and `overwrite` is false.
+        """
+        arrays = {"values": np.asarray(self.values, np.float32)}
+        if self.logits is not None:
+            arrays["logits"] = np.asarray(self.logits, np.float32)
+        # NumPy's numbers are no JSON.
+        header = json.dumps(self._header(), ensure_ascii=False, default=np.generic.item)
+        write_npz(path, {**arrays, "header": np.array(header)}, overwrite)
+
+    @classmethod
+    def load_npz(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a map that `save_npz` wrote.
+
+        Raises:
+            InputError: if the file is missing, damaged, or something else.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            header = json.loads(str(arrays.pop("header")))
+            if header.pop("format") != _FORMAT:
+                raise ValueError("another format")
+            return cls(**arrays, **_restored(header))
+        except _DAMAGE as error:
+            raise _unreadable(path, error) from error
+
+    def _header(self) -> dict[str, Any]:
+        names = ("method", "stage", "layers", "heads", "query", "target", "settings")
+        plain = {name: getattr(self, name) for name in names}
+        places = self.geometries and [geometry.to_dict() for geometry in self.geometries]
+        layout = dataclasses.asdict(self.layout)
+        return {"format": _FORMAT, **plain, "layout": layout, "geometries": places}
+
+
+def _restored(header: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields as `SaliencyMap` takes them: JSON knows lists only."""
+    layout = {name: tuple(value) for name, value in header["layout"].items()}
+    places = header["geometries"] and tuple(
+        Geometry(**{name: tuple(value) for name, value in place.items()})
+        for place in header["geometries"]
+    )
+    tuples = {
+        name: tuple(header[name]) if isinstance(header[name], list) else header[name]
+        for name in ("layers", "query", "target")
+    }
+    return {**header, **tuples, "layout": TokenLayout(**layout), "geometries": places}
+
+
+def _unreadable(path: str | os.PathLike[str], error: Exception) -> InputError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return InputError(
+        f"{os.fspath(path)!r} is not a saliency map that kerasvit saved. "
+        f"Received: {reason}. Pass a file that SaliencyMap.save_npz wrote."
+    )

@@ -1,0 +1,86 @@
+"""Finding a block in the dictionary of scores that a model returns."""
+
+import itertools
+import re
+from collections.abc import Iterable, Mapping
+
+from kerasvit.errors import UsageError
+
+_NUMBER = re.compile(r"\d+")
+
+
+def block_number(key: str) -> int:
+    """Return the depth that a key names: 7 for `"sa_ffn_block_07_att"`.
+
+    Raises:
+        UsageError: if the key holds no number.
+    """
+    numbers = _NUMBER.findall(key)
+    if not numbers:
+        raise UsageError(
+            "A key of the scores must hold the number of its block, as in 'sa_ffn_block_00_att'. "
+            f"Received: {key!r}. Pass the second or third output of the model as it is."
+        )
+    return int(numbers[-1])
+
+
+def block_keys(scores: Mapping[str, object] | Iterable[str]) -> list[str]:
+    """Return the keys of a stage's scores in the order of depth.
+
+    The order comes from the number in each key, never from the dictionary: JAX's `predict` returns
+    dictionaries sorted by text, where block 10 comes before block 2.
+
+    Args:
+        scores: one stage's scores, or their keys; zero-padded numbers or not.
+
+    Returns:
+        The keys, shallowest block first.
+
+    Raises:
+        UsageError: if a key holds no number, or two keys hold the same one.
+    """
+    keys = sorted(scores, key=block_number)
+    for first, second in itertools.pairwise(keys):
+        if block_number(first) == block_number(second):
+            raise UsageError(
+                "Two keys of the scores name the same block, so their order is unknown. "
+                f"Received: {first!r} and {second!r}. Pass the scores of one stage only."
+            )
+    return keys
+
+
+def select_block(scores: Mapping[str, object] | Iterable[str], layer: int | str) -> str:
+    """Return the key of one block.
+
+    Args:
+        scores: one stage's scores, or their keys.
+        layer: the block's number, which is its position in the model also where `scores` holds
+            only some of the blocks; a negative number counts from the last block in `scores`;
+            `"first"`, `"last"`, or a key.
+
+    Returns:
+        A key of `scores`.
+
+    Raises:
+        UsageError: if there is no such block; the message lists those there are.
+    """
+    keys = block_keys(scores)
+    if not keys:
+        raise UsageError(
+            "The model returned no attention scores of this stage. A VisionTransformer has "
+            "self-attention ('sa') only, and attention='none' returns no scores at all. "
+            f"Received: layer={layer!r}. Choose another stage or attention mode."
+        )
+    if layer in ("first", "last"):
+        return keys[0 if layer == "first" else -1]
+    if isinstance(layer, str) and layer in keys:
+        return layer
+    if isinstance(layer, int) and not isinstance(layer, bool):
+        by_number = {block_number(key): key for key in keys}
+        by_number |= {-i: key for i, key in enumerate(reversed(keys), start=1)}
+        if layer in by_number:
+            return by_number[layer]
+    raise UsageError(
+        f"There is no such block. Received: layer={layer!r}. "
+        f"Choose 'first', 'last', a number (negative from the end), or one of {', '.join(keys)}."
+    )

@@ -1,0 +1,93 @@
+"""Scores and models made of NumPy alone, shaped as the real ones."""
+
+import types
+
+import numpy as np
+import pytest
+
+from kerasvit.layout import TokenLayout
+
+PREFIXES = {
+    0: (),
+    1: ("class",),
+    2: ("class", "distillation"),
+    5: ("class", "register_0", "register_1", "register_2", "register_3"),
+}
+
+
+def softmax(logits):
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
+
+
+class FakeModel:
+    """A model of softmax rows, each image's from its own pixels, that counts what it is asked for.
+
+    With class layers it is shaped like CaiT: no prefix tokens in the self-attention stage, whose
+    scores are signed unless `scores_before_mixing` is set.
+    """
+
+    def __init__(self, num_layers=3, num_class_layers=0, num_heads=2, prefix=("class",), patch=4):
+        self.num_layers, self.num_class_layers = num_layers, num_class_layers
+        self.num_heads, self.patch = num_heads, patch
+        self.prefix = () if num_class_layers else prefix
+        self.mode, self.blocks, self.before_mixing = "full", None, False
+        self.view_arguments = ("scores_before_mixing",) if num_class_layers else ()
+        self.log = []
+
+    def with_attention(self, mode, blocks=None, **overrides):
+        assert set(overrides) <= set(self.view_arguments)
+        view = object.__new__(type(self))
+        view.__dict__.update(self.__dict__, mode=mode, blocks=blocks)
+        view.before_mixing = overrides.get("scores_before_mixing", self.before_mixing)
+        return view
+
+    def token_layout(self, image_shape, stage="sa"):
+        grid = (image_shape[0] // self.patch, image_shape[1] // self.patch)
+        prefix = ("class",) if stage == "ca" else self.prefix
+        return TokenLayout(prefix, grid, (self.patch, self.patch))
+
+    def _rows(self, pixels, stage, block):
+        """(B, H, N, N) softmax rows; patch (r, c) attracts by the brightness of its pixels."""
+        layout = self.token_layout(pixels.shape[1:], stage)
+        rows, columns = layout.grid
+        cells = pixels.reshape(len(pixels), rows, self.patch, columns, self.patch, 3)
+        light = cells.mean(axis=(2, 4, 5)).reshape(len(pixels), 1, 1, -1)
+        shape = (1, self.num_heads, layout.num_tokens, layout.num_tokens)
+        logits = np.random.default_rng(100 * (stage == "ca") + block).normal(size=shape) * 0.3
+        logits = np.repeat(logits, len(pixels), axis=0)
+        logits[..., layout.num_prefix :] += light
+        return softmax(logits)
+
+    def __call__(self, pixels, training=False):
+        assert training is False
+        self.log.append((self.mode, self.blocks, len(pixels)))
+        logits = np.stack([pixels.mean(axis=(1, 2, 3)), pixels.max(axis=(1, 2, 3))], axis=1)
+        sa, ca = {}, {}
+        kept = range(self.num_layers) if self.blocks is None else self.blocks
+        queries = sum(name in ("class", "distillation") for name in self.prefix)
+        for block in kept:
+            scores = self._rows(pixels, "sa", block)
+            if self.num_class_layers and not self.before_mixing:
+                scores = scores - 0.05
+            if self.mode == "full":
+                sa[f"sa_ffn_block_{block:02d}_att"] = scores
+            elif queries:
+                sa[f"sa_ffn_block_{block:02d}_att"] = scores[:, :, :queries]
+        for block in range(self.num_class_layers):
+            ca[f"ca_ffn_block_{block:02d}_att"] = self._rows(pixels, "ca", block)[:, :, :1]
+        return logits, sa, ca
+
+
+@pytest.fixture
+def fakes():
+    return types.SimpleNamespace(Model=FakeModel, softmax=softmax, PREFIXES=PREFIXES)
+
+
+@pytest.fixture
+def pixels():
+    """Two images of 12x20 pixels: a grid of 3x5; a bright patch at row 1, column 2 in the first."""
+    pixels = np.random.default_rng(0).uniform(0, 0.1, (2, 12, 20, 3)).astype(np.float32)
+    pixels[0, 4:8, 8:12] = 5
+    pixels[1, 8:12, 0:4] = 5
+    return pixels

@@ -1,0 +1,104 @@
+import hypothesis
+import hypothesis.extra.numpy
+import numpy as np
+import pytest
+from hypothesis import strategies
+
+from kerasvit.errors import InputError, UsageError
+from kerasvit.saliency.normalise import METHODS, normalise
+
+MAPS = hypothesis.extra.numpy.arrays(
+    np.float32, (2, 3, 5), elements=strategies.floats(-(2.0**100), 2.0**100, width=32)
+)
+
+
+@hypothesis.settings(derandomize=True, max_examples=200, deadline=None)
+@hypothesis.given(maps=MAPS, method=strategies.sampled_from(["minmax", "max", "percentile"]))
+def test_values_stay_within_0_and_1_and_are_finite(maps, method):
+    values, flat = normalise(maps, method)
+    assert values.dtype == np.float32
+    assert values.shape == maps.shape
+    assert flat.shape == (2, 1, 1)
+    assert (values >= 0).all()
+    assert (values <= 1).all()
+
+
+def test_minmax_reaches_both_ends_and_keeps_the_order():
+    maps = np.random.default_rng(0).normal(size=(2, 4, 3, 5))
+    values, flat = normalise(maps)
+    assert (values.min(axis=(-2, -1)) == 0).all()
+    assert (values.max(axis=(-2, -1)) == 1).all()
+    assert not flat.any()
+    for before, after in zip(maps.reshape(8, -1), values.reshape(8, -1), strict=True):
+        np.testing.assert_array_equal(np.argsort(before), np.argsort(after))
+
+
+def test_max_keeps_zero_and_sum_makes_a_distribution():
+    maps = np.array([[[0.0, 1.0], [2.0, 4.0]]])
+    np.testing.assert_allclose(normalise(maps, "max").values, maps / 4)
+    np.testing.assert_allclose(normalise(maps, "sum").values, maps / 7)
+    signed = maps - 1
+    np.testing.assert_allclose(normalise(signed, "max").values, np.maximum(signed, 0) / 3)
+    np.testing.assert_allclose(normalise(signed, "sum").values.sum(), 1)
+    np.testing.assert_allclose(normalise(signed, None).values, signed)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("level", [0.0, 0.3, -2.0, 1e30])
+def test_a_flat_map_is_flagged_and_never_stretched(method, level):
+    maps = np.full((2, 3, 5), level)
+    maps[1, 1, 2] += 1 + abs(level)
+    values, flat = normalise(maps, method)
+    assert flat.ravel().tolist() == [True, False]
+    assert np.isfinite(values).all()
+    if method == "sum":
+        assert values[0].sum() == pytest.approx(1 if level > 0 else 0)
+    elif method is not None:
+        assert (values[0] == 0).all()
+
+
+def test_rounding_errors_of_a_softmax_count_as_flat():
+    maps = np.full((1, 3, 5), 1 / 15, np.float32)
+    maps[0, 0, 0] = np.nextafter(maps[0, 0, 0], np.float32(1))
+    values, flat = normalise(maps)
+    assert flat.all()
+    assert (values == 0).all()
+
+
+def test_percentile_ignores_one_outlier():
+    maps = np.linspace(0, 1, 400).reshape(1, 20, 20)
+    maps[0, 0, 0] = 1000
+    assert normalise(maps).values[0, -1, -1] < 0.01
+    assert normalise(maps, "percentile").values[0, -1, -1] > 0.99
+
+
+def test_percentile_still_shows_a_single_hot_patch():
+    maps = np.zeros((1, 14, 14))
+    maps[0, 1, 2] = 1
+    np.testing.assert_array_equal(normalise(maps, "percentile").values, maps)
+
+
+def test_a_shared_scale_keeps_the_heads_comparable():
+    maps = np.stack([np.linspace(0, 1, 15), np.linspace(0, 4, 15)]).reshape(1, 2, 3, 5)
+    alone = normalise(maps).values
+    shared, flat = normalise(maps, axes=(-3, -2, -1))
+    np.testing.assert_allclose(alone[0, 0], alone[0, 1], atol=1e-7)
+    np.testing.assert_allclose(shared, maps / 4, atol=1e-7)
+    assert flat.shape == (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_maps_that_are_not_finite_are_refused(method, bad):
+    maps = np.zeros((2, 3, 5))
+    maps[1, 1, 2] = bad
+    with pytest.raises(InputError, match="finite"):
+        normalise(maps, method)
+
+
+def test_unknown_arguments_are_refused():
+    with pytest.raises(UsageError, match="'minmax'"):
+        normalise(np.zeros((3, 5)), "zscore")
+    for percentiles in ((99, 1), (-1, 50), (50, 50), (0, 101)):
+        with pytest.raises(UsageError, match="percentiles"):
+            normalise(np.zeros((3, 5)), "percentile", percentiles=percentiles)
