@@ -175,7 +175,7 @@ def main() -> None:
     """Train, evaluate on the whole test split, save."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", help="zip of train/CLASS/*.jpg and test/CLASS/*.jpg")
-    parser.add_argument("--stages", type=parse_stages, default="16:8,24:6,32:6")
+    parser.add_argument("--stages", type=parse_stages, default="16:7,24:4,32:2")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--learning-rate", type=float, default=0.004)
     parser.add_argument("--seed", type=int, default=0)

@@ -1,8 +1,44 @@
-from kerasvit.models import CaiT as CaiT
-from kerasvit.models import VisionTransformer as VisionTransformer
+"""Vision Transformers for Keras 3 that show where they look.
+
+ViT, DeiT, DINO, DINOv2 and CaiT on TensorFlow, JAX and PyTorch. A model returns
+`logits, sa_scores, ca_scores`; `kerasvit.saliency` turns the scores into maps.
+"""
+
+import importlib
+
+from kerasvit.backend import choose_backend as _choose_backend
+from kerasvit.backend import is_command_line as _is_command_line
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "CaiT": "kerasvit.models",
+    "VisionTransformer": "kerasvit.models",
+    "create_model": "kerasvit.models",
+    "list_models": "kerasvit.models",
+    "from_pretrained": "kerasvit.pretrained",
+    "KerasViTError": "kerasvit.errors",
+}
+_MODULES = ("conversion", "images", "layers", "models", "releases", "render", "saliency")
+
+__all__ = ["__version__", *_HOMES, *_MODULES]
 
 
-def create_model(name, **kw):
-    kw.setdefault('num_classes',10)
-    return CaiT(image_shape=(32,32,3),patch_size=4,name=name,**{**SPEC,**kw})
-SPEC=dict(hidden_dim=96,num_layers=6,num_class_layers=2,num_heads=4,mlp_dim=384,layer_scale_init_value=0.1)
+def __getattr__(name: str):
+    """Import a public name when it is first used."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"kerasvit.{name}")
+    raise AttributeError(f"module 'kerasvit' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+# `keras.saving.load_model` finds our classes only once they are registered, so importing the
+# package imports them. The command line chooses its backend first, then imports what it needs.
+if not _is_command_line():
+    _choose_backend()
+    importlib.import_module("kerasvit.models")

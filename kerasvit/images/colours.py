@@ -31,7 +31,7 @@ def image_to_rgb(image: Image.Image) -> np.ndarray:
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return _deep_to_rgb(image)
     if not image.has_transparency_data:
-        return np.array(image.convert("RGB"))
+        return np.array(image if image.mode == "RGB" else image.convert("RGB"))
     if image.mode == "La":  # Pillow takes premultiplied grey to RGBA only by way of LA.
         image = image.convert("LA")
     return _on_white(image.convert("RGBA"))

@@ -10,6 +10,7 @@ from kerasvit.layers.base import (
     kernel_initializer,
     require_rate,
 )
+from kerasvit.layers.head_mixing import HeadMixing
 from kerasvit.layers.scaled_dot_product import (
     attention_scores,
     fused_attention,
@@ -192,46 +193,24 @@ class TalkingHeadsAttention(_Attention):
         self.qkv = self._dense(3 * input_shape[-1], "qkv", self.use_qkv_bias)
         self.qkv.build(input_shape)
         self._build_projection(input_shape)
-        self.mixing_before = self._dense(self.num_heads, "mixing_before", True)
-        self.mixing_after = self._dense(self.num_heads, "mixing_after", True)
-        self.mixing_before.build((None, None, self.num_heads))
-        self.mixing_after.build((None, None, self.num_heads))
+        self.mixing_before = HeadMixing(name="mixing_before", dtype=self.dtype_policy)
+        self.mixing_after = HeadMixing(name="mixing_after", dtype=self.dtype_policy)
+        self.mixing_before.build((None, self.num_heads, None, None))
+        self.mixing_after.build((None, self.num_heads, None, None))
         self.built = True
 
     def call(self, tokens, score_rows=None, scores_before_mixing=False, training=None):
         """Attend with mixed heads, and return the scores of the stage asked for."""
         query, key, value = split_joint_heads(self.qkv(tokens), 3, self.num_heads)
         products = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
-        bias = self.mixing_before.bias if training else None
-        logits = mix_heads(products, self.mixing_before.kernel * query.shape[-1] ** -0.5, bias)
+        scale = query.shape[-1] ** -0.5
+        logits = self.mixing_before(products, scale=scale, use_bias=bool(training))
         probabilities = ops.softmax(logits, axis=-1)
-        mixed = mix_heads(probabilities, self.mixing_after.kernel, self.mixing_after.bias)
+        mixed = self.mixing_after(probabilities)
         outputs = self._project(self._attend(mixed, value, training), training)
         if score_rows == 0:
             return outputs, None
         return outputs, probabilities if scores_before_mixing else mixed
-
-
-def mix_heads(scores, kernel, bias=None):
-    """Mix the heads of a score tensor linearly.
-
-    One matrix product from the left on `(B, H, N * N)`: 1.1 to 1.7 times as fast as moving the
-    heads last and applying a dense layer.
-
-    Args:
-        scores: tensor `(B, H, Q, N)`.
-        kernel: tensor `(H_in, H_out)`, as a `Dense` layer keeps it.
-        bias: tensor `(H_out,)` or None.
-
-    Returns:
-        Tensor `(B, H_out, Q, N)`.
-    """
-    batch, num_heads, rows, columns = ops.shape(scores)
-    flat = ops.reshape(scores, (batch, num_heads, rows * columns))
-    mixed = ops.matmul(ops.transpose(ops.cast(kernel, scores.dtype)), flat)
-    if bias is not None:
-        mixed = mixed + ops.cast(bias, scores.dtype)[:, None]
-    return ops.reshape(mixed, (batch, mixed.shape[1], rows, columns))
 
 
 @keras.saving.register_keras_serializable(PACKAGE)

@@ -32,6 +32,15 @@ def require(condition: bool, message: str) -> None:
         raise ValueError(message)
 
 
+def require_at_least(minimum: int, **arguments: int) -> None:
+    """Raise `ValueError` unless each of the named arguments is an integer of at least `minimum`."""
+    for name, value in arguments.items():
+        require(
+            isinstance(value, int) and value >= minimum,
+            f"{name} must be an integer of at least {minimum}. Received: {name}={value!r}",
+        )
+
+
 def require_rate(name: str, value: float) -> float:
     """Return the rate, or raise `ValueError` unless it lies in [0, 1)."""
     require(0.0 <= value < 1.0, f"{name} must lie in [0, 1). Received: {name}={value}")

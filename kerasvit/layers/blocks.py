@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from kerasvit.layers.attention import ClassAttention, SelfAttention, TalkingHeadsAttention
-from kerasvit.layers.base import PACKAGE, ConfiguredLayer, require
+from kerasvit.layers.base import PACKAGE, ConfiguredLayer, require, require_rate
 from kerasvit.layers.mlp import MLP, GatedMLP
 from kerasvit.layers.regularization import LayerScale, StochasticDepth
 
@@ -43,7 +43,8 @@ class _Block(ConfiguredLayer):
     ):
         super().__init__(**kwargs)
         require(
-            mlp_type in MLP_TYPES, f"mlp_type must be one of {list(MLP_TYPES)}. Got: {mlp_type!r}"
+            mlp_type in MLP_TYPES,
+            f"mlp_type must be one of {list(MLP_TYPES)}. Received: {mlp_type!r}",
         )
         self.num_heads = num_heads
         self.mlp_dim = mlp_dim
@@ -54,7 +55,7 @@ class _Block(ConfiguredLayer):
         self.layer_norm_epsilon = layer_norm_epsilon
         self.dropout_rate = dropout_rate
         self.attention_dropout_rate = attention_dropout_rate
-        self.drop_path_rate = drop_path_rate
+        self.drop_path_rate = require_rate("drop_path_rate", drop_path_rate)
         self._make_sublayers()
 
     def _make_sublayers(self):
@@ -119,7 +120,7 @@ class EncoderBlock(_Block):
         use_qkv_bias: bool. Whether queries, keys and values have biases.
         mlp_type: "mlp" or "gated".
         activation: str. See `kerasvit.layers.activations.activation_function`.
-        layer_scale_init_value: float or None. Start of LayerScale's factors; None for no LayerScale.
+        layer_scale_init_value: float or None. Start of LayerScale's factors; None for none.
         layer_norm_epsilon: float. Defaults to 1e-6, the ViT papers' value, not Keras' 1e-3.
         dropout_rate: float in [0, 1), after the attention's projection and in the MLP.
         attention_dropout_rate: float in [0, 1), on the attention scores.

@@ -24,7 +24,8 @@ def resampling_matrix(old_size: int, new_size: int, rule: str) -> np.ndarray:
             `(new_size + 0.1) / old_size`) or "bicubic" (DeiT's fine-tuning: no antialiasing).
 
     Returns:
-        float32 array `(new_size, old_size)` whose rows sum to 1; the identity for equal sizes.
+        float32 array `(new_size, old_size)` whose rows sum to 1. For equal sizes it is the
+        identity, but for "bicubic_offset", whose offset also shifts an axis that keeps its length.
 
     Raises:
         ValueError: if the rule is unknown or a size is not positive.
@@ -36,9 +37,7 @@ def resampling_matrix(old_size: int, new_size: int, rule: str) -> np.ndarray:
         raise ValueError(f"position_resampling must be one of {RULES}. Received: {rule!r}")
     if old_size < 1 or new_size < 1:
         raise ValueError(f"Grid sizes must be positive. Received: {old_size}, {new_size}")
-    if old_size == new_size:
-        matrix = np.eye(old_size)
-    elif rule == "bicubic_antialias":
+    if rule == "bicubic_antialias":
         matrix = _antialiased(old_size, new_size)
     else:
         matrix = _interpolated(old_size, new_size, offset=0.1 if rule == "bicubic_offset" else 0.0)
@@ -50,7 +49,8 @@ def resampling_matrix(old_size: int, new_size: int, rule: str) -> np.ndarray:
 def resample_grid(positions: np.ndarray, new_grid: tuple[int, int], rule: str) -> np.ndarray:
     """Resample a grid of position embeddings `(h, w, D)` to `new_grid` in NumPy.
 
-    The same sums that `PositionEmbedding` computes on the backend.
+    The same sums that `PositionEmbedding` computes on the backend; positions whose grid is the
+    wanted one are returned as they are, by every rule.
 
     Args:
         positions: float array `(h, w, D)`.
@@ -60,6 +60,8 @@ def resample_grid(positions: np.ndarray, new_grid: tuple[int, int], rule: str) -
     Returns:
         float32 array `(rows, columns, D)`.
     """
+    if tuple(new_grid) == positions.shape[:2]:
+        return positions.astype(np.float32)
     rows = resampling_matrix(positions.shape[0], new_grid[0], rule)
     columns = resampling_matrix(positions.shape[1], new_grid[1], rule)
     return np.einsum("yh,hwd,xw->yxd", rows, positions, columns, optimize=True)
@@ -85,7 +87,7 @@ def _interpolated(old_size, new_size, offset):
 
 
 def _antialiased(old_size, new_size):
-    """The kernel, a = -0.5, widened by the scale when shrinking; cut and renormalised at borders."""
+    """The kernel, a = -0.5, widened when shrinking; cut and renormalised at the borders."""
     scale = old_size / new_size
     width = max(scale, 1.0)
     center = (np.arange(new_size) + 0.5) * scale

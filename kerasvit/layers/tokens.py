@@ -3,7 +3,13 @@
 import keras
 from keras import ops
 
-from kerasvit.layers.base import PACKAGE, ConfiguredLayer, kernel_initializer, require
+from kerasvit.layers.base import (
+    PACKAGE,
+    ConfiguredLayer,
+    kernel_initializer,
+    require,
+    require_at_least,
+)
 from kerasvit.layers.resampling import RULES, resampling_matrix
 
 
@@ -23,7 +29,8 @@ class PatchEmbedding(ConfiguredLayer):
         Tensor `(B, P, D)`: the patches row by row.
 
     Raises:
-        ValueError: if the patch size does not divide the image size.
+        ValueError: if an argument is not positive, or the patch size does not divide the image
+            size, or that size is unknown while tracing.
 
     Source: Dosovitskiy et al. 2021, section 3.1 (https://arxiv.org/abs/2010.11929).
     """
@@ -40,6 +47,12 @@ class PatchEmbedding(ConfiguredLayer):
         super().__init__(**kwargs)
         self.hidden_dim = hidden_dim
         self.patch_size = tuple(patch_size)
+        require_at_least(1, hidden_dim=hidden_dim)
+        require(
+            len(self.patch_size) == 2 and min(self.patch_size) > 0,
+            "patch_size must be (height, width) in pixels, both positive. "
+            f"Received: patch_size={self.patch_size}",
+        )
         self.use_bias = use_bias
         self.projection = keras.layers.Conv2D(
             hidden_dim,
@@ -62,6 +75,11 @@ class PatchEmbedding(ConfiguredLayer):
         """Return `(rows, columns)` of the patches of an image of this size."""
         patch_height, patch_width = self.patch_size
         require(
+            height is not None and width is not None,
+            "Height and width of the images must be known when the model is traced. "
+            f"Received: {height}x{width}. Give keras.Input or the data set its static size.",
+        )
+        require(
             height % patch_height == 0 and width % patch_width == 0 and height > 0 and width > 0,
             f"Height and width of the images must be multiples of the patch size "
             f"{self.patch_size}. Received: {height}x{width}. Resize or crop them, for instance "
@@ -71,9 +89,8 @@ class PatchEmbedding(ConfiguredLayer):
 
     def call(self, images):
         """Project the patches and lay them out in one row-major sequence."""
-        patches = self.projection(images)
-        rows, columns = patches.shape[1:3]
-        return ops.reshape(patches, (-1, rows * columns, self.hidden_dim))
+        rows, columns = self.grid(*images.shape[1:3])
+        return ops.reshape(self.projection(images), (-1, rows * columns, self.hidden_dim))
 
     def compute_output_shape(self, input_shape):
         """Return `(B, P, D)`."""
@@ -94,6 +111,9 @@ class LearnedTokens(ConfiguredLayer):
     Returns:
         Tensor `(B, num_tokens + N, D)`.
 
+    Raises:
+        ValueError: if `num_tokens` is not positive.
+
     Source: class token: Dosovitskiy et al. 2021; distillation token: Touvron et al. 2021
     (https://arxiv.org/abs/2012.12877); registers: Darcet et al. 2024
     (https://arxiv.org/abs/2309.16588).
@@ -103,6 +123,7 @@ class LearnedTokens(ConfiguredLayer):
 
     def __init__(self, num_tokens: int = 1, **kwargs):
         super().__init__(**kwargs)
+        require_at_least(1, num_tokens=num_tokens)
         self.num_tokens = num_tokens
 
     def build(self, input_shape):
@@ -161,9 +182,7 @@ class PositionEmbedding(ConfiguredLayer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        require(
-            resampling in RULES, f"resampling must be one of {RULES}. Received: {resampling!r}"
-        )
+        require(resampling in RULES, f"resampling must be one of {RULES}. Received: {resampling!r}")
         self.grid = tuple(grid)
         self.num_prefix = num_prefix
         self.resampling = resampling

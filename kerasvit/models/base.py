@@ -1,13 +1,13 @@
 """What ViT and CaiT share: the score contract, training on the logits alone, views, saving."""
 
-import copy
-from collections.abc import Iterable
+import operator
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
 import keras
 
 from kerasvit.files import atomic_path
-from kerasvit.layers.base import require
+from kerasvit.layers.base import require, require_at_least
 from kerasvit.layout import TokenLayout
 
 ATTENTION_MODES = ("full", "cls", "none")
@@ -33,6 +33,13 @@ class ScoreModel(keras.Model):
         "record",
     )
 
+    positive_arguments: ClassVar[tuple[str, ...]] = (
+        "hidden_dim",
+        "num_layers",
+        "num_heads",
+        "mlp_dim",
+    )
+
     def _start(self, arguments: dict[str, Any], shared_layers: dict | None, kwargs: dict) -> None:
         """Keep the arguments as attributes, then make the layers or take those of another model."""
         super().__init__(**kwargs)
@@ -40,7 +47,9 @@ class ScoreModel(keras.Model):
             setattr(self, name, arguments[name])
         self.image_shape = _image_shape(arguments["image_shape"])
         self.patch_size = _pair(arguments["patch_size"])
-        self.record = dict(arguments["record"] or {})
+        self.record = _plain(arguments["record"] or {})
+        require_at_least(1, **{name: getattr(self, name) for name in self.positive_arguments})
+        require_at_least(0, num_classes=self.num_classes)
         self._check_attention()
         layers = shared_layers or self._make_layers()
         self._layer_names = tuple(layers)
@@ -48,6 +57,7 @@ class ScoreModel(keras.Model):
             setattr(self, name, layer)
         if shared_layers is None:
             self.build((None, *self.image_shape))
+            self._resolve_policies()
         self.built = True
 
     def _check_attention(self):
@@ -56,17 +66,20 @@ class ScoreModel(keras.Model):
             f"attention must be one of {ATTENTION_MODES}. Received: attention={self.attention!r}",
         )
         if self.attention_blocks is not None:
-            self.attention_blocks = sorted(
-                {self._block_index(block) for block in self.attention_blocks}
-            )
+            self.attention_blocks = self._block_indices(self.attention_blocks)
 
-    def _block_index(self, block: int) -> int:
+    def _block_indices(self, blocks: Iterable[int]) -> list[int]:
+        depth = self.num_layers
+        try:
+            numbers = [operator.index(block) for block in blocks]
+        except TypeError:
+            numbers = [depth]
         require(
-            isinstance(block, int) and -self.num_layers <= block < self.num_layers,
-            f"attention_blocks must be block numbers from {-self.num_layers} to "
-            f"{self.num_layers - 1}. Received: {block!r}",
+            all(-depth <= number < depth for number in numbers),
+            f"attention_blocks must be a list of block numbers from {-depth} to {depth - 1}. "
+            f"Received: {blocks!r}",
         )
-        return block % self.num_layers
+        return sorted({number % depth for number in numbers})
 
     def _wants_scores(self, block: int) -> bool:
         return self.attention_blocks is None or block in self.attention_blocks
@@ -94,17 +107,16 @@ class ScoreModel(keras.Model):
             not unknown,
             f"A view can change {self.view_arguments} alone. Received: {', '.join(unknown)}",
         )
-        blocks = None if blocks is None else list(blocks)
         config.update(attention=mode, attention_blocks=blocks, **overrides)
         layers = {name: getattr(self, name) for name in self._layer_names}
-        return type(self)(
-            **config, name=self.name, dtype=self.dtype_policy, _shared_layers=layers
-        )
+        return type(self)(**config, name=self.name, dtype=self.dtype_policy, _shared_layers=layers)
 
     view_arguments: ClassVar[tuple[str, ...]] = ()
 
     def build(self, input_shape):
-        """Create the weights of every layer."""
+        """Create the weights of every layer, unless they exist, as they do in every new model."""
+        if self.built:
+            return
         token_shape = (input_shape[0], None, self.hidden_dim)
         for layer in self._flatten_layers(include_self=False, recursive=False):
             layer.build(input_shape if layer is self.patch_embedding else token_shape)
@@ -139,15 +151,29 @@ class ScoreModel(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, serialisable as JSON."""
-        config = {name: copy.deepcopy(getattr(self, name)) for name in self.arguments}
-        config["image_shape"] = list(self.image_shape)
-        config["patch_size"] = list(self.patch_size)
         return {
-            **config,
+            **{name: _plain(getattr(self, name)) for name in self.arguments},
             "name": self.name,
             "trainable": self.trainable,
-            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            "dtype": keras.dtype_policies.serialize(self._policy_of_layers()),
         }
+
+    def _resolve_policies(self):
+        """Give each layer its own policy of a map: a quantized `Dense` cannot be saved with a map."""
+        for layer in self._flatten_layers():
+            policy = layer.dtype_policy
+            if isinstance(policy, keras.dtype_policies.DTypePolicyMap):
+                layer._dtype_policy = policy[layer.path]
+
+    def _policy_of_layers(self) -> keras.dtype_policies.DTypePolicy:
+        """Return the dtype policy, with the exceptions that `quantize` made among the layers."""
+        policy = self.dtype_policy
+        quantized = {
+            layer.path: layer.dtype_policy
+            for layer in self._flatten_layers()
+            if layer.quantization_mode
+        }
+        return keras.dtype_policies.DTypePolicyMap(policy.name, quantized) if quantized else policy
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects=None) -> Self:
@@ -169,12 +195,29 @@ class ScoreModel(keras.Model):
             super().save(temporary, overwrite=True, **kwargs)
 
 
+def _plain(value: Any) -> Any:
+    """Copy a JSON-able value into plain dicts and lists.
+
+    Keras wraps those that are attributes of a layer, and a deep copy of the wrapper would copy
+    the layer's weights with it.
+    """
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
 def _pair(size) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else tuple(size)
 
 
 def _image_shape(shape) -> tuple[int, int, int]:
-    if isinstance(shape, int):
-        return (shape, shape, 3)
-    shape = tuple(shape)
-    return (*shape, 3) if len(shape) == 2 else shape
+    shape = (shape, shape) if isinstance(shape, int) else tuple(shape)
+    shape = (*shape, 3) if len(shape) == 2 else shape
+    require(
+        len(shape) == 3 and all(isinstance(side, int) and side > 0 for side in shape),
+        "image_shape must be (height, width, channels), all positive integers. "
+        f"Received: image_shape={shape}",
+    )
+    return shape

@@ -82,6 +82,7 @@ class CaiT(ScoreModel):
         "position_resampling",
         "scores_before_mixing",
     )
+    positive_arguments = (*ScoreModel.positive_arguments, "num_class_layers")
     view_arguments = ("scores_before_mixing",)
 
     def __init__(
@@ -118,13 +119,12 @@ class CaiT(ScoreModel):
             "attention_dropout_rate": self.attention_dropout_rate,
             "drop_path_rate": self.drop_path_rate,
         }
-        grid = tuple(
-            side // patch for side, patch in zip(self.image_shape, self.patch_size, strict=False)
+        patch_embedding = PatchEmbedding(
+            self.hidden_dim, self.patch_size, name="patch_embedding", dtype=dtype
         )
+        grid = patch_embedding.grid(*self.image_shape[:2])
         layers = {
-            "patch_embedding": PatchEmbedding(
-                self.hidden_dim, self.patch_size, name="patch_embedding", dtype=dtype
-            ),
+            "patch_embedding": patch_embedding,
             "position": PositionEmbedding(
                 grid, 0, self.position_resampling, name="position_embedding", dtype=dtype
             ),
@@ -164,9 +164,7 @@ class CaiT(ScoreModel):
         )
 
     def _prefix(self, stage: str) -> tuple[str, ...]:
-        require(
-            stage in ("sa", "ca"), f'stage must be "sa" or "ca". Received: stage={stage!r}'
-        )
+        require(stage in ("sa", "ca"), f'stage must be "sa" or "ca". Received: stage={stage!r}')
         return ("class",) if stage == "ca" else ()
 
     def call(self, images, training=None):

@@ -60,9 +60,7 @@ def canonical_name(name: str) -> str:
 
 def aliases() -> dict[str, str]:
     """Return the upstream names and the variants they stand for."""
-    return {
-        alias: target for _, table in _FAMILIES for alias, (target, _) in table.ALIASES.items()
-    }
+    return {alias: target for _, table in _FAMILIES for alias, (target, _) in table.ALIASES.items()}
 
 
 def list_models(pattern: str = "*") -> list[str]:

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from kerasvit.layers import EncoderBlock, LearnedTokens, PatchEmbedding, PositionEmbedding
-from kerasvit.layers.base import PACKAGE, kernel_initializer, require
+from kerasvit.layers.base import PACKAGE, kernel_initializer, require, require_at_least
 from kerasvit.models.base import ScoreModel
 
 POOLINGS = ("class", "average")
@@ -133,24 +133,34 @@ class VisionTransformer(ScoreModel):
         _check_choice("pooling", pooling, POOLINGS)
         _check_choice("position_embedding", position_embedding, POSITIONS)
         _check_choice("distillation_output", distillation_output, DISTILLATION_OUTPUTS)
+        require_at_least(0, num_registers=num_registers)
+        require(
+            use_distillation_token or distillation_output == "average",
+            'distillation_output="both" needs the second head of use_distillation_token=True. '
+            f"Received: use_distillation_token={use_distillation_token!r}",
+        )
+        require(
+            not use_distillation_token or (pooling == "class" and not norm_after_pooling),
+            "A distilled model has a head for each of its two tokens and pools nothing: leave "
+            'pooling="class" and norm_after_pooling=None. '
+            f"Received: pooling={pooling!r}, norm_after_pooling={norm_after_pooling!r}",
+        )
         self._start(locals(), _shared_layers, kwargs)
 
     def _make_layers(self) -> dict[str, keras.layers.Layer]:
         dtype = self.dtype_policy
-        grid = tuple(
-            side // patch for side, patch in zip(self.image_shape, self.patch_size, strict=False)
+        patch_embedding = PatchEmbedding(
+            self.hidden_dim,
+            self.patch_size,
+            use_bias=not self.use_pre_norm,
+            name="patch_embedding",
+            dtype=dtype,
         )
         layers = {
-            "patch_embedding": PatchEmbedding(
-                self.hidden_dim,
-                self.patch_size,
-                use_bias=not self.use_pre_norm,
-                name="patch_embedding",
-                dtype=dtype,
-            ),
+            "patch_embedding": patch_embedding,
             "class_token": LearnedTokens(1, name="class_token", dtype=dtype),
             "position": PositionEmbedding(
-                grid,
+                patch_embedding.grid(*self.image_shape[:2]),
                 len(self._prefix("sa")) if self.position_embedding == "all" else 0,
                 self.position_resampling,
                 name="position_embedding",

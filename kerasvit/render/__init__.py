@@ -1,1 +1,20 @@
-"""Pictures of saliency maps."""
+"""Pictures of saliency maps: colours, overlays, sheets of any number of heads, PNG files."""
+
+from kerasvit.render.colour import colourise
+from kerasvit.render.files import write_npz, write_png
+from kerasvit.render.overlay import STYLES, overlay
+from kerasvit.render.sheet import Panel, Section, sectioned_sheet, sheet
+from kerasvit.render.standard import saliency_sheet
+
+__all__ = [
+    "STYLES",
+    "Panel",
+    "Section",
+    "colourise",
+    "overlay",
+    "saliency_sheet",
+    "sectioned_sheet",
+    "sheet",
+    "write_npz",
+    "write_png",
+]

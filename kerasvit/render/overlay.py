@@ -122,3 +122,9 @@ def _check(image: np.ndarray, values: np.ndarray, alpha: float, style: str) -> N
             f"Received: map {values.shape}, photograph {image.shape[:2]}. "
             "Lay it on with Geometry.place first."
         )
+    if style == "mask" and not np.isin(values[~np.isnan(values)], (0, 1)).all():
+        raise InputError(
+            "A mask holds true and false, or 0 and 1. "
+            f"Received: values from {np.nanmin(values):.3g} to {np.nanmax(values):.3g}. "
+            "Make it with mass_mask, and lay it on with interpolation='nearest'."
+        )

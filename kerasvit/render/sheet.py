@@ -20,8 +20,8 @@ WIDTH = 1680 - GAP + 2 * MARGIN
 _SECTION_GAP = 40
 _WIDEST_ROW = 8
 _FEWEST_COLUMNS = 3
-# A tall photograph is shown smaller rather than on a sheet of endless height.
-_TALLEST_CELL = 1.5
+# As tall as a telephone's photographs, 9:16; what is taller is shown smaller.
+_TALLEST_CELL = 16 / 9
 _LABEL, _CAPTION = 26, 20
 
 

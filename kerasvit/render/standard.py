@@ -1,11 +1,13 @@
 """The standard picture of a saliency map: photograph, map, overlay, and every head."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 import numpy as np
 from PIL import Image
 
-from kerasvit.errors import UsageError
+from kerasvit.errors import InputError, UsageError
 from kerasvit.images.geometry import Geometry
 from kerasvit.render.labels import heading, legend
 from kerasvit.render.overlay import overlay
@@ -77,31 +79,25 @@ def saliency_sheet(
             f"There is no such scale. Received: scale={scale!r}. "
             f"Choose one of {', '.join(map(repr, SCALES))}."
         )
-    photograph, place = _at_sheet_size(image, geometry, width)
-
-    def heatmap(values, flat, name, rule):
-        drawn = overlay(photograph, place.place(values, interpolation=rule), colormap, 1, "heatmap")
-        return Panel(drawn, f"{name} · flat" if flat else name)
-
+    _check(image, maps, saliency, geometry)
+    canvas = _Canvas.at_sheet_size(image, geometry, width, colormap)
     values, flat = normalise(saliency, normalisation)
     if style == "mask":
-        covering = place.place(
-            mass_mask(saliency, mass).astype(np.float32), interpolation="nearest"
-        )
+        drawn = canvas.overlay(mass_mask(saliency, mass), style, alpha, "nearest")
     else:
-        covering = place.place(values, interpolation=interpolation)
+        drawn = canvas.overlay(values, style, alpha, interpolation)
     first = [
-        Panel(photograph, "photograph"),
-        heatmap(values, flat.item(), saliency_title, interpolation),
-        Panel(overlay(photograph, covering, colormap, alpha, style), _overlay_title(style, mass)),
+        Panel(canvas.photograph, "photograph"),
+        canvas.heatmap(values, interpolation, _named(saliency_title, flat)),
+        Panel(drawn, f"{mass:.0%} of the mass" if style == "mask" else "overlay"),
     ]
+    axes = (-2, -1) if scale == "panel" else (-3, -2, -1)
     sections = [Section(first, columns=3)]
     for key, heads in maps.items():
-        axes = (-2, -1) if scale == "panel" else (-3, -2, -1)
-        scaled, flat = normalise(heads, normalisation, axes)
-        flat = np.broadcast_to(flat, (len(heads), 1, 1)).ravel()
+        values, _ = normalise(heads, normalisation, axes)
         panels = [
-            heatmap(head, flat[i], f"head {i}", head_interpolation) for i, head in enumerate(scaled)
+            canvas.heatmap(value, head_interpolation, _named(f"head {index}", flat))
+            for index, (value, flat) in enumerate(zip(values, normalise(heads).flat, strict=True))
         ]
         sections.append(Section(panels, block_title(key)))
     room = width - 2 * MARGIN
@@ -116,23 +112,62 @@ def block_title(key: str) -> str:
     return f"{stage} {block_number(key)}" if stage else key
 
 
-def _at_sheet_size(
-    image: np.ndarray, geometry: Geometry, width: int
-) -> tuple[np.ndarray, Geometry]:
-    """Return the photograph at the size at which the first row shows it, and its geometry."""
-    old = image.shape[:2]
-    new = cell_size(3, old[1] / old[0], width)
-    rows, columns = new[0] / old[0], new[1] / old[1]
-    top, left, bottom, right = geometry.box
-    box = (top * rows, left * columns, bottom * rows, right * columns)
-    picture = Image.fromarray(image).resize(new[::-1], Image.Resampling.BICUBIC)
-    return np.asarray(picture), Geometry(new, box, geometry.input_size)
+@dataclasses.dataclass(frozen=True)
+class _Canvas:
+    """The photograph at the size of the first row's panels, and the way to draw maps on it."""
+
+    photograph: np.ndarray
+    geometry: Geometry
+    colormap: str
+
+    @classmethod
+    def at_sheet_size(
+        cls, image: np.ndarray, geometry: Geometry, width: int, colormap: str
+    ) -> Self:
+        old = geometry.original_size
+        new = cell_size(3, old[1] / old[0], width)
+        rows, columns = new[0] / old[0], new[1] / old[1]
+        top, left, bottom, right = geometry.box
+        box = (top * rows, left * columns, bottom * rows, right * columns)
+        picture = Image.fromarray(image).resize(new[::-1], Image.Resampling.BICUBIC)
+        return cls(np.asarray(picture), Geometry(new, box, geometry.input_size), colormap)
+
+    def overlay(
+        self, values: np.ndarray, style: str, alpha: float, interpolation: str
+    ) -> np.ndarray:
+        placed = self.geometry.place(values.astype(np.float32), interpolation=interpolation)
+        return overlay(self.photograph, placed, self.colormap, alpha, style)
+
+    def heatmap(self, values: np.ndarray, interpolation: str, title: str) -> Panel:
+        return Panel(self.overlay(values, "heatmap", 1, interpolation), title)
 
 
-def _overlay_title(style: str, mass: float) -> str:
-    return f"{mass:.0%} of the mass" if style == "mask" else "overlay"
+def _named(name: str, flat: np.ndarray) -> str:
+    """Return the title of a map, which says if there was nothing to see."""
+    return f"{name} · flat" if flat.all() else name
 
 
 def _note(scale: str, maps: Mapping[str, np.ndarray]) -> str:
     notes = {"panel": "each map in its own range", "shared": "the heads of a block in one range"}
     return notes[scale] if maps else ""
+
+
+def _check(
+    image: np.ndarray, maps: Mapping[str, np.ndarray], saliency: np.ndarray, geometry: Geometry
+) -> None:
+    if image.dtype != np.uint8 or image.shape != (*geometry.original_size, 3):
+        raise InputError(
+            "The photograph must be uint8 (H, W, 3) of the size that its geometry names, "
+            f"{geometry.original_size}. Received: {image.dtype} {image.shape}."
+        )
+    if np.ndim(saliency) != 2:
+        raise InputError(
+            "A sheet shows one image's saliency, (rows, columns). "
+            f"Received: shape {np.shape(saliency)}."
+        )
+    for key, heads in maps.items():
+        if np.ndim(heads) != 3 or not len(heads):
+            raise InputError(
+                "A sheet shows the heads of one image, (heads, rows, columns). "
+                f"Received: shape {np.shape(heads)} for {key!r}."
+            )

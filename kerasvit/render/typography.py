@@ -5,6 +5,8 @@ import pathlib
 
 from PIL import ImageDraw, ImageFont
 
+from kerasvit.render.colour import import_matplotlib
+
 INK = (26, 26, 28)
 QUIET = (112, 112, 118)
 PAPER = (255, 255, 255)
@@ -13,10 +15,9 @@ PAPER = (255, 255, 255)
 @functools.cache
 def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     """Return DejaVu Sans, which knows Latin, Greek and Cyrillic names, at a size in pixels."""
-    import matplotlib
-
+    folder = import_matplotlib().get_data_path()
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf", name), size)
+    return ImageFont.truetype(pathlib.Path(folder, "fonts", "ttf", name), size)
 
 
 def shorten(text: str, width: int, face: ImageFont.FreeTypeFont) -> str:

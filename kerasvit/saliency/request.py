@@ -48,7 +48,7 @@ class Request:
     def view(self, mode: str, blocks: Sequence[int] | None = None, **overrides: Any) -> Any:
         """Return the model in another attention mode, with those overrides that it knows."""
         # A pair of logits is for training by distillation; predictions need their mean.
-        overrides = {"distillation_output": False, **overrides}
+        overrides = {"distillation_output": "average", **overrides}
         known = getattr(self.model, "view_arguments", ())
         overrides = {name: value for name, value in overrides.items() if name in known}
         return self.model.with_attention(mode, blocks=blocks, **overrides)

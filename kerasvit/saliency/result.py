@@ -153,8 +153,9 @@ class SaliencyMap:
             InputError: if the file is missing, damaged, or something else.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
+            # NumPy leaves a file open that it could not read, unless it is handed an open one.
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
             header = json.loads(str(arrays.pop("header")))
             if header.pop("format") != _FORMAT:
                 raise ValueError("another format")

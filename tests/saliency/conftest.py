@@ -32,7 +32,10 @@ class FakeModel:
         self.num_heads, self.patch = num_heads, patch
         self.prefix = () if num_class_layers else prefix
         self.mode, self.blocks, self.before_mixing = "full", None, False
-        self.view_arguments = ("scores_before_mixing",) if num_class_layers else ()
+        self.logits = "both" if "distillation" in self.prefix else "average"
+        self.view_arguments = (
+            "scores_before_mixing" if num_class_layers else "distillation_output",
+        )
         self.log = []
 
     def with_attention(self, mode, blocks=None, **overrides):
@@ -40,6 +43,7 @@ class FakeModel:
         view = object.__new__(type(self))
         view.__dict__.update(self.__dict__, mode=mode, blocks=blocks)
         view.before_mixing = overrides.get("scores_before_mixing", self.before_mixing)
+        view.logits = overrides.get("distillation_output", self.logits)
         return view
 
     def token_layout(self, image_shape, stage="sa"):
@@ -76,7 +80,7 @@ class FakeModel:
                 sa[f"sa_ffn_block_{block:02d}_att"] = scores[:, :, :queries]
         for block in range(self.num_class_layers):
             ca[f"ca_ffn_block_{block:02d}_att"] = self._rows(pixels, "ca", block)[:, :, :1]
-        return logits, sa, ca
+        return (logits, logits) if self.logits == "both" else logits, sa, ca
 
 
 @pytest.fixture

@@ -144,6 +144,8 @@ def test_any_prefix_fits(fakes, pixels, prefix):
     result = explain(model, pixels, query="mean")
     assert model.log == [("cls" if prefix else "full", [2], 2)]
     assert hottest(result.values) == [(1, 2), (2, 0)]
+    # Also of a model that returns its two heads' logits apart.
+    assert result.logits.shape == (2, 2)
 
 
 def test_geometries_are_kept_and_place_the_map_on_the_photograph(fakes, pixels):

@@ -1,0 +1,262 @@
+"""Conversion of a foreign checkpoint: read, detect, assign, verify, write."""
+
+import dataclasses
+import datetime
+import importlib.metadata
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+from kerasvit.conversion.architecture import model_for
+from kerasvit.conversion.checkpoint import Checkpoint, open_checkpoint
+from kerasvit.conversion.detection import Detected, detect
+from kerasvit.conversion.rules import Assignment, assign, variables_by_path
+from kerasvit.conversion.unwrapping import unwrap
+from kerasvit.conversion.verify import Parity, reference_available, verify_model
+from kerasvit.errors import InputError, OutputError, UsageError
+from kerasvit.files import atomic_path
+from kerasvit.models import factory
+from kerasvit.models.base import ScoreModel
+from kerasvit.releases import find_release, list_releases
+
+_HEADS = ("head", "distillation_head")
+
+
+@dataclasses.dataclass(frozen=True)
+class Conversion:
+    """The result of a conversion.
+
+    Args:
+        model: the model with the checkpoint's weights.
+        notes: what was done, in sentences.
+        parity: how far the model is from the source's own forward pass; None if not verified.
+    """
+
+    model: ScoreModel
+    notes: tuple[str, ...]
+    parity: Parity | None
+
+
+def convert(
+    source: Any,
+    output: str | os.PathLike | None = None,
+    model: str | None = None,
+    *,
+    image_shape: tuple[int, int] | None = None,
+    num_classes: int | None = None,
+    release: str | None = None,
+    select: str | None = None,
+    sha256: str | None = None,
+    verify: bool | None = None,
+    overwrite: bool = False,
+    report: Callable[[str], None] = lambda line: None,
+    **overrides,
+) -> Conversion:
+    """Convert a checkpoint of timm, DINO, DINOv2, DeiT or CaiT to a Keras model.
+
+    Every tensor of the checkpoint is used once or dropped for a stated reason, every weight of the
+    model is assigned once, all shapes agree and all values are finite; otherwise nothing is written.
+
+    Args:
+        source: path of a `.pth`, `.pt`, `.bin`, `.safetensors` or `.npz` file, a mapping of names
+            to arrays, a live `torch.nn.Module`, or an open `Checkpoint`.
+        output: path of the `.keras` file to write; None to write none.
+        model: name of the architecture, or of a release; None to detect it.
+        image_shape: `(height, width)` that the weights were trained with; needed for a position
+            embedding whose grid is not square.
+        num_classes: classes of the model. If it differs from the checkpoint's, the head keeps its
+            random start; 0 leaves the head out. None for as many as the checkpoint has.
+        release: name of the release that the weights belong to, for preprocessing and licence; None
+            for the one that the model's name suggests.
+        select: "teacher" or "student" of a full DINO checkpoint.
+        sha256: published digest of the file, or its first 8 digits or more.
+        verify: whether the model is compared with the source's own forward pass, in timm. None: if
+            timm and torch are installed and a file is written.
+        overwrite: whether an existing output is replaced.
+        report: called with each line that says what is being done.
+        **overrides: further arguments of the model, such as `attention="cls"` or
+            `position_resampling`.
+
+    Returns:
+        The model, what was done, and the parity figures.
+
+    Raises:
+        InputError: if the checkpoint is missing, damaged, unsafe or holds another architecture, or
+            the converted model does not agree with the source.
+        OutputError: if the output cannot be written, or exists and `overwrite` is False.
+        UsageError: if an argument is wrong, or a package is missing.
+    """
+    if output is not None:
+        _check_output(pathlib.Path(output), source, overwrite)
+    checkpoint = unwrap(_open(source, sha256), select)
+    detected = detect(checkpoint)
+    name, record = _name_and_record(model, release, detected, checkpoint)
+    overrides = {**_resampling_of_source(detected, checkpoint), **overrides}
+    report(f"Found {detected.summary} in the layout {detected.layout.name!r}.")
+    head = _head_arguments(detected, num_classes)
+    keras_model = model_for(
+        detected, name, checkpoint.label, image_shape, **head.arguments, **overrides
+    )
+    assignment = _assign(keras_model, checkpoint, detected, head)
+    report(
+        f"Assigned {assignment.num_variables} weights from {assignment.num_source_tensors} tensors."
+    )
+    parity = _verify(keras_model, checkpoint, detected, verify, output, head, report)
+    notes = (*checkpoint.notes, *(f"Dropped {k}: {v}." for k, v in assignment.dropped.items()))
+    keras_model.record = {**record, **_provenance(checkpoint, detected, assignment, parity)}
+    if output is not None:
+        _write(keras_model, pathlib.Path(output), overwrite)
+        report(f"Wrote {str(output)!r}, reloaded it and found the same weights.")
+    return Conversion(keras_model, notes, parity)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Head:
+    """What becomes of the checkpoint's classifier."""
+
+    arguments: dict[str, int]
+    drop: dict[str, str]
+    is_random: bool
+
+
+def _head_arguments(detected: Detected, num_classes: int | None) -> _Head:
+    if num_classes is None or num_classes == detected.num_classes:
+        return _Head({}, {}, False)
+    reason = f"num_classes={num_classes} was asked for instead of {detected.num_classes}"
+    return _Head({"num_classes": num_classes}, {"head*": reason}, num_classes > 0)
+
+
+def _open(source, sha256) -> Checkpoint:
+    if sha256 is not None and len(sha256) < 64:
+        return open_checkpoint(source, sha256_prefix=sha256)
+    return open_checkpoint(source, sha256=sha256)
+
+
+def _check_output(output: pathlib.Path, source, overwrite: bool) -> None:
+    if output.suffix != ".keras":
+        raise UsageError(
+            f"The output must end in .keras. Received: {str(output)!r}. Name it "
+            f"{str(output.with_suffix('.keras'))!r}"
+        )
+    if isinstance(source, str | os.PathLike) and output.exists() and os.path.exists(source):
+        if os.path.samefile(source, output):
+            raise OutputError(
+                f"The output must be another file than the source. Received: {str(output)!r} for "
+                "both. Choose another output"
+            )
+    # Fails now, and not after minutes of work, if the file cannot be written at all.
+    try:
+        with atomic_path(output, overwrite):
+            raise _Checked
+    except _Checked:
+        pass
+
+
+class _Checked(Exception):
+    """Ends the trial write of `_check_output` before it replaces anything."""
+
+
+def _name_and_record(model, release, detected, checkpoint):
+    """Return the variant's name, and what the release's record says about its weights."""
+    if release is None and model is not None and "." in model:
+        release = model
+    found = find_release(release) if release else None
+    name = model if found is None or model not in (None, release) else found.model
+    if found is None and name is not None:
+        found = _likely_release(name, detected)
+    if found is None:
+        return name, {}
+    record = {
+        "release": found.name,
+        "licence": found.licence,
+        "reference": found.reference,
+        "preprocessing": _jsonable(found.preprocessing),
+    }
+    if detected.num_classes and detected.num_classes == found.num_classes:
+        record["class_names"] = list(found.class_names) or _class_names(found.classes)
+    return name, {key: value for key, value in record.items() if value}
+
+
+def _likely_release(name: str, detected: Detected):
+    """Return a release of this architecture that has the same layout, for its preprocessing."""
+    factory.variant(name)
+    base = factory.canonical_name(name)
+    layout = detected.layout.name
+    releases = [one for one in list_releases() if one.model == base]
+    named = [one for one in releases if name in (one.name, *one.aliases)]
+    alike = [one for one in releases if layout in (one.layout, one.url_layout)]
+    return next(iter(named or alike or releases), None)
+
+
+def _class_names(classes: str | None) -> list[str]:
+    if classes != "imagenet-1k" or not reference_available():
+        return []
+    from kerasvit.conversion.reference import import_timm
+
+    info = import_timm().data.ImageNetInfo()
+    return [info.index_to_description(index) for index in range(1000)]
+
+
+def _jsonable(preprocessing) -> dict[str, Any]:
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in preprocessing.items()}
+
+
+def _resampling_of_source(detected: Detected, checkpoint: Checkpoint) -> dict[str, str]:
+    """Return the resampling rule that a layout implies, where the variant does not say."""
+    if detected.family == "vit" and detected.layout.name == "dinov2":
+        registers = detected.structure["num_registers"]
+        return {"position_resampling": "bicubic_antialias" if registers else "bicubic_offset"}
+    return {}
+
+
+def _assign(model, checkpoint, detected, head) -> Assignment:
+    keep = [path for path in variables_by_path(model) if path.split("/")[0] in _HEADS]
+    return assign(model, checkpoint, detected.layout, head.drop, keep if head.is_random else ())
+
+
+def _verify(model, checkpoint, detected, verify, output, head, report) -> Parity | None:
+    if verify is None:
+        verify = output is not None and reference_available()
+        if output is not None and not verify:
+            report(
+                'Not compared with the source\'s model: pip install "kerasvit[convert]" for that.'
+            )
+    if not verify or head.is_random:
+        return None
+    parity = verify_model(model, checkpoint, detected)
+    report(f"Compared with timm: {parity.summary}")
+    return parity
+
+
+def _provenance(checkpoint, detected, assignment, parity) -> dict[str, Any]:
+    return {
+        "source": {
+            "file": checkpoint.path.name if checkpoint.path else "weights in memory",
+            "sha256": checkpoint.sha256,
+            "layout": detected.layout.name,
+            "notes": list(checkpoint.notes),
+            "num_tensors": assignment.num_source_tensors,
+            "dropped": {**checkpoint.dropped, **assignment.dropped},
+        },
+        "parity": parity.to_dict() if parity else None,
+        "converted": datetime.date.today().isoformat(),
+        "versions": {name: importlib.metadata.version(name) for name in ("kerasvit", "keras")},
+    }
+
+
+def _write(model: ScoreModel, output: pathlib.Path, overwrite: bool) -> None:
+    """Save, reload and compare before the new file takes the old one's place."""
+    import numpy as np
+
+    from kerasvit.pretrained import load
+
+    with atomic_path(output, overwrite) as temporary:
+        model.save(temporary)
+        saved = variables_by_path(load(temporary))
+        for path, variable in variables_by_path(model).items():
+            if not np.array_equal(variable.numpy(), saved[path].numpy()):
+                raise InputError(
+                    f"{path} came back changed from the file that was written; it must be the "
+                    f"same. Received: another value in {str(output)!r}. Check the disk, try again"
+                )
