@@ -1,5 +1,6 @@
 """Conversion of a foreign checkpoint: read, detect, assign, verify, write."""
 
+import contextlib
 import dataclasses
 import datetime
 import importlib.metadata
@@ -16,6 +17,7 @@ from kerasvit.conversion.unwrapping import unwrap
 from kerasvit.conversion.verify import Parity, reference_available, verify_model
 from kerasvit.errors import InputError, OutputError, UsageError
 from kerasvit.files import atomic_path
+from kerasvit.layers.base import without_random_start
 from kerasvit.models import factory
 from kerasvit.models.base import ScoreModel
 from kerasvit.releases import find_release, list_releases
@@ -56,7 +58,7 @@ def convert(
     """Convert a checkpoint of timm, DINO, DINOv2, DeiT or CaiT to a Keras model.
 
     Every tensor of the checkpoint is used once or dropped for a stated reason, every weight of the
-    model is assigned once, all shapes agree and all values are finite; otherwise nothing is written.
+    model is assigned once, all shapes agree and all values are finite; if not, nothing is written.
 
     Args:
         source: path of a `.pth`, `.pt`, `.bin`, `.safetensors` or `.npz` file, a mapping of names
@@ -95,9 +97,10 @@ def convert(
     overrides = {**_resampling_of_source(detected, checkpoint), **overrides}
     report(f"Found {detected.summary} in the layout {detected.layout.name!r}.")
     head = _head_arguments(detected, num_classes)
-    keras_model = model_for(
-        detected, name, checkpoint.label, image_shape, **head.arguments, **overrides
-    )
+    with contextlib.nullcontext() if head.is_random else without_random_start():
+        keras_model = model_for(
+            detected, name, checkpoint.label, image_shape, **head.arguments, **overrides
+        )
     assignment = _assign(keras_model, checkpoint, detected, head)
     report(
         f"Assigned {assignment.num_variables} weights from {assignment.num_source_tensors} tensors."
@@ -139,18 +142,22 @@ def _check_output(output: pathlib.Path, source, overwrite: bool) -> None:
             f"The output must end in .keras. Received: {str(output)!r}. Name it "
             f"{str(output.with_suffix('.keras'))!r}"
         )
-    if isinstance(source, str | os.PathLike) and output.exists() and os.path.exists(source):
-        if os.path.samefile(source, output):
-            raise OutputError(
-                f"The output must be another file than the source. Received: {str(output)!r} for "
-                "both. Choose another output"
-            )
+    if output.exists() and _is_same_file(source, output):
+        raise OutputError(
+            f"The output must be another file than the source. Received: {str(output)!r} for both. "
+            "Choose another output"
+        )
     # Fails now, and not after minutes of work, if the file cannot be written at all.
     try:
         with atomic_path(output, overwrite):
             raise _Checked
     except _Checked:
         pass
+
+
+def _is_same_file(source, output: pathlib.Path) -> bool:
+    is_path = isinstance(source, str | os.PathLike)
+    return is_path and os.path.exists(source) and os.path.samefile(source, output)
 
 
 class _Checked(Exception):

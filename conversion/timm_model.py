@@ -62,10 +62,11 @@ class TimmReference:
         """Return "logits", "features" and "scores" as NumPy arrays, scores by our keys.
 
         Args:
-            images: float32 `(B, height, width, C)`.
+            images: float32 or float64 `(B, height, width, C)`; the model runs in that type.
         """
         import torch
 
+        self.module.to(torch.float64 if images.dtype == np.float64 else torch.float32)
         caught: dict[str, Any] = {}
         handles = [
             module.register_forward_pre_hook(_catch(caught, key))

@@ -27,6 +27,8 @@ class Parity:
         features: likewise for the tokens after the last norm.
         scores: largest absolute difference of each score map, by its key.
         argmax_equal: whether the largest logit of every image is the same one.
+        rounding: largest difference of the reference's own score maps between float32 and float64,
+            measured where a map misses its bar; sharp attention amplifies rounding on both sides.
     """
 
     image_shape: tuple[int, int]
@@ -34,6 +36,7 @@ class Parity:
     features: float
     scores: dict[str, float]
     argmax_equal: bool
+    rounding: float = 0.0
 
     @property
     def largest_score_difference(self) -> float:
@@ -43,23 +46,25 @@ class Parity:
     @property
     def summary(self) -> str:
         """The figures in one line."""
+        rounding = f" (timm rounds by {self.rounding:.1e} itself)" if self.rounding else ""
         return (
             f"logits within {self.logits:.1e} and features within {self.features:.1e} of the "
             f"largest value, {len(self.scores)} score maps within "
-            f"{self.largest_score_difference:.1e}."
+            f"{self.largest_score_difference:.1e}{rounding}."
         )
 
     def check(self, label: str) -> None:
         """Raise `InputError` unless every figure is within its bar."""
         if (
             max(self.logits, self.features) <= FEATURE_TOLERANCE
-            and self.largest_score_difference <= SCORE_TOLERANCE
+            and self.largest_score_difference <= max(SCORE_TOLERANCE, 2 * self.rounding)
             and self.argmax_equal
         ):
             return
         raise InputError(
             f"The converted model does not agree with the source of {label}: logits and features "
-            f"must be within {FEATURE_TOLERANCE}, scores within {SCORE_TOLERANCE}. Received: "
+            f"must be within {FEATURE_TOLERANCE}, scores within {SCORE_TOLERANCE} or twice timm's own "
+            f"rounding. Received: "
             f"{self.summary} Nothing was written; please report this checkpoint"
         )
 
@@ -98,9 +103,18 @@ def verify_model(model: ScoreModel, checkpoint: Checkpoint, detected: Detected) 
     image_shape = (5 * rows, 7 * columns)
     images = np.random.default_rng(0).normal(size=(2, *image_shape, 3)).astype("float32")
     reference = TimmReference(import_timm(), model, checkpoint, image_shape)
-    parity = compare(model, reference.run(images), images)
+    expected = reference.run(images)
+    parity = compare(model, expected, images)
+    if parity.largest_score_difference > SCORE_TOLERANCE:
+        parity = dataclasses.replace(parity, rounding=_rounding(reference, expected, images))
     parity.check(checkpoint.label)
     return parity
+
+
+def _rounding(reference, expected: dict[str, Any], images: np.ndarray) -> float:
+    """Measure how far the reference's score maps are from its own in float64."""
+    exact = reference.run(images.astype("float64"))["scores"]
+    return max(_largest(exact[key] - expected["scores"][key]) for key in exact)
 
 
 def compare(model: ScoreModel, expected: dict[str, Any], images: np.ndarray) -> Parity:

@@ -1,6 +1,7 @@
 """Which backend Keras runs on, decided before Keras is imported."""
 
 import importlib.util
+import itertools
 import json
 import os
 import pathlib
@@ -51,7 +52,7 @@ def is_command_line() -> bool:
     if sys.argv[:1] == ["-m"]:
         # While `python -m` looks for the module, the original arguments are all that tells it.
         after = sys.orig_argv[1:]
-        return any(pair == ("-m", "kerasvit") for pair in zip(after, after[1:], strict=False))
+        return ("-m", "kerasvit") in itertools.pairwise(after)
     return bool(sys.argv) and pathlib.Path(sys.argv[0]).stem == "kerasvit"
 
 

@@ -9,10 +9,9 @@ from typing import Any
 import keras
 
 from kerasvit.errors import InputError, UsageError
+from kerasvit.layers.base import without_random_start
 from kerasvit.models.base import ScoreModel
-from kerasvit.releases import Release, find_release
-
-EMBEDDED = "cait_nano_patch4_32.cifar10"
+from kerasvit.releases import EMBEDDED, Release, find_release
 
 
 def from_pretrained(source: Any = EMBEDDED, model: str | None = None, **arguments) -> ScoreModel:
@@ -24,8 +23,8 @@ def from_pretrained(source: Any = EMBEDDED, model: str | None = None, **argument
             name of a release that the package ships (`"cait_nano_patch4_32.cifar10"`).
         model: name of the architecture of a foreign checkpoint, such as "vit_small_patch16_224";
             needed where the checkpoint fits several.
-        **arguments: for a foreign checkpoint, those of `kerasvit.conversion.convert`; for a `.keras`
-            file, those that change what is returned: `attention`, `attention_blocks`.
+        **arguments: for a foreign checkpoint, those of `kerasvit.conversion.convert.convert`; for a
+            `.keras` file, those that change what is returned: `attention`, `attention_blocks`.
 
     Returns:
         A `CaiT` or a `VisionTransformer`. Its `record` says where the weights come from and how
@@ -62,7 +61,8 @@ def load(path: str | os.PathLike, **view) -> ScoreModel:
             f"{'is a folder' if path.is_dir() else 'does not exist'}. See: kerasvit convert"
         )
     try:
-        model = keras.saving.load_model(path, compile=False)
+        with without_random_start():
+            model = keras.saving.load_model(path, compile=False)
     except Exception as error:
         raise InputError(_explain(path, error)) from error
     if not isinstance(model, ScoreModel):

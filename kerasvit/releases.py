@@ -12,7 +12,18 @@ import importlib.resources
 from kerasvit.errors import UsageError
 from kerasvit.release_schema import LAYOUTS, Release, parse_releases, record_error
 
-__all__ = ["FILES", "LAYOUTS", "Release", "find_release", "list_releases", "load_releases"]
+__all__ = [
+    "EMBEDDED",
+    "FILES",
+    "LAYOUTS",
+    "Release",
+    "find_release",
+    "list_releases",
+    "load_releases",
+]
+
+# The release whose weights lie in the package: what runs where nothing else is named.
+EMBEDDED = "cait_nano_patch4_32.cifar10"
 
 FILES = (
     "vit.toml",

@@ -15,6 +15,7 @@ from kerasvit.layers.scaled_dot_product import (
     attention_scores,
     fused_attention,
     merge_heads,
+    softmax,
     split_heads,
     split_joint_heads,
 )
@@ -72,6 +73,10 @@ class _Attention(ConfiguredLayer):
     def _project(self, heads, training):
         return self.output_dropout(self.projection(merge_heads(heads)), training=training)
 
+    def _tapped(self, scores, tap):
+        """Add the tap, whose gradient is that of the scores; JAX has no other handle on them."""
+        return scores if tap is None else scores + tap
+
     def _attend(self, scores, value, training):
         """Weigh the values; the returned scores of the caller stay free of dropout."""
         return ops.matmul(self.attention_dropout(scores, training=training), value)
@@ -95,6 +100,8 @@ class SelfAttention(_Attention):
         tokens: float tensor `(B, N, D)`.
         score_rows: how many query rows of the scores to return: None for all, 0 for none, 1 for
             the class token's. Fewer than all leave the attention itself to a fused kernel.
+        score_tap: tensor `(B, H, N, N)` added to the scores, or None. The gradient of zeros here
+            is the gradient of the scores.
         training: bool or None, as in Keras.
 
     Returns:
@@ -139,13 +146,14 @@ class SelfAttention(_Attention):
         norm.build(shape)
         return norm
 
-    def call(self, tokens, score_rows=None, training=None):
+    def call(self, tokens, score_rows=None, score_tap=None, training=None):
         """Attend, and return the scores of the rows asked for."""
         query, key, value = split_joint_heads(self.qkv(tokens), 3, self.num_heads)
         if self.use_qk_norm:
             query, key = self.query_norm(query), self.key_norm(key)
-        if score_rows is None or (training and self.attention_dropout_rate):
-            scores = attention_scores(query, key)
+        drops_scores = training and self.attention_dropout_rate
+        if score_rows is None or score_tap is not None or drops_scores:
+            scores = self._tapped(attention_scores(query, key), score_tap)
             heads = self._attend(scores, value, training)
             scores = scores if score_rows is None else scores[:, :, :score_rows]
         else:
@@ -175,6 +183,8 @@ class TalkingHeadsAttention(_Attention):
         scores_before_mixing: bool. Which scores to return: those after the second mixing (False),
             which weigh the values but are no probabilities and may be negative, or the softmax
             before it (True), whose rows sum to 1.
+        score_tap: tensor `(B, H, N, N)` added to the scores at the place of those returned, or
+            None; see `SelfAttention`.
         training: bool or None, as in Keras.
 
     Returns:
@@ -199,13 +209,15 @@ class TalkingHeadsAttention(_Attention):
         self.mixing_after.build((None, self.num_heads, None, None))
         self.built = True
 
-    def call(self, tokens, score_rows=None, scores_before_mixing=False, training=None):
+    def call(
+        self, tokens, score_rows=None, scores_before_mixing=False, score_tap=None, training=None
+    ):
         """Attend with mixed heads, and return the scores of the stage asked for."""
         query, key, value = split_joint_heads(self.qkv(tokens), 3, self.num_heads)
         products = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
         scale = query.shape[-1] ** -0.5
         logits = self.mixing_before(products, scale=scale, use_bias=bool(training))
-        probabilities = ops.softmax(logits, axis=-1)
+        probabilities = softmax(logits)
         mixed = self.mixing_after(probabilities)
         outputs = self._project(self._attend(mixed, value, training), training)
         if score_rows == 0:
@@ -228,6 +240,7 @@ class ClassAttention(_Attention):
     Call arguments:
         tokens: float tensor `(B, 1 + P, D)`, the class token first.
         score_rows: None returns the scores, 0 returns None for them.
+        score_tap: tensor `(B, H, 1, 1 + P)` added to the scores, or None; see `SelfAttention`.
         training: bool or None, as in Keras.
 
     Returns:
@@ -252,11 +265,11 @@ class ClassAttention(_Attention):
         self._build_projection(input_shape)
         self.built = True
 
-    def call(self, tokens, score_rows=None, training=None):
+    def call(self, tokens, score_rows=None, score_tap=None, training=None):
         """Let the class token attend, and return its scores."""
         query = split_heads(self.query(tokens[:, :1]), self.num_heads)
         key = split_heads(self.key(tokens), self.num_heads)
         value = split_heads(self.value(tokens), self.num_heads)
-        scores = attention_scores(query, key)
+        scores = self._tapped(attention_scores(query, key), score_tap)
         outputs = self._project(self._attend(scores, value, training), training)
         return outputs, None if score_rows == 0 else scores

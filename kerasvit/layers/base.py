@@ -1,5 +1,8 @@
 """What every layer of this package shares: a config made of its constructor's own arguments."""
 
+import contextlib
+import contextvars
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import keras
@@ -21,8 +24,26 @@ class ConfiguredLayer(keras.layers.Layer):
         return {**super().get_config(), **{name: getattr(self, name) for name in self.arguments}}
 
 
+_starts_from_zeros = contextvars.ContextVar("starts_from_zeros", default=False)
+
+
+@contextlib.contextmanager
+def without_random_start() -> Iterator[None]:
+    """Start the weights of layers made inside from zeros: for models that are loaded right after.
+
+    Drawing random values takes most of the time that a model takes to make, seconds on JAX.
+    """
+    token = _starts_from_zeros.set(True)
+    try:
+        yield
+    finally:
+        _starts_from_zeros.reset(token)
+
+
 def kernel_initializer() -> keras.initializers.Initializer:
     """Truncated normal of standard deviation 0.02, as in the ViT, DeiT, CaiT and DINO code."""
+    if _starts_from_zeros.get():
+        return keras.initializers.Zeros()
     return keras.initializers.TruncatedNormal(stddev=0.02)
 
 

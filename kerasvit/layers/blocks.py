@@ -98,6 +98,11 @@ class _Block(ConfiguredLayer):
             layer.build(input_shape)
         self.built = True
 
+    def attention_inputs(self, tokens, token_tap=None):
+        """Return what the attention reads: the normalised tokens, plus the tap if there is one."""
+        tokens = self.attention_norm(tokens)
+        return tokens if token_tap is None else tokens + token_tap
+
     def _attention_branch(self, outputs, training):
         if self.layer_scale_init_value is not None:
             outputs = self.attention_scale(outputs)
@@ -129,7 +134,9 @@ class EncoderBlock(_Block):
 
     Call arguments:
         tokens: float tensor `(B, N, D)`.
-        score_rows: see `SelfAttention`.
+        score_rows, score_tap: see `SelfAttention`.
+        token_tap: tensor `(B, N, D)` added to the normalised tokens that the attention reads, or
+            None. The gradient of zeros here is the gradient of those tokens.
         training: bool or None, as in Keras.
 
     Returns:
@@ -153,10 +160,13 @@ class EncoderBlock(_Block):
             **kwargs,
         )
 
-    def call(self, tokens, score_rows=None, training=None):
+    def call(self, tokens, score_rows=None, score_tap=None, token_tap=None, training=None):
         """Apply both branches."""
         outputs, scores = self.attention(
-            self.attention_norm(tokens), score_rows=score_rows, training=training
+            self.attention_inputs(tokens, token_tap),
+            score_rows=score_rows,
+            score_tap=score_tap,
+            training=training,
         )
         tokens = tokens + self._attention_branch(outputs, training)
         return tokens + self._mlp_branch(tokens, training), scores
@@ -173,7 +183,8 @@ class LayerScaleBlock(_Block):
 
     Call arguments:
         tokens: float tensor `(B, P, D)`.
-        score_rows, scores_before_mixing: see `TalkingHeadsAttention`.
+        score_rows, scores_before_mixing, score_tap: see `TalkingHeadsAttention`.
+        token_tap: see `EncoderBlock`.
         training: bool or None, as in Keras.
 
     Returns:
@@ -186,12 +197,21 @@ class LayerScaleBlock(_Block):
     def _make_attention(self, **kwargs):
         return TalkingHeadsAttention(**self._attention_arguments(), **kwargs)
 
-    def call(self, tokens, score_rows=None, scores_before_mixing=False, training=None):
+    def call(
+        self,
+        tokens,
+        score_rows=None,
+        scores_before_mixing=False,
+        score_tap=None,
+        token_tap=None,
+        training=None,
+    ):
         """Apply both branches."""
         outputs, scores = self.attention(
-            self.attention_norm(tokens),
+            self.attention_inputs(tokens, token_tap),
             score_rows=score_rows,
             scores_before_mixing=scores_before_mixing,
+            score_tap=score_tap,
             training=training,
         )
         tokens = tokens + self._attention_branch(outputs, training)
@@ -210,7 +230,8 @@ class ClassAttentionBlock(_Block):
     Call arguments:
         class_token: float tensor `(B, 1, D)`.
         patches: float tensor `(B, P, D)`.
-        score_rows: see `ClassAttention`.
+        score_rows, score_tap: see `ClassAttention`.
+        token_tap: tensor `(B, 1 + P, D)`, see `EncoderBlock`.
         training: bool or None, as in Keras.
 
     Returns:
@@ -227,9 +248,19 @@ class ClassAttentionBlock(_Block):
         """Create the weights of every sublayer."""
         super().build(class_token_shape)
 
-    def call(self, class_token, patches, score_rows=None, training=None):
+    def attention_inputs(self, class_token, patches, token_tap=None):
+        """Return what the attention reads, the class token first; see `EncoderBlock`."""
+        return super().attention_inputs(ops.concatenate([class_token, patches], axis=1), token_tap)
+
+    def call(
+        self, class_token, patches, score_rows=None, score_tap=None, token_tap=None, training=None
+    ):
         """Apply both branches to the class token."""
-        tokens = self.attention_norm(ops.concatenate([class_token, patches], axis=1))
-        outputs, scores = self.attention(tokens, score_rows=score_rows, training=training)
+        outputs, scores = self.attention(
+            self.attention_inputs(class_token, patches, token_tap),
+            score_rows=score_rows,
+            score_tap=score_tap,
+            training=training,
+        )
         class_token = class_token + self._attention_branch(outputs, training)
         return class_token + self._mlp_branch(class_token, training), scores

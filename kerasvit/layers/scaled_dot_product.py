@@ -39,7 +39,16 @@ def attention_scores(query, key):
         Tensor `(B, H, Q, N)`; each row sums to 1.
     """
     scale = query.shape[-1] ** -0.5
-    return ops.softmax(ops.matmul(query * scale, ops.transpose(key, (0, 1, 3, 2))), axis=-1)
+    return softmax(ops.matmul(query * scale, ops.transpose(key, (0, 1, 3, 2))))
+
+
+def softmax(logits):
+    """Softmax over the last axis, in float32 at least, returned in the dtype of the logits.
+
+    TensorFlow and JAX would sum a row of bfloat16 in bfloat16, and miss 1 by more than 1 percent.
+    """
+    wide = keras.backend.result_type(logits.dtype, "float32")
+    return ops.cast(ops.softmax(ops.cast(logits, wide), axis=-1), logits.dtype)
 
 
 def fused_attention(query, key, value):

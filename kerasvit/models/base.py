@@ -9,6 +9,7 @@ import keras
 from kerasvit.files import atomic_path
 from kerasvit.layers.base import require, require_at_least
 from kerasvit.layout import TokenLayout
+from kerasvit.models.taps import Taps
 
 ATTENTION_MODES = ("full", "cls", "none")
 
@@ -121,6 +122,49 @@ class ScoreModel(keras.Model):
         for layer in self._flatten_layers(include_self=False, recursive=False):
             layer.build(input_shape if layer is self.patch_embedding else token_shape)
         self.built = True
+
+    def call_with_taps(
+        self, images, taps: Mapping[str, Any], isolate: bool = False
+    ) -> tuple[Any, dict[str, Any]]:
+        """Run the model and add tensors at named places inside; the way to gradients in there.
+
+        The gradient with respect to zeros added at a place is the gradient of what is there. It
+        works in every attention mode; blocks without a tap on their scores attend as in "none".
+
+        Args:
+            images: as for a call.
+            taps: tensors of zeros, or None to read only, by place: see
+                `kerasvit.models.taps.Taps`. Shapes: `tap_shape`.
+            isolate: whether no gradient flows from one block into those before it.
+
+        Returns:
+            logits: as of a call with `training=False`.
+            found: the tensors at these places, by name.
+
+        Raises:
+            ValueError: if there is no such place.
+        """
+        taps = Taps(taps, isolate)
+        taps.check(self.all_blocks())
+        logits, _, _ = self._forward(images, False, taps)
+        return logits, taps.found
+
+    def tap_shape(self, place: str, images_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of the tensor at a place for images `(B, height, width, channels)`.
+
+        Args:
+            place: name of a place, see `kerasvit.models.taps.Taps`; not a block's output.
+            images_shape: shape of the images.
+        """
+        stage = place.split("_")[0]
+        length = self.token_layout(images_shape[1:3], stage).num_tokens
+        if place.endswith("_tokens"):
+            return (images_shape[0], length, self.hidden_dim)
+        return (images_shape[0], self.num_heads, 1 if stage == "ca" else length, length)
+
+    def all_blocks(self) -> list[keras.layers.Layer]:
+        """Return the blocks in order of depth, class-attention blocks last."""
+        return [*self.blocks, *getattr(self, "class_blocks", ())]
 
     def token_layout(
         self, image_shape: tuple[int, ...] | None = None, stage: str = "sa"

@@ -13,6 +13,7 @@ from kerasvit.layers import (
 )
 from kerasvit.layers.base import PACKAGE, kernel_initializer, require
 from kerasvit.models.base import ScoreModel
+from kerasvit.models.taps import NO_TAPS, Taps
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -169,42 +170,50 @@ class CaiT(ScoreModel):
 
     def call(self, images, training=None):
         """Return `(logits, sa_scores, ca_scores)`."""
-        patches, sa_scores = self._encode_patches(images, training)
-        class_token, ca_scores = self._read_out(patches, training)
+        return self._forward(images, training)
+
+    def _forward(self, images, training, taps: Taps = NO_TAPS):
+        patches, sa_scores = self._encode_patches(images, training, taps)
+        class_token, ca_scores = self._attend_to_patches(patches, training, taps)
+        return self.read_out(class_token), sa_scores, ca_scores
+
+    def read_out(self, class_token):
+        """Return the logits of a class-attention block's output `(B, 1, D)`, as of the last's."""
         features = self.norm(class_token)[:, 0]
-        return self.head(features) if self.num_classes else features, sa_scores, ca_scores
+        return self.head(features) if self.num_classes else features
 
     def forward_features(self, images, training=None):
         """Return the tokens after the last norm, `(B, 1 + P, D)`, the class token first."""
         patches, _ = self._encode_patches(images, training)
-        class_token, _ = self._read_out(patches, training)
+        class_token, _ = self._attend_to_patches(patches, training)
         return self.norm(keras.ops.concatenate([class_token, patches], axis=1))
 
-    def _encode_patches(self, images, training):
+    def _encode_patches(self, images, training, taps: Taps = NO_TAPS):
         grid = self.patch_embedding.grid(*images.shape[1:3])
         patches = self.position(self.patch_embedding(images), grid=grid)
         patches = self.position_dropout(patches, training=training)
         scores = {}
         for index, block in enumerate(self.blocks):
             wanted = self.attention == "full" and self._wants_scores(index)
-            patches, block_scores = block(
+            output, block_scores = block(
                 patches,
-                score_rows=None if wanted else 0,
                 scores_before_mixing=self.scores_before_mixing,
                 training=training,
+                **taps.arguments(block, None if wanted else 0),
             )
+            patches = taps.read(block, (patches,), output, block_scores)
             if wanted:
                 scores[f"{block.name}_att"] = block_scores
         return patches, scores
 
-    def _read_out(self, patches, training):
+    def _attend_to_patches(self, patches, training, taps: Taps = NO_TAPS):
         rows = 0 if self.attention == "none" else None
         class_token = self.class_token.broadcast(patches)
         scores = {}
         for block in self.class_blocks:
-            class_token, block_scores = block(
-                class_token, patches, score_rows=rows, training=training
-            )
+            arguments = taps.arguments(block, rows)
+            output, block_scores = block(class_token, patches, training=training, **arguments)
+            class_token = taps.read(block, (class_token, patches), output, block_scores)
             if block_scores is not None:
                 scores[f"{block.name}_att"] = block_scores
         return class_token, scores

@@ -8,6 +8,7 @@ from keras import ops
 from kerasvit.layers import EncoderBlock, LearnedTokens, PatchEmbedding, PositionEmbedding
 from kerasvit.layers.base import PACKAGE, kernel_initializer, require, require_at_least
 from kerasvit.models.base import ScoreModel
+from kerasvit.models.taps import NO_TAPS, Taps
 
 POOLINGS = ("class", "average")
 POSITIONS = ("all", "patches")
@@ -224,20 +225,28 @@ class VisionTransformer(ScoreModel):
 
     def call(self, images, training=None):
         """Return `(logits, sa_scores, ca_scores)`."""
-        tokens, scores = self._encode(images, training)
+        return self._forward(images, training)
+
+    def _forward(self, images, training, taps: Taps = NO_TAPS):
+        tokens, scores = self._encode(images, training, taps)
         return self._classify(tokens), scores, {}
+
+    def read_out(self, tokens):
+        """Return the logits of a block's output `(B, N, D)`, as if it were the last block's."""
+        return self._classify(tokens if self._norms_after_pooling() else self.norm(tokens))
 
     def forward_features(self, images, training=None):
         """Return the tokens after the last norm, `(B, N, D)`, prefix tokens first."""
         return self._encode(images, training)[0]
 
-    def _encode(self, images, training):
+    def _encode(self, images, training, taps: Taps = NO_TAPS):
         tokens = self._embed(images, training)
         rows = {"full": None, "cls": 1 + self.use_distillation_token, "none": 0}[self.attention]
         scores = {}
         for index, block in enumerate(self.blocks):
-            block_rows = rows if self._wants_scores(index) else 0
-            tokens, block_scores = block(tokens, score_rows=block_rows, training=training)
+            arguments = taps.arguments(block, rows if self._wants_scores(index) else 0)
+            output, block_scores = block(tokens, training=training, **arguments)
+            tokens = taps.read(block, (tokens,), output, block_scores)
             if block_scores is not None:
                 scores[f"{block.name}_att"] = block_scores
         return tokens if self._norms_after_pooling() else self.norm(tokens), scores

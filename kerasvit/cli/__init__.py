@@ -1,0 +1,3 @@
+"""The command `kerasvit`: list, info, convert, predict, saliency."""
+
+from kerasvit.cli.main import main as main

@@ -1,0 +1,56 @@
+"""`kerasvit convert`: a PyTorch checkpoint becomes a `.keras` file."""
+
+import sys
+
+
+def add_parsers(subparsers, common) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "convert", parents=[common], help="convert a checkpoint of timm, DINO, DINOv2, DeiT, CaiT"
+    )
+    parser.add_argument("source", help=".pth, .pt, .bin, .safetensors or .npz file")
+    parser.add_argument("-o", "--output", required=True, help="the .keras file to write")
+    parser.add_argument(
+        "-m", "--model", help="its model, such as vit_small_patch16_224; detected where one fits"
+    )
+    parser.add_argument("--release", help="the release it is, for preprocessing and class names")
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        nargs=2,
+        metavar=("HEIGHT", "WIDTH"),
+        help="size that it was trained with, where its patch grid is not square",
+    )
+    parser.add_argument("--num-classes", type=int, help="give the model another head; 0 for none")
+    parser.add_argument(
+        "--select", choices=("teacher", "student"), help="network of a full DINO checkpoint"
+    )
+    parser.add_argument("--sha256", help="published digest of the file, or its first 8 digits")
+    parser.add_argument(
+        "--no-verify", action="store_true", help="do not compare with the source's model"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
+    parser.set_defaults(run=run, needs_keras=True)
+
+
+def run(options) -> int:
+    """Convert, and say each step on standard error."""
+    from kerasvit.conversion.convert import convert
+
+    conversion = convert(
+        options.source,
+        options.output,
+        options.model,
+        image_shape=options.image_size,
+        num_classes=options.num_classes,
+        release=options.release,
+        select=options.select,
+        sha256=options.sha256,
+        verify=False if options.no_verify else None,
+        overwrite=options.overwrite,
+        report=lambda line: print(line, file=sys.stderr),
+    )
+    for note in conversion.notes:
+        print(note, file=sys.stderr)
+    print(options.output)
+    return 0

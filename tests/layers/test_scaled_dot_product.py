@@ -1,0 +1,82 @@
+"""Attention written out, in chunks and fused, against torch's."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasvit.layers import scaled_dot_product
+from kerasvit.layers.scaled_dot_product import (
+    attention_scores,
+    chunked_attention,
+    fused_attention,
+    merge_heads,
+    split_heads,
+    split_joint_heads,
+)
+
+
+def _heads(tools, batch, length, rows=None):
+    """Query, key and value of two heads; the products spread widely, so that rows are not flat."""
+    lengths = (rows or length, length, length)
+    return [3 * tools.random_tokens(batch, 2, n, 4, seed=seed) for seed, n in enumerate(lengths)]
+
+
+def _run(tools, attention, heads):
+    return tools.to_numpy(attention(*map(keras.ops.convert_to_tensor, heads)))
+
+
+def _torch_attention(*heads):
+    import torch
+
+    tensors = (torch.tensor(array, dtype=torch.float64) for array in heads)
+    return torch.nn.functional.scaled_dot_product_attention(*tensors).numpy()
+
+
+def test_merging_undoes_splitting(tools):
+    tokens = tools.random_tokens(2, 5, 12)
+    heads = split_heads(tokens, 3)
+    assert tuple(heads.shape) == (2, 3, 5, 4)
+    np.testing.assert_array_equal(tools.to_numpy(heads)[1, 2, 3], tokens[1, 3, 8:12])
+    np.testing.assert_array_equal(tools.to_numpy(merge_heads(heads)), tokens)
+
+
+def test_a_joint_projection_splits_into_its_parts(tools):
+    joint = tools.random_tokens(2, 5, 36)
+    for part, heads in enumerate(split_joint_heads(joint, 3, 3)):
+        alone = split_heads(joint[..., 12 * part : 12 * part + 12], 3)
+        np.testing.assert_array_equal(tools.to_numpy(heads), tools.to_numpy(alone))
+
+
+@pytest.mark.parametrize(("batch", "rows"), [(1, 16), (2, 16), (2, 1)])
+def test_scores_are_a_softmax_over_the_keys(tools, batch, rows):
+    query, key, _ = _heads(tools, batch, 16, rows)
+    scores = _run(tools, attention_scores, (query, key))
+    logits = np.einsum("bhqd,bhkd->bhqk", query, key, dtype=np.float64) / 2
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    expected = powers / powers.sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(scores, expected, atol=2e-6)
+    np.testing.assert_allclose(scores.sum(axis=-1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("attention", [fused_attention, chunked_attention])
+@pytest.mark.parametrize("chunk", [1, 5, 16, 17])
+@pytest.mark.parametrize("batch", [1, 2, 8])
+def test_attention_in_any_chunks_equals_torchs(tools, monkeypatch, batch, chunk, attention):
+    monkeypatch.setattr(scaled_dot_product, "QUERY_CHUNK", chunk)
+    heads = _heads(tools, batch, 16)
+    ours = _run(tools, attention, heads)
+    np.testing.assert_allclose(ours, _torch_attention(*heads), atol=1e-5)
+
+
+@pytest.mark.parametrize("attention", [fused_attention, chunked_attention])
+def test_a_sequence_longer_than_the_real_chunk_equals_torchs(tools, attention):
+    heads = _heads(tools, 1, scaled_dot_product.QUERY_CHUNK + 9)
+    ours = _run(tools, attention, heads)
+    np.testing.assert_allclose(ours, _torch_attention(*heads), atol=1e-5)
+
+
+def test_large_products_neither_overflow_nor_lose_a_row(tools):
+    query, key, _ = _heads(tools, 1, 16)
+    scores = _run(tools, attention_scores, (1000 * query, key))
+    assert np.isfinite(scores).all()
+    np.testing.assert_allclose(scores.sum(axis=-1), 1, atol=1e-6)
