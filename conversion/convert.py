@@ -13,6 +13,7 @@ from kerasvit.conversion.architecture import model_for
 from kerasvit.conversion.checkpoint import Checkpoint, open_checkpoint
 from kerasvit.conversion.detection import Detected, detect
 from kerasvit.conversion.rules import Assignment, assign, variables_by_path
+from kerasvit.conversion.sources import find_source
 from kerasvit.conversion.unwrapping import unwrap
 from kerasvit.conversion.verify import Parity, reference_available, verify_model
 from kerasvit.errors import InputError, OutputError, UsageError
@@ -62,7 +63,8 @@ def convert(
 
     Args:
         source: path of a `.pth`, `.pt`, `.bin`, `.safetensors` or `.npz` file, a mapping of names
-            to arrays, a live `torch.nn.Module`, or an open `Checkpoint`.
+            to arrays, a live `torch.nn.Module`, an open `Checkpoint`, or what is downloaded: the
+            name of a release, an `https://` address or `hf://organisation/name[@revision][/file]`.
         output: path of the `.keras` file to write; None to write none.
         model: name of the architecture, or of a release; None to detect it.
         image_shape: `(height, width)` that the weights were trained with; needed for a position
@@ -84,6 +86,7 @@ def convert(
         The model, what was done, and the parity figures.
 
     Raises:
+        DownloadError: if the checkpoint is elsewhere and can't be had.
         InputError: if the checkpoint is missing, damaged, unsafe or holds another architecture, or
             the converted model does not agree with the source.
         OutputError: if the output cannot be written, or exists and `overwrite` is False.
@@ -91,6 +94,12 @@ def convert(
     """
     if output is not None:
         _check_output(pathlib.Path(output), source, overwrite)
+    remote = find_source(source)
+    if remote is not None:
+        source, sha256 = remote.open(sha256, report), None
+        model, release = model or remote.model, release or remote.release_name
+        image_shape = image_shape or remote.image_shape
+        overrides = {**remote.overrides, **overrides}
     checkpoint = unwrap(_open(source, sha256), select)
     detected = detect(checkpoint)
     name, record = _name_and_record(model, release, detected, checkpoint)

@@ -94,8 +94,8 @@ def fetch(
         received = _receive_patiently(url, temporary, expected, limits)
         if not received.startswith(expected or ""):
             raise DownloadError(
-                f"{addresses.shown(url)!r} did not give the published file: its sha256 must be {expected}. "
-                f"Received: {received}. Nothing was kept; try again, or ask the publisher"
+                f"{addresses.shown(url)!r} did not give the published file: its sha256 must be "
+                f"{expected}. Received: {received}. Nothing was kept; ask the publisher"
             )
         if check:
             check(temporary)
@@ -133,8 +133,8 @@ def _receive_patiently(url: str, path: pathlib.Path, expected: str | None, limit
             if not failure.passing or tries >= limits.tries:
                 count = f", {tries} times" if tries > 1 else ""
                 raise DownloadError(
-                    f"{addresses.shown(url)!r} could not be downloaded: {failure}{count}. Check the address "
-                    "and the connection, or get the file otherwise and pass its path"
+                    f"{addresses.shown(url)!r} could not be downloaded: {failure}{count}. Check "
+                    "the address and the connection, or get the file otherwise and pass its path"
                 ) from failure.__cause__
         time.sleep(limits.backoff * 2 ** (tries - 1))
 
@@ -214,10 +214,10 @@ def _failures(limits: Limits) -> Iterator[None]:
         ):
             raise _Failure("data must keep coming", f"nothing for {limits.stall:g} s") from error
         if isinstance(error, requests.exceptions.SSLError):
-            raise _Failure("its certificate must be valid", _reason(error)) from error
+            raise _Failure("the connection must be secure", _reason(error)) from error
         if isinstance(inner, urllib3.exceptions.ProtocolError):
             raise _Failure("the file must come whole", _reason(error), passing=True) from error
-        raise _Failure("the server must be reachable", _reason(error)) from error
+        raise _Failure("the request must succeed", _reason(error)) from error
 
 
 def _reason(error: BaseException) -> str:
@@ -232,14 +232,8 @@ def _progress(url: str, length: int | None) -> Any:
     from tqdm import tqdm
 
     # disable=None: no bar where stderr is no terminal.
-    return tqdm(
-        desc=addresses.file_name(url),
-        total=length,
-        unit="B",
-        unit_scale=True,
-        disable=None,
-        leave=False,
-    )
+    options = {"unit": "B", "unit_scale": True, "leave": False, "disable": None}
+    return tqdm(desc=addresses.file_name(url), total=length, **options)
 
 
 def _seconds(variable: str, default: float) -> float:

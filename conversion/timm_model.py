@@ -48,7 +48,7 @@ class TimmReference:
             state = self.timm.models.vision_transformer.checkpoint_filter_fn(state, self.module)
         if self.module.num_classes == 0:
             state = {name: value for name, value in state.items() if not name.startswith("head")}
-        self.module.load_state_dict(state, strict=True)
+        self.module.load_state_dict(state, strict=True, assign=True)
 
     def _resampled(self, positions):
         return self.timm.layers.resample_abs_pos_embed(
@@ -94,7 +94,7 @@ class TimmReference:
 
 
 def make_timm_model(timm: types.ModuleType, model: ScoreModel, image_shape: tuple[int, int]):
-    """Return timm's model of the same name and arguments, its attention written out.
+    """Return timm's model of the same name and arguments, its attention written out, no values.
 
     Args:
         timm: the module.
@@ -106,10 +106,14 @@ def make_timm_model(timm: types.ModuleType, model: ScoreModel, image_shape: tupl
         arguments["no_embed_class"] = model.position_embedding == "patches"
         if model.norm_after_pooling:
             arguments.update(global_pool="avg", fc_norm=True)
+    import torch
+
     fused = timm.layers.use_fused_attn()
     timm.layers.set_fused_attn(False)
     try:
-        return timm.create_model(factory.canonical_name(model.name), **arguments)
+        # Without values: a checkpoint's are put in their place, not copied over random ones.
+        with torch.device("meta"):
+            return timm.create_model(factory.canonical_name(model.name), **arguments)
     finally:
         timm.layers.set_fused_attn(fused)
 

@@ -63,9 +63,9 @@ class Parity:
             return
         raise InputError(
             f"The converted model does not agree with the source of {label}: logits and features "
-            f"must be within {FEATURE_TOLERANCE}, scores within {SCORE_TOLERANCE} or twice timm's own "
-            f"rounding. Received: "
-            f"{self.summary} Nothing was written; please report this checkpoint"
+            f"must be within {FEATURE_TOLERANCE}, scores within {SCORE_TOLERANCE} or twice timm's "
+            f"own rounding. Received: {self.summary} Nothing was written; please report this "
+            "checkpoint"
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -23,9 +23,9 @@ from PIL import Image
 import kerasvit
 from kerasvit.layers.resampling import resampling_matrix
 
-CLASSES = (
-    ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]  # CIFAR-10's own order
-)
+# In the order of CIFAR-10's own labels.
+CLASSES = ["airplane", "automobile", "bird", "cat", "deer"]
+CLASSES += ["dog", "frog", "horse", "ship", "truck"]
 PREPROCESSING = {
     "image_size": [32, 32],
     "crop_fraction": 1.0,

@@ -11,11 +11,12 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 from kerasvit.errors import KerasViTError, OutputError
 from kerasvit.files import atomic_path
@@ -69,6 +70,19 @@ class Entry:
     name: str
     sha256: str | None = None
 
+    @classmethod
+    def of(cls, kind: str, label: str, identity: Any, sha256: str | None = None) -> Self:
+        """Name an entry after what decides its content.
+
+        Args:
+            kind: as above.
+            label: start of the name, for people.
+            identity: what decides the content, a value that JSON can hold.
+            sha256: as above.
+        """
+        key = json.dumps(identity, sort_keys=True).encode()
+        return cls(kind, f"{safe_name(label)}-{hashlib.sha256(key).hexdigest()[:16]}", sha256)
+
     @property
     def folder(self) -> pathlib.Path:
         """Where the file lies, or will lie."""
@@ -110,6 +124,11 @@ class Entry:
     def discard(self) -> None:
         """Remove the entry, for a file that turned out to be useless."""
         _move_aside(self.folder)
+
+
+def safe_name(name: str) -> str:
+    """Return a name that every file system takes: its last 80 letters, digits, ".", "_" and "-"."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name)[-80:].lstrip(".") or "file"
 
 
 def file_sha256(path: str | os.PathLike) -> str:
@@ -169,17 +188,17 @@ def _write_check(path: pathlib.Path, sha256: str) -> None:
 
 def _publish(temporary: pathlib.Path, place: pathlib.Path, sha256: str | None) -> None:
     """Rename the finished folder, which the system refuses where another one stands."""
-    for _ in range(100):
+    for number in range(100):
         try:
             os.rename(temporary, place)
             return
         except OSError as error:
-            if error.errno not in _TAKEN or not os.path.lexists(place):
+            # Again, for another process may come and go in between; but not for ever.
+            if error.errno not in _TAKEN or number == 99:
                 raise
         if _intact_file(place, sha256):
             return
         _move_aside(place)
-    raise OSError(errno.EBUSY, "other processes keep replacing the entry", str(place))
 
 
 def _move_aside(place: pathlib.Path) -> None:

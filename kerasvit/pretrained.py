@@ -1,5 +1,7 @@
 """`from_pretrained`: weights from a release, a `.keras` file or a PyTorch checkpoint."""
 
+import contextlib
+import importlib.metadata
 import importlib.resources
 import os
 import pathlib
@@ -8,40 +10,60 @@ from typing import Any
 
 import keras
 
-from kerasvit.errors import InputError, UsageError
+from kerasvit.cache import Entry
+from kerasvit.errors import InputError
 from kerasvit.layers.base import without_random_start
+from kerasvit.models import CaiT, VisionTransformer
 from kerasvit.models.base import ScoreModel
 from kerasvit.releases import EMBEDDED, Release, find_release
+
+# They change what is returned and not the weights, so that all share one converted file.
+_VIEW_ARGUMENTS = (
+    *("attention", "attention_blocks"),
+    *CaiT.view_arguments,
+    *VisionTransformer.view_arguments,
+)
+_CONVERTED = "model.keras"
 
 
 def from_pretrained(source: Any = EMBEDDED, model: str | None = None, **arguments) -> ScoreModel:
     """Return a model with pretrained weights.
 
+    Weights from elsewhere are downloaded once, verified and converted, and kept in the cache (see
+    `kerasvit.cache`); from then on neither the network nor torch is needed.
+
     Args:
         source: path of a `.keras` file that kerasvit wrote; path of a foreign checkpoint (`.pth`,
-            `.safetensors`, ...), a state dict or a live `timm` model, which are converted; or the
-            name of a release that the package ships (`"cait_nano_patch4_32.cifar10"`).
+            `.safetensors`, ...), a state dict or a live `timm` model, which are converted; the
+            name of a release, such as `"cait_xxs24_224.fb_dist_in1k"` or `"dino_vits8"`; an
+            `https://` address; or a repository on the Hugging Face Hub,
+            `"hf://organisation/name[@revision][/file]"`.
         model: name of the architecture of a foreign checkpoint, such as "vit_small_patch16_224";
             needed where the checkpoint fits several.
-        **arguments: for a foreign checkpoint, those of `kerasvit.conversion.convert.convert`; for a
-            `.keras` file, those that change what is returned: `attention`, `attention_blocks`.
+        **arguments: for a foreign checkpoint, those of `kerasvit.conversion.convert.convert`; for
+            all, those that change what is returned: `attention`, `attention_blocks`.
 
     Returns:
         A `CaiT` or a `VisionTransformer`. Its `record` says where the weights come from and how
         images are prepared for it.
 
     Raises:
+        DownloadError: if the weights can't be had, or the network is forbidden and they are not
+            in the cache.
         InputError: if the file is missing, damaged or not what it should be.
+        OutputError: if the cache can't be written.
         UsageError: if the name is unknown, or a package is missing that the conversion needs.
     """
     if not isinstance(source, str | os.PathLike):
         return _convert(source, model, arguments)
-    path = pathlib.Path(source)
-    if path.exists() or _looks_like_path(str(source)):
-        if _is_keras_file(path):
-            return load(path, **arguments)
-        return _convert(path, model, arguments)
-    return _from_release(find_release(str(source)), arguments)
+    if isinstance(source, os.PathLike) or is_path(source):
+        path = pathlib.Path(source)
+        return load(path, **arguments) if _is_keras_file(path) else _convert(path, model, arguments)
+    if "://" not in source:
+        release = find_release(source)
+        if release.embedded:
+            return _load_embedded(release, arguments)
+    return _from_elsewhere(source, model, arguments)
 
 
 def load(path: str | os.PathLike, **view) -> ScoreModel:
@@ -71,10 +93,15 @@ def load(path: str | os.PathLike, **view) -> ScoreModel:
             "VisionTransformer of kerasvit. Received: another Keras model. Convert the weights "
             "with: kerasvit convert"
         )
-    if view:
-        attention = view.pop("attention", model.attention)
-        model = model.with_attention(attention, view.pop("attention_blocks", None), **view)
-    return model
+    return _viewed(model, view)
+
+
+def _viewed(model: ScoreModel, view: dict[str, Any]) -> ScoreModel:
+    if not view:
+        return model
+    others = dict(view)
+    attention = others.pop("attention", model.attention)
+    return model.with_attention(attention, others.pop("attention_blocks", None), **others)
 
 
 def _explain(path, error) -> str:
@@ -90,9 +117,12 @@ def _explain(path, error) -> str:
     )
 
 
-def _looks_like_path(source: str) -> bool:
+def is_path(source: str) -> bool:
+    """Tell whether a text names a file, rather than a release or an address."""
+    if "://" in source:
+        return False
     suffixes = (".keras", ".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".npz", ".h5")
-    return source.endswith(suffixes) or os.sep in source
+    return source.endswith(suffixes) or os.sep in source or os.path.exists(source)
 
 
 def _is_keras_file(path: pathlib.Path) -> bool:
@@ -104,16 +134,50 @@ def _is_keras_file(path: pathlib.Path) -> bool:
         return {"config.json", "model.weights.h5"} <= set(archive.namelist())
 
 
-def _from_release(release: Release, arguments: dict[str, Any]) -> ScoreModel:
-    if not release.embedded:
-        where = f"https://huggingface.co/{release.hub}" if release.hub else release.url
-        raise UsageError(
-            f"The release {release.name!r} is not in the package, and downloading it is not built "
-            f"yet. Get the file from {where} and pass its path with model={release.model!r}."
-        )
+def _load_embedded(release: Release, arguments: dict[str, Any]) -> ScoreModel:
     file = importlib.resources.files("kerasvit") / "pretrained" / f"{release.name}.keras"
     with importlib.resources.as_file(file) as path:
         return load(path, **arguments)
+
+
+def _from_elsewhere(source: str, model: str | None, arguments: dict[str, Any]) -> ScoreModel:
+    """Load the converted file from the cache; download and convert it if it is not there."""
+    view = {key: value for key, value in arguments.items() if key in _VIEW_ARGUMENTS}
+    arguments = {key: value for key, value in arguments.items() if key not in view}
+    entry = _converted_entry(source, model, arguments)
+    if entry is None:
+        return _viewed(_convert(source, model, arguments), view)
+    path = entry.find()
+    if path is not None:
+        # Its bytes are what was written, but another version of Keras may refuse them.
+        with contextlib.suppress(InputError):
+            return load(path, **view)
+        entry.discard()
+    with entry.fill(_CONVERTED) as new:
+        _convert(source, model, {**arguments, "output": new})
+    return load(entry.folder / _CONVERTED, **view)
+
+
+def _converted_entry(source: str, model: str | None, arguments: dict[str, Any]) -> Entry | None:
+    """Return the place of a conversion in the cache; None for one that is not kept.
+
+    That is one with a random head, which must differ each time, or with an output of its own.
+    """
+    from kerasvit.conversion.sources import find_source
+
+    found = find_source(source)
+    found.check()
+    own_classes = found.release.num_classes if found.release else None
+    if arguments.get("num_classes") not in (None, 0, own_classes) or "output" in arguments:
+        return None
+    kept = {key: value for key, value in arguments.items() if key not in ("overwrite", "report")}
+    # The file keeps the dtype policy that the model was made with.
+    policy = keras.config.dtype_policy().name
+    identity = [importlib.metadata.version("kerasvit"), policy, found.identity, model, kept]
+    try:
+        return Entry.of("converted", found.name, identity)
+    except TypeError:  # an argument that JSON does not hold, such as a dtype policy
+        return None
 
 
 def _convert(source, model: str | None, arguments: dict[str, Any]) -> ScoreModel:

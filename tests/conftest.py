@@ -5,6 +5,32 @@ import pathlib
 
 import pytest
 
+ROOT = pathlib.Path(__file__).resolve().parent
+
+# What never touches Keras: pictures, files, records, the reading of checkpoints.
+NEUTRAL = (
+    "images",
+    "render",
+    "test_files.py",
+    "test_release_schema.py",
+    "test_releases.py",
+    "test_cache.py",
+    "test_packaging.py",
+    "conversion/test_checkpoint.py",
+    "conversion/test_fetch.py",
+    "conversion/test_sniffing.py",
+    "conversion/test_torch_files.py",
+    "conversion/test_unwrapping.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the tests that need to run on one backend alone."""
+    for item in items:
+        path = item.path.relative_to(ROOT).as_posix()
+        if path.startswith(NEUTRAL):
+            item.add_marker(pytest.mark.neutral)
+
 
 @pytest.fixture(scope="session")
 def timm():

@@ -217,8 +217,9 @@ class TalkingHeadsAttention(_Attention):
         products = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
         scale = query.shape[-1] ** -0.5
         logits = self.mixing_before(products, scale=scale, use_bias=bool(training))
-        probabilities = softmax(logits)
-        mixed = self.mixing_after(probabilities)
+        before_tap, after_tap = (score_tap, None) if scores_before_mixing else (None, score_tap)
+        probabilities = self._tapped(softmax(logits), before_tap)
+        mixed = self._tapped(self.mixing_after(probabilities), after_tap)
         outputs = self._project(self._attend(mixed, value, training), training)
         if score_rows == 0:
             return outputs, None

@@ -13,7 +13,7 @@ from kerasvit.models.vit import VisionTransformer
 _FAMILIES = ((VisionTransformer, vit_variants), (CaiT, cait_variants))
 
 
-def create_model(name: str, **overrides) -> ScoreModel:
+def create_model(name: str, /, **overrides) -> ScoreModel:
     """Make an untrained model by its name.
 
     Args:

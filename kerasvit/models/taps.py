@@ -25,7 +25,10 @@ class Taps:
     """
 
     def __init__(self, places: Mapping[str, Any] | None = None, isolate: bool = False):
-        self.places = dict(places or {})
+        self.places = {
+            place: None if tap is None else ops.convert_to_tensor(tap)
+            for place, tap in (places or {}).items()
+        }
         self.isolate = isolate
         self.found: dict[str, Any] = {}
 
@@ -40,7 +43,8 @@ class Taps:
         )
 
     def __contains__(self, place: tuple[Any, str]) -> bool:
-        return "{0.name}_{1}".format(*place) in self.places
+        block, kind = place
+        return f"{block.name}_{kind}" in self.places
 
     def arguments(self, block, rows: int | None) -> dict[str, Any]:
         """Return the call arguments that make a block add its taps and return what is read."""

@@ -1,7 +1,7 @@
 """Named sizes of the Vision Transformer: ViT, DeiT, DeiT III and DINOv2.
 
-Names are timm's. Sizes: Dosovitskiy et al. 2021, table 1 (https://arxiv.org/abs/2010.11929); Zhai et
-al. 2022, table 2 (https://arxiv.org/abs/2106.04560) for giant and gigantic; Touvron et al. 2021,
+Names are timm's. Sizes: Dosovitskiy et al. 2021, table 1 (https://arxiv.org/abs/2010.11929); Zhai
+et al. 2022, table 2 (https://arxiv.org/abs/2106.04560) for giant and gigantic; Touvron et al. 2021,
 table 1 (https://arxiv.org/abs/2012.12877); Touvron et al. 2022 (https://arxiv.org/abs/2204.07118);
 Oquab et al. 2023, table 17 (https://arxiv.org/abs/2304.07193).
 """

@@ -20,7 +20,8 @@ def query_tokens(layout: TokenLayout, query: Query = "class") -> list[int]:
     Args:
         layout: the meaning of the token axis.
         query: `"class"` or `"distillation"`, that token; `"mean"`, the class and distillation
-            tokens together, or every patch where there is neither; `(row, column)`, one patch.
+            tokens together, or every patch where there is neither; `"patches"`, every patch;
+            `(row, column)`, one patch.
 
     Returns:
         Indices into the token axis, at least one.
@@ -29,8 +30,11 @@ def query_tokens(layout: TokenLayout, query: Query = "class") -> list[int]:
         UsageError: if the layout has no such token.
     """
     read = [i for i, name in enumerate(layout.prefix) if name in _READ_TOKENS]
+    patches = list(range(layout.num_prefix, layout.num_tokens))
     if query == "mean":
-        return read or list(range(layout.num_prefix, layout.num_tokens))
+        return read or patches
+    if query == "patches":
+        return patches
     if isinstance(query, str):
         if query in _READ_TOKENS and query in layout.prefix:
             return [layout.prefix.index(query)]
@@ -40,7 +44,7 @@ def query_tokens(layout: TokenLayout, query: Query = "class") -> list[int]:
     names = [repr(layout.prefix[i]) for i in read]
     raise UsageError(
         f"This stage of the model has no such query. Received: query={query!r}. "
-        f"Choose {', '.join([*names, repr('mean')])} or a patch (row, column) "
+        f"Choose {', '.join([*names, repr('mean'), repr('patches')])} or a patch (row, column) "
         f"within the grid of {layout.grid[0]}x{layout.grid[1]}."
     )
 

@@ -12,6 +12,7 @@ from kerasvit.images.geometry import Geometry
 from kerasvit.layout import TokenLayout
 from kerasvit.saliency.maps import Query
 from kerasvit.saliency.result import SaliencyMap
+from kerasvit.saliency.targets import Target, check_count
 
 STAGES = ("sa", "ca")
 
@@ -27,6 +28,7 @@ class Request:
         stage: `"sa"` or `"ca"`, one that the model has.
         geometries: one for each image, or None.
         batch_size: how many images run at once.
+        target: what the maps explain, see `make_objective`.
     """
 
     model: Any
@@ -35,15 +37,17 @@ class Request:
     stage: str
     geometries: tuple[Geometry, ...] | None
     batch_size: int
+    target: Target = None
 
     def layout(self, stage: str) -> TokenLayout:
         """Return the layout of a stage for images of this size."""
         return self.model.token_layout(self.pixels.shape[1:3], stage=stage)
 
-    def keys(self) -> list[str]:
-        """Return the keys of all blocks of the stage, also those whose scores are not asked for."""
-        depth = self.model.num_class_layers if self.stage == "ca" else self.model.num_layers
-        return [f"{self.stage}_ffn_block_{index:02d}_att" for index in range(depth)]
+    def keys(self, stage: str | None = None) -> list[str]:
+        """Return the keys of all blocks of a stage, also those whose scores are not asked for."""
+        stage = stage or self.stage
+        depth = getattr(self.model, "num_class_layers" if stage == "ca" else "num_layers", 0)
+        return [f"{stage}_ffn_block_{index:02d}_att" for index in range(depth)]
 
     def view(self, mode: str, blocks: Sequence[int] | None = None, **overrides: Any) -> Any:
         """Return the model in another attention mode, with those overrides that it knows."""
@@ -55,15 +59,20 @@ class Request:
 
     def run(self, view: Any) -> Iterator[tuple[np.ndarray, Mapping, Mapping]]:
         """Yield logits and scores of one batch after the other, so that scores need not pile up."""
-        with _without_gradients():
-            for start in range(0, len(self.pixels), self.batch_size):
-                batch = self.pixels[start : start + self.batch_size]
-                logits, sa_scores, ca_scores = view(batch, training=False)
+        with without_gradients():
+            for chosen in self.batches():
+                logits, sa_scores, ca_scores = view(self.pixels[chosen], training=False)
                 yield to_numpy(logits).astype(np.float32), sa_scores, ca_scores
+
+    def batches(self) -> list[slice]:
+        """Return which images run together."""
+        starts = range(0, len(self.pixels), self.batch_size)
+        return [slice(start, start + self.batch_size) for start in starts]
 
     def result(self, values: np.ndarray, **fields: Any) -> SaliencyMap:
         """Return the maps with what the request knows of them."""
-        return SaliencyMap(values, query=self.query, geometries=self.geometries, **fields)
+        known = {"query": self.query, "geometries": self.geometries}
+        return SaliencyMap(values, **{**known, **fields})
 
 
 def make_request(
@@ -73,11 +82,13 @@ def make_request(
     stage: str | None = None,
     geometries: Sequence[Geometry] | None = None,
     batch_size: int = 8,
+    target: Target = None,
 ) -> Request:
     """Check the arguments that all methods share; see `explain` for their meaning.
 
     Raises:
-        InputError: if `pixels` has another number of axes, or `geometries` another length.
+        InputError: if `pixels` has another number of axes, or `geometries` or `target` another
+            length.
         UsageError: if the model lacks the stage, or the batch size is not positive.
     """
     pixels = to_numpy(pixels)
@@ -99,8 +110,19 @@ def make_request(
             f"This model has no such stage of attention. Received: stage={stage!r}. "
             f"Choose {' or '.join(map(repr, stages))}."
         )
+    check_count(target, len(pixels))
     geometries = None if geometries is None else tuple(geometries)
-    return Request(model, pixels, query, stage or stages[-1], geometries, batch_size)
+    return Request(model, pixels, query, stage or stages[-1], geometries, batch_size, target)
+
+
+def check_options(options: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Raise `UsageError` if there is an option that the method does not know."""
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        choice = f"It takes {', '.join(known)}" if known else "It takes none"
+        raise UsageError(
+            f"This method has no such option. Received: {', '.join(unknown)}. {choice}."
+        )
 
 
 def to_numpy(tensor: Any) -> np.ndarray:
@@ -112,8 +134,21 @@ def to_numpy(tensor: Any) -> np.ndarray:
     return np.asarray(keras.ops.convert_to_numpy(tensor))
 
 
-def _without_gradients() -> contextlib.AbstractContextManager:
-    """PyTorch would keep every block's activations for a backward pass that never comes."""
+def model_outputs(model: Any, pixels: np.ndarray, batch_size: int = 8) -> np.ndarray:
+    """Return a model's first output, `(B, K)`, float32, running `batch_size` images at once."""
+    with without_gradients():
+        batches = [
+            to_numpy(model(pixels[start : start + batch_size], training=False)[0])
+            for start in range(0, len(pixels), batch_size)
+        ]
+    return np.concatenate(batches).astype(np.float32)
+
+
+def without_gradients() -> contextlib.AbstractContextManager:
+    """Return a context for running a model forward only.
+
+    PyTorch would keep every block's activations for a backward pass that never comes.
+    """
     import keras
 
     if keras.backend.backend() != "torch":

@@ -1,6 +1,7 @@
 """Scores and models made of NumPy alone, shaped as the real ones."""
 
 import types
+import unittest.mock
 
 import numpy as np
 import pytest
@@ -86,6 +87,62 @@ class FakeModel:
 @pytest.fixture
 def fakes():
     return types.SimpleNamespace(Model=FakeModel, softmax=softmax, PREFIXES=PREFIXES)
+
+
+def with_seeded_weights(model, seed=0, scale=0.3):
+    """Give every weight a value that depends on its name alone: the same on every backend."""
+    for variable in model.weights:
+        name = variable.path.split("/", 1)[1]
+        rng = np.random.default_rng([seed, *name.encode()])
+        mean = 1.0 if name.endswith("gamma") else 0.0
+        variable.assign(rng.normal(mean, scale, variable.shape).astype(np.float32))
+    return model
+
+
+SIZES = {
+    "image_shape": (12, 20, 3),
+    "patch_size": 4,
+    "num_classes": 5,
+    "hidden_dim": 12,
+    "num_layers": 2,
+    "num_heads": 3,
+    "mlp_dim": 20,
+}
+
+
+def make_vit(**arguments):
+    return _make("VisionTransformer", **{**SIZES, **arguments})
+
+
+def make_cait(**arguments):
+    return _make("CaiT", **{**SIZES, "num_class_layers": 2, **arguments})
+
+
+def _make(name, **arguments):
+    """Make a model, or return the one made before: JAX takes seconds for a random start."""
+    import keras
+
+    import kerasvit.models
+
+    def zeros(initializer, shape, dtype=None):
+        return np.zeros(shape, dtype)
+
+    key = name, repr(arguments)
+    if key not in _MADE:
+        with unittest.mock.patch.object(keras.initializers.TruncatedNormal, "__call__", zeros):
+            model = getattr(kerasvit.models, name)(**arguments)
+        _MADE[key] = with_seeded_weights(model)
+    return _MADE[key]
+
+
+_MADE = {}
+
+
+@pytest.fixture(scope="session")
+def real():
+    """Small models with fixed random weights, the same on every backend, and their input."""
+    pixels = np.random.default_rng(7).normal(size=(2, 12, 20, 3)).astype(np.float32)
+    return types.SimpleNamespace(vit=make_vit, cait=make_cait, pixels=pixels)
 
 
 @pytest.fixture

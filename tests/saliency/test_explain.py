@@ -164,7 +164,7 @@ def test_geometries_are_kept_and_place_the_map_on_the_photograph(fakes, pixels):
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ({"method": "gradcam"}, "'attention', 'rollout', 'class_attention_rollout'"),
+        ({"method": "gradcem"}, "'attention', 'rollout', 'class_attention_rollout'"),
         ({"layer": 3}, "sa_ffn_block_02_att"),
         ({"heads": 2}, "from 0 to 1"),
         ({"query": "distillation"}, "'class', 'mean'"),
@@ -185,7 +185,7 @@ def test_what_a_vit_lacks_is_refused_with_what_it_has(fakes, pixels, arguments, 
 
 def test_the_self_attention_of_cait_has_no_class_token_to_ask(fakes, pixels):
     model = fakes.Model(num_class_layers=2)
-    with pytest.raises(UsageError, match=r"Choose 'mean' or a patch \(row, column\)"):
+    with pytest.raises(UsageError, match=r"Choose 'mean', 'patches' or a patch \(row, column\)"):
         explain(model, pixels, stage="sa")
     with pytest.raises(UsageError, match="Class attention has no others"):
         explain(model, pixels, query=(1, 2))

@@ -69,7 +69,7 @@ def test_without_a_class_token_the_mean_is_over_the_patches(fakes):
     scores = scores_of(layout)
     expected = scores.mean(axis=2).reshape(2, 3, 3, 5)
     np.testing.assert_allclose(attention_maps(scores, layout, "mean"), expected, rtol=1e-6)
-    with pytest.raises(UsageError, match=r"Choose 'mean' or a patch \(row, column\)"):
+    with pytest.raises(UsageError, match=r"Choose 'mean', 'patches' or a patch \(row, column\)"):
         attention_maps(scores, layout, "class")
 
 

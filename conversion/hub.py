@@ -1,0 +1,233 @@
+"""Files of the Hugging Face Hub, through `huggingface_hub` and its own cache."""
+
+import contextlib
+import dataclasses
+import errno
+import importlib.util
+import json
+import os
+import pathlib
+import re
+from collections.abc import Iterator
+from typing import Self
+
+from kerasvit.cache import file_sha256, is_offline
+from kerasvit.errors import DownloadError, InputError, KerasViTError, OutputError, UsageError
+
+# What a repository may keep its weights in, the best first.
+_USUAL_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+_INDEX = ".index.json"
+_ADDRESS = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@([^/@]+))?(?:/(.+))?")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclasses.dataclass(frozen=True)
+class HubFile:
+    """A file of a repository on the Hub.
+
+    Args:
+        repository: "organisation/name".
+        filename: path of the file in it; None for the first of the usual names that is there.
+        revision: branch, tag or commit; None for the main branch.
+    """
+
+    repository: str
+    filename: str | None = None
+    revision: str | None = None
+
+    @classmethod
+    def from_address(cls, address: str) -> Self:
+        """Read `hf://organisation/name[@revision][/file]`.
+
+        Raises:
+            UsageError: if the address is malformed.
+        """
+        match = _ADDRESS.fullmatch(address)
+        if match is None:
+            raise UsageError(
+                "An address on the Hugging Face Hub is hf://organisation/name[@revision][/file]. "
+                f"Received: {address!r}. Correct it"
+            )
+        repository, revision, filename = match.groups()
+        return cls(repository, filename, revision)
+
+    @property
+    def address(self) -> str:
+        """The file's address, as `from_address` reads it."""
+        revision = f"@{self.revision}" if self.revision else ""
+        filename = f"/{self.filename}" if self.filename else ""
+        return f"hf://{self.repository}{revision}{filename}"
+
+    def fetch(self) -> pathlib.Path:
+        """Return the file in the Hub's cache, downloaded if it is not there.
+
+        A large file's bytes are compared with the hash that the Hub publishes for it, and a damaged
+        copy is downloaded once more. Of an index of shards, all its shards are fetched as well.
+
+        Raises:
+            DownloadError: if there is no such file, it can't be reached, the network is forbidden
+                and it is not in the cache, or what arrives is not what the Hub publishes.
+            OutputError: if the Hub's cache can't be written.
+            UsageError: if `huggingface_hub` is not installed.
+        """
+        import_hub()
+        path = self._fetch_file(self.filename) if self.filename else self._fetch_usual()
+        if path.name.endswith(_INDEX):
+            folder = pathlib.PurePosixPath(self.filename or "").parent
+            for shard in _shards(path):
+                self._fetch_file(str(folder / shard))
+        return path
+
+    def _fetch_usual(self) -> pathlib.Path:
+        missing = []
+        for filename in _USUAL_FILES:
+            try:
+                return self._fetch_file(filename)
+            except _NoSuchFile as error:
+                missing.append(error)
+        raise missing[0]
+
+    def _fetch_file(self, filename: str) -> pathlib.Path:
+        file = dataclasses.replace(self, filename=filename)
+        path = file._download()
+        if not _is_intact(path) and not is_offline():
+            path = file._download(force_download=True)
+        if not _is_intact(path):
+            raise DownloadError(
+                f"{file.address!r} is damaged: its sha256 must be {published_sha256(path)}. "
+                f"Received: {file_sha256(path)} in {str(path)!r}. Remove that file, try again"
+            )
+        return path
+
+    def _download(self, force_download: bool = False) -> pathlib.Path:
+        hub, place = import_hub(), (self.repository, self.filename)
+        with _errors_naming(self):
+            if is_offline():
+                # Even with local_files_only=True, hf_hub_download may ask the Hub about its caller.
+                path = hub.try_to_load_from_cache(*place, revision=self.revision)
+                if not isinstance(path, str):
+                    raise _missing_offline(self)
+            else:
+                path = hub.hf_hub_download(
+                    *place,
+                    revision=self.revision,
+                    library_name="kerasvit",
+                    force_download=force_download,
+                )
+        return pathlib.Path(path)
+
+    @property
+    def url(self) -> str:
+        """The https address of the file."""
+        return import_hub().hf_hub_url(
+            self.repository, self.filename or _USUAL_FILES[0], revision=self.revision
+        )
+
+
+def is_installed() -> bool:
+    """Tell whether `huggingface_hub` can be imported."""
+    return importlib.util.find_spec("huggingface_hub") is not None
+
+
+def import_hub():
+    """Return the module `huggingface_hub`.
+
+    Raises:
+        UsageError: if it is not installed.
+    """
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise UsageError(
+            "A file of the Hugging Face Hub needs the package huggingface_hub. "
+            f'Received: {error}. Install it with: pip install "kerasvit[hub]"'
+        ) from error
+    return huggingface_hub
+
+
+class _NoSuchFile(DownloadError):
+    """The repository has no file of this name; without the network: the cache has none."""
+
+
+@contextlib.contextmanager
+def _errors_naming(file: HubFile) -> Iterator[None]:
+    """Turn the Hub's errors into ours, in one line that says which file and what to do."""
+    from huggingface_hub import errors
+
+    try:
+        yield
+    except KerasViTError:
+        raise
+    except errors.LocalEntryNotFoundError as error:  # neither there nor in the cache
+        raise _failure(file, error.__cause__ or error) from error
+    except errors.EntryNotFoundError as error:
+        raise _NoSuchFile(
+            f"{file.address!r} must exist. Received: 404 Not Found from {file.url}. "
+            "Look at the repository's list of files"
+        ) from error
+    except Exception as error:
+        raise _translated(file, error) from error
+
+
+def _missing_offline(file: HubFile) -> DownloadError:
+    from huggingface_hub import constants
+
+    return _NoSuchFile(
+        f"{file.address!r} must be in the Hub's cache while the network is forbidden. "
+        f"Received: no such file in {constants.HF_HUB_CACHE!r}. Unset KERASVIT_OFFLINE and "
+        f"HF_HUB_OFFLINE to download it from {file.url}"
+    )
+
+
+def _translated(file: HubFile, error: Exception) -> Exception:
+    from huggingface_hub import constants, errors
+
+    if isinstance(error, errors.HFValidationError):
+        return UsageError(
+            f"{file.address!r} is no address on the Hub. Received: {_words(error)}. Correct it"
+        )
+    if isinstance(error, errors.GatedRepoError | errors.RepositoryNotFoundError):
+        advice = "Check the name; for a gated or private repository, log in with: hf auth login"
+        return _failure(file, error, advice)
+    is_disk_error = isinstance(error, OSError) and (
+        error.filename is not None or error.errno in (errno.ENOSPC, errno.EDQUOT)
+    )
+    if is_disk_error:
+        return OutputError(
+            f"The Hub's cache {constants.HF_HUB_CACHE!r} must be a folder that can be written. "
+            f"Received: {error.strerror}. Set HF_HOME to another folder"
+        )
+    return _failure(file, error)
+
+
+def _failure(
+    file: HubFile, error: BaseException, advice: str = "Check the address and the connection"
+) -> DownloadError:
+    return DownloadError(
+        f"{file.address!r} could not be downloaded from {file.url}. "
+        f"Received: {_words(error)}. {advice}"
+    )
+
+
+def _words(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+
+
+def published_sha256(path: pathlib.Path) -> str | None:
+    """Return the hash that the Hub publishes for a large file: the name that its cache gives it."""
+    blob = pathlib.Path(os.path.realpath(path)).name
+    return blob if _SHA256.fullmatch(blob) else None
+
+
+def _is_intact(path: pathlib.Path) -> bool:
+    return published_sha256(path) in (None, file_sha256(path))
+
+
+def _shards(index: pathlib.Path) -> list[str]:
+    try:
+        return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{str(index)!r} is no index of shards: it must have a weight_map. "
+            f"Received: {type(error).__name__}: {_words(error)}. Name another file"
+        ) from error

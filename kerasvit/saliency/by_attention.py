@@ -1,0 +1,124 @@
+"""Methods that need the attention scores alone: attention itself and the two rollouts."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from kerasvit.errors import UsageError
+from kerasvit.saliency.maps import Heads, attention_maps, query_tokens
+from kerasvit.saliency.request import STAGES, Request, check_options, to_numpy
+from kerasvit.saliency.result import SaliencyMap
+from kerasvit.saliency.rollout import class_attention_rollout, rollout
+from kerasvit.saliency.scores import block_keys, block_number, select_block
+from kerasvit.saliency.transitions import RolloutRule
+
+
+def explain_attention(
+    request: Request, layer: int | str | None, heads: Heads, options: dict[str, Any]
+) -> SaliencyMap:
+    """Make the maps of `method="attention"`."""
+    check_options(options, ())
+    if layer is None:
+        layer = "first" if request.stage == "ca" else "last"
+    key = select_block(request.keys(), layer)
+    return attention_by_block(request, [key])[key].fuse(heads)
+
+
+def attention_by_block(request: Request, keys: list[str]) -> dict[str, SaliencyMap]:
+    """Return the maps of every head of some blocks of the request's stage, from one run."""
+    layout = request.layout(request.stage)
+    # The rows of patches are in the full scores alone.
+    needs_patches = max(query_tokens(layout, request.query)) >= layout.num_prefix
+    numbers = [block_number(key) for key in keys] if request.stage == "sa" else None
+    view = request.view("full" if needs_patches else "cls", numbers)
+    maps, logits = {key: [] for key in keys}, []
+    for batch_logits, *scores in request.run(view):
+        logits.append(batch_logits)
+        by_key = scores[STAGES.index(request.stage)]
+        for key in keys:
+            rows = to_numpy(by_key[select_block(by_key, block_number(key))])
+            maps[key].append(attention_maps(rows, layout, request.query))
+    return {
+        key: request.result(
+            np.concatenate(maps[key]),
+            method="attention",
+            layout=layout,
+            stage=request.stage,
+            layers=(key,),
+            heads="all",
+            logits=np.concatenate(logits),
+        )
+        for key in keys
+    }
+
+
+def explain_rollout(
+    request: Request, layer: int | str | None, heads: Heads, options: dict[str, Any]
+) -> SaliencyMap:
+    """Make the maps of `method="rollout"`; the options are those of `RolloutRule`."""
+    layout = request.layout("sa")
+    query_tokens(layout, request.query)
+
+    def roll(sa_scores, rule):
+        return rollout(sa_scores, layout, request.query, **dataclasses.asdict(rule))
+
+    result = _rolled(request, roll, ("sa",), layer, heads, options)
+    return dataclasses.replace(result, method="rollout")
+
+
+def explain_class_attention_rollout(
+    request: Request, layer: int | str | None, heads: Heads, options: dict[str, Any]
+) -> SaliencyMap:
+    """Make the maps of `method="class_attention_rollout"`; options of `RolloutRule`."""
+    if request.stage != "ca" or request.query != "class":
+        raise UsageError(
+            "Class-attention rollout starts from the class token of a model with class attention. "
+            f"Received: query={request.query!r}, stage={request.stage!r}. Choose method='rollout'."
+        )
+    layout = request.layout("sa")
+
+    def roll(sa_scores, ca_scores, rule):
+        return class_attention_rollout(sa_scores, ca_scores, layout, **dataclasses.asdict(rule))
+
+    result = _rolled(request, roll, STAGES, layer, heads, options)
+    return dataclasses.replace(result, method="class_attention_rollout")
+
+
+def _rolled(
+    request: Request,
+    roll: Callable[..., np.ndarray],
+    stages: tuple[str, ...],
+    layer: int | str | None,
+    heads: Heads,
+    options: dict[str, Any],
+) -> SaliencyMap:
+    """Run the model with all its scores, and reduce each batch at once to its maps."""
+    check_options(options, ("discard", "start_layer", "signed"))
+    if layer is not None:
+        raise UsageError(
+            f"A rollout goes through all blocks. Received: layer={layer!r}. "
+            "Leave it out, or pass start_layer."
+        )
+    rule = RolloutRule(heads, **options)
+    view = request.view("full", scores_before_mixing=rule.signed == "reject")
+    maps, logits, layers = [], [], ()
+    for batch_logits, *outputs in request.run(view):
+        scores = [
+            {key: to_numpy(output[key]) for key in block_keys(output)}
+            for output in outputs[: len(stages)]
+        ]
+        logits.append(batch_logits)
+        maps.append(roll(*scores, rule))
+        layers = (*list(scores[0])[rule.start_layer :], *(key for ca in scores[1:] for key in ca))
+    return request.result(
+        np.concatenate(maps),
+        method="rollout",
+        layout=request.layout("sa"),
+        stage="+".join(stages),
+        layers=layers,
+        heads=heads,
+        settings={name: getattr(rule, name) for name in ("discard", "start_layer", "signed")},
+        logits=np.concatenate(logits),
+    )

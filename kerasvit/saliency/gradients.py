@@ -1,0 +1,135 @@
+"""Gradients of what a model says: of its attention scores, its tokens and its input.
+
+One backward pass gives all of them. The scores and tokens get zeros added, and the gradient of the
+zeros is theirs: the only handle that every backend offers, JAX included.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasvit.saliency.autodiff import value_and_gradients
+from kerasvit.saliency.request import make_request, model_outputs
+from kerasvit.saliency.scores import block_keys
+from kerasvit.saliency.targets import Target, make_objective
+
+
+def attention_gradients(
+    model: Any,
+    pixels: np.ndarray,
+    target: Target = None,
+    places: Sequence[str] | None = None,
+) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return attention scores and the gradients of a class' logit with respect to them.
+
+    Args:
+        model: a kerasvit model in any attention mode. CaiT's self-attention scores are those after
+            the second head mixing, or before it with `scores_before_mixing`.
+        pixels: `(B, h, w, 3)`, preprocessed.
+        target: the class, see `make_objective`.
+        places: keys of the scores, or other places inside the model, see
+            `kerasvit.models.taps.Taps`. None: the scores of every block.
+
+    Returns:
+        logits: `(B, K)`.
+        scores: by key in order of depth, `(B, H, N, N)`, and `(B, H, 1, 1 + P)` in class attention.
+        gradients: by key, shaped as the scores. Each image's depends on that image alone.
+
+    Raises:
+        InputError: if the model's outputs are not finite.
+        UsageError: if there is no such class.
+    """
+    request = make_request(model, pixels)
+    view = request.view("none")
+    logits = model_outputs(view, request.pixels)
+    weights = make_objective(model, logits, target).weights
+    if places is None:
+        places = [f"{block.name}_att" for block in model.all_blocks()]
+    logits, found, gradients = tap_gradients(view, request.pixels, weights, places)
+    ordered = {place: found[place] for place in places}
+    return logits, ordered, {place: gradients[place] for place in places}
+
+
+def tap_gradients(
+    model: Any, pixels: np.ndarray, weights: np.ndarray, places: Sequence[str]
+) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return what is at some places of a model, and the gradients with respect to it.
+
+    Args:
+        model: as for `attention_gradients`.
+        pixels: as for `attention_gradients`.
+        weights: `(B, K)`, of the model's first output in the objective.
+        places: see `kerasvit.models.taps.Taps`; no outputs.
+
+    Returns:
+        logits: `(B, K)`.
+        found: by place.
+        gradients: by place, shaped as `found`.
+    """
+
+    def run(taps):
+        logits, found = model.call_with_taps(pixels, taps)
+        return _weighted_sum(logits, weights), (logits, found)
+
+    zeros = {place: np.zeros(model.tap_shape(place, pixels.shape), np.float32) for place in places}
+    (logits, found), gradients = value_and_gradients(run, zeros)
+    return logits, found, gradients
+
+
+def read_out_gradients(
+    model: Any, pixels: np.ndarray, weights: np.ndarray, blocks: Sequence[Any]
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return the gradients of each block's scores when the head reads that block's own output.
+
+    Every block is differentiated as if it were the last, and apart from those before it.
+
+    Args:
+        model: as for `attention_gradients`.
+        pixels: as for `attention_gradients`.
+        weights: as for `tap_gradients`.
+        blocks: layers of the model, of the stage that its head reads.
+
+    Returns:
+        logits: `(B, K)`, the model's own.
+        gradients: by key of the scores, shaped as the scores.
+    """
+    outputs = {f"{block.name}_output": None for block in blocks}
+
+    def run(taps):
+        logits, found = model.call_with_taps(pixels, {**outputs, **taps}, isolate=True)
+        objectives = [_weighted_sum(model.read_out(found[place]), weights) for place in outputs]
+        return sum(objectives), logits
+
+    keys = block_keys(f"{block.name}_att" for block in blocks)
+    zeros = {key: np.zeros(model.tap_shape(key, pixels.shape), np.float32) for key in keys}
+    return value_and_gradients(run, zeros)
+
+
+def input_gradients(
+    model: Any, pixels: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the gradients with respect to the model's input.
+
+    Args:
+        model: as for `attention_gradients`.
+        pixels: as for `attention_gradients`.
+        weights: as for `tap_gradients`.
+
+    Returns:
+        logits: `(B, K)`.
+        gradients: `(B, h, w, 3)`.
+    """
+
+    def run(inputs):
+        logits, _ = model.call_with_taps(inputs["pixels"], {})
+        return _weighted_sum(logits, weights), logits
+
+    logits, gradients = value_and_gradients(run, {"pixels": pixels})
+    return logits, gradients["pixels"]
+
+
+def _weighted_sum(logits: Any, weights: np.ndarray) -> Any:
+    from keras import ops
+
+    return ops.sum(ops.cast(logits, "float32") * ops.convert_to_tensor(weights))

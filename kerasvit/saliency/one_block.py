@@ -1,0 +1,126 @@
+"""Methods that weigh what one block sees by the gradient of a class."""
+
+from typing import Any
+
+import numpy as np
+
+from kerasvit.layout import TokenLayout
+from kerasvit.saliency.by_target import explain_target, on_grid, read_query, require_own_fusion
+from kerasvit.saliency.gradients import tap_gradients
+from kerasvit.saliency.maps import Heads, Query, attention_maps, query_tokens
+from kerasvit.saliency.request import Request, check_options
+from kerasvit.saliency.result import SaliencyMap
+from kerasvit.saliency.scores import select_block
+
+
+def grad_attention(
+    scores: np.ndarray, gradients: np.ndarray, layout: TokenLayout, query: Query = "class"
+) -> np.ndarray:
+    """Return one block's attention with each head weighed by its mean gradient.
+
+    `relu(mean over h of w_h A_h[query, patches])`, where `w_h` is the mean over the patches of the
+    gradient.
+
+    Args:
+        scores: `(B, H, N, N)`, or the rows of the tokens that the head reads, see `attention_maps`.
+        gradients: shaped as the scores.
+        layout: of the stage that made the scores.
+        query: see `query_tokens`.
+
+    Returns:
+        `(B, rows, columns)`, float32, not negative.
+
+    Raises:
+        InputError: if the scores do not fit the layout or are not finite.
+        UsageError: if the layout has no such query.
+
+    Source: the attention Grad-CAM of Chefer, Gur and Wolf, CVPR 2021, section 4
+    (https://arxiv.org/abs/2012.09838).
+    """
+    maps = attention_maps(scores, layout, query)
+    weights = attention_maps(gradients, layout, query).mean(axis=(2, 3), keepdims=True)
+    return np.maximum((weights * maps).mean(axis=1), 0)
+
+
+def grad_cam(tokens: np.ndarray, gradients: np.ndarray, layout: TokenLayout) -> np.ndarray:
+    """Return Grad-CAM with the patches as positions and the token's width as channels.
+
+    `relu(sum over c of w_c X[patch, c])`, where `w_c` is the mean over the patches of the gradient.
+
+    Args:
+        tokens: `(B, N, D)`.
+        gradients: shaped as the tokens.
+        layout: of the tokens.
+
+    Returns:
+        `(B, rows, columns)`, float32, not negative.
+
+    Raises:
+        InputError: if the tokens do not fit the layout.
+
+    Source: Selvaraju et al., ICCV 2017, equations 1 and 2 (https://arxiv.org/abs/1610.02391).
+    """
+    layout.check(tokens.shape[1])
+    weights = gradients[:, layout.num_prefix :].mean(axis=1)
+    seen = (tokens @ weights[:, :, None])[..., 0]
+    return np.maximum(on_grid(seen, layout.grid, layout.num_prefix), 0)
+
+
+def explain_grad_attention(
+    request: Request, layer: int | str | None, heads: Heads, options: dict[str, Any]
+) -> SaliencyMap:
+    """Make the maps of `method="grad_attention"`."""
+    check_options(options, ())
+    require_own_fusion(heads)
+    key = _chosen_key(request, layer)
+    layout, query = request.layout(request.stage), read_query(request)
+    query_tokens(layout, query)
+
+    def compute(view, pixels, objective):
+        _, scores, gradients = tap_gradients(view, pixels, objective.weights, [key])
+        return grad_attention(scores[key], gradients[key], layout, query)
+
+    return explain_target(
+        request,
+        compute,
+        method="grad_attention",
+        layout=layout,
+        stage=request.stage,
+        layers=(key,),
+        query=query,
+    )
+
+
+def explain_grad_cam(
+    request: Request, layer: int | str | None, heads: Heads, options: dict[str, Any]
+) -> SaliencyMap:
+    """Make the maps of `method="gradcam"`, of the tokens that a block's attention reads.
+
+    Later than there, the patches of a ViT's last block have no gradient: its head reads the class
+    token alone.
+    """
+    check_options(options, ())
+    require_own_fusion(heads)
+    key = _chosen_key(request, layer)
+    layout = request.layout(request.stage)
+    place = key.removesuffix("_att") + "_tokens"
+
+    def compute(view, pixels, objective):
+        _, tokens, gradients = tap_gradients(view, pixels, objective.weights, [place])
+        return grad_cam(tokens[place], gradients[place], layout)
+
+    return explain_target(
+        request,
+        compute,
+        method="gradcam",
+        layout=layout,
+        stage=request.stage,
+        layers=(key,),
+        query=read_query(request),
+    )
+
+
+def _chosen_key(request: Request, layer: int | str | None) -> str:
+    if layer is None:
+        layer = "first" if request.stage == "ca" else "last"
+    return select_block(request.keys(), layer)

@@ -1,0 +1,139 @@
+"""What a map explains: a class of each image, or the feature of a model without classes."""
+
+import dataclasses
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasvit.errors import InputError, UsageError
+
+Target = int | str | Sequence[int | str] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    """The number that a map explains, for each image a weighted sum of the model's first output.
+
+    Args:
+        weights: `(B, K)`, float32: a one-hot row for a class.
+        classes: the class of each image, or None for a feature.
+    """
+
+    weights: np.ndarray
+    classes: tuple[int, ...] | None
+
+    def of(self, logits: np.ndarray) -> np.ndarray:
+        """Return the objective of each image, `(B,)`, for outputs `(B, K)` or `(n, K)` of one."""
+        return (logits * self.weights).sum(axis=-1)
+
+    def probability(self, logits: np.ndarray) -> np.ndarray:
+        """Return the probability of the class instead; the objective itself for a feature."""
+        if self.classes is None:
+            return self.of(logits)
+        powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return self.of(powers / powers.sum(axis=-1, keepdims=True))
+
+    def select(self, chosen: slice) -> "Objective":
+        """Return the objective of some of the images."""
+        classes = None if self.classes is None else self.classes[chosen]
+        return Objective(self.weights[chosen], classes)
+
+
+def make_objective(model: Any, logits: np.ndarray, target: Target = None) -> Objective:
+    """Find out what each image's map explains.
+
+    Args:
+        model: a kerasvit model; its record may hold `class_names`.
+        logits: `(B, K)`, its first output for the images.
+        target: a class by number or by name; `"top1"`, the most probable one of each image;
+            `"feature"`, the length of the output along its own direction, which needs no classes; a
+            sequence with one of the classes for each image. None: `"top1"`, or `"feature"` for a
+            model without a head.
+
+    Returns:
+        The objective.
+
+    Raises:
+        InputError: if the sequence has another length, or the outputs are not finite.
+        UsageError: if there is no such class, or the model has no classes at all.
+    """
+    if not np.isfinite(logits).all():
+        raise InputError(
+            "The model's outputs must be finite to be explained. Received: NaN or infinity. "
+            "Check the model's weights and its input."
+        )
+    if target is None:
+        target = "top1" if model.num_classes else "feature"
+    if isinstance(target, str) and target == "feature":
+        lengths = np.linalg.norm(logits, axis=-1, keepdims=True)
+        return Objective((logits / np.maximum(lengths, 1e-12)).astype(np.float32), None)
+    if not model.num_classes:
+        raise UsageError(
+            "This model has no classes, only features. "
+            f"Received: target={target!r}. Choose target='feature'."
+        )
+    classes = _classes(model, logits, target)
+    return Objective(np.eye(logits.shape[1], dtype=np.float32)[list(classes)], classes)
+
+
+def _classes(model: Any, logits: np.ndarray, target: Target) -> tuple[int, ...]:
+    if isinstance(target, str | int | np.integer):
+        target = [target] * len(logits)
+    check_count(target, len(logits))
+    names = getattr(model, "record", {}).get("class_names") or []
+    return tuple(
+        int(row.argmax())
+        if isinstance(wanted, str) and wanted == "top1"
+        else find_class(wanted, logits.shape[1], names)
+        for row, wanted in zip(logits, target, strict=True)
+    )
+
+
+def check_count(target: Target, count: int) -> None:
+    """Raise `InputError` unless there is one target for all images, or one for each of `count`."""
+    single = target is None or isinstance(target, str | int | np.integer)
+    if not single and len(target) != count:
+        raise InputError(
+            "There must be one target for each image, or one for all. "
+            f"Received: {len(target)} targets for {count} images."
+        )
+
+
+def find_class(wanted: int | str, num_classes: int, names: Sequence[str] = ()) -> int:
+    """Return the number of a class.
+
+    Args:
+        wanted: its number, also as text; or its name, or one of several names that commas separate
+            (as in ImageNet's "tabby, tabby cat"), without regard to case.
+        num_classes: how many there are.
+        names: their names, if known.
+
+    Raises:
+        UsageError: if there is no such class, or several.
+    """
+    text = str(wanted).strip()
+    if text.isascii() and text.isdigit():
+        if int(text) < num_classes:
+            return int(text)
+    elif isinstance(wanted, str):
+        found = [index for index, name in enumerate(names) if text.casefold() in _variants(name)]
+        if len(found) == 1:
+            return found[0]
+    raise UsageError(
+        f"There is no such class, or several. Received: target={wanted!r}. {_hint(text, names)}"
+        f"Choose 'top1', 'feature', or a number from 0 to {num_classes - 1}."
+    )
+
+
+def _variants(name: str) -> set[str]:
+    whole = name.casefold().strip()
+    return {whole, *(part.strip() for part in whole.split(","))}
+
+
+def _hint(text: str, names: Sequence[str]) -> str:
+    if not names:
+        return "The model's record has no class names. "
+    close = difflib.get_close_matches(text, names, n=3)
+    return f"Did you mean {' or '.join(map(repr, close))}? " if close else ""

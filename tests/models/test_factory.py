@@ -1,0 +1,140 @@
+"""Names of models: each is timm's model of that name, in its shapes and in what shapes hide."""
+
+import collections
+import contextlib
+import math
+import re
+
+import keras
+import pytest
+
+from kerasvit.errors import UsageError
+from kerasvit.models import CaiT, VisionTransformer, create_model, factory, list_models
+
+OWN = {"cait_nano_patch4_32"}
+
+
+@contextlib.contextmanager
+def _without_memory():
+    """Make torch modules without data, and without the time that filling them would take."""
+    import torch
+
+    class NoFilling(torch.overrides.TorchFunctionMode):
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            kwargs = kwargs or {}
+            if re.fullmatch(r"[a-z]\w*[a-z0-9]_", function.__name__):
+                return next(iter((*args, *kwargs.values())))
+            return function(*args, **kwargs)
+
+    with torch.device("meta"), NoFilling():
+        yield
+
+
+def _sizes(name):
+    """How many weights of each size our model has: built of one block, which stands for all."""
+    _, arguments = factory.variant(name)
+    # Inside this scope the variables get no values, so that the largest models cost nothing.
+    with keras.StatelessScope(initialize_variables=False):
+        model = create_model(name, num_layers=1)
+    sizes = collections.Counter(math.prod(weight.shape) for weight in model.weights)
+    block = collections.Counter(math.prod(weight.shape) for weight in model.blocks[0].weights)
+    for size, count in block.items():
+        sizes[size] += count * (arguments["num_layers"] - 1)
+    return model, sizes
+
+
+@pytest.mark.parametrize("name", sorted(set(list_models()) - OWN))
+def test_a_name_means_timms_model(timm, name):
+    model, sizes = _sizes(name)
+    with _without_memory():
+        reference = timm.create_model(name, num_classes=model.num_classes)
+    assert sizes == collections.Counter(weight.numel() for weight in reference.parameters())
+    block = reference.blocks[0]
+    assert model.num_heads == block.attn.num_heads
+    assert model.layer_norm_epsilon == block.norm1.eps == reference.norm.eps
+    assert model.patch_size == reference.patch_embed.patch_size
+    assert model.token_layout().grid == reference.patch_embed.grid_size
+    expected = {"SiLU": "silu", "GELU": "gelu"}[type(block.mlp.act).__name__]
+    assert model.activation == expected
+
+
+def test_only_our_own_models_are_unknown_to_timm(timm):
+    assert set(list_models()) - set(timm.list_models()) == OWN
+
+
+def test_names_are_sorted_unique_and_filtered():
+    names = list_models()
+    assert names == sorted(set(names))
+    assert list_models("cait*") == [name for name in names if name.startswith("cait")]
+    assert len(list_models("cait*")) == 11
+    assert list_models("nothing*") == []
+    assert not set(factory.aliases()) & set(names)
+
+
+def test_an_alias_is_its_variant_with_the_sources_arguments():
+    for alias, name in factory.aliases().items():
+        assert factory.canonical_name(alias) == name
+        model_type, arguments = factory.variant(alias)
+        assert factory.variant(name)[0] is model_type
+        assert set(arguments) <= set(model_type.arguments)
+    assert factory.canonical_name("cait_m36_384") == "cait_m36_384"
+
+
+@pytest.mark.parametrize(
+    ("alias", "expected"),
+    [
+        ("dino_vits8", {"hidden_dim": 384, "patch_size": 8, "num_classes": 0}),
+        ("dino_vitb16", {"hidden_dim": 768, "patch_size": 16, "num_classes": 0}),
+        ("dino_vits16", {"position_resampling": "bicubic_offset"}),
+        ("dinov2_vits14", {"position_resampling": "bicubic_offset", "image_shape": (518, 518, 3)}),
+        ("dinov2_vitg14", {"mlp_type": "gated", "activation": "silu", "hidden_dim": 1536}),
+        ("dinov2_vitl14_reg", {"num_registers": 4, "position_resampling": "bicubic_antialias"}),
+        ("cait_XXS24", {"image_shape": (384, 384, 3), "layer_scale_init_value": 1e-5}),
+        ("cait_M48", {"image_shape": (448, 448, 3), "layer_scale_init_value": 1e-6}),
+    ],
+)
+def test_what_the_upstream_names_mean(alias, expected):
+    _, arguments = factory.variant(alias)
+    assert {name: arguments[name] for name in expected} == expected
+
+
+def test_overrides_reach_the_model(tools):
+    model = create_model(
+        "cait_xxs24_224",
+        num_layers=1,
+        image_shape=(32, 48, 3),
+        num_classes=10,
+        attention="cls",
+        name="mine",
+        dtype="mixed_bfloat16",
+    )
+    assert type(model) is CaiT
+    assert (model.name, model.compute_dtype) == ("mine", "bfloat16")
+    logits, sa_scores, ca_scores = model(tools.random_images(1, 32, 48))
+    assert tuple(logits.shape) == (1, 10)
+    assert sa_scores == {}
+    assert tuple(ca_scores["ca_ffn_block_01_att"].shape) == (1, 4, 1, 7)
+
+
+def test_a_model_is_named_after_its_variant():
+    model = create_model("vit_tiny_patch16_224", num_layers=1, image_shape=32)
+    assert type(model) is VisionTransformer
+    assert model.name == "vit_tiny_patch16_224"
+    assert model.image_shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "cait_xxs24_22"}, "Did you mean cait_xxs24_224"),
+        ({"name": "nothing like it"}, "No model has this name"),
+        ({"name": ""}, "No model has this name"),
+        ({"name": "cait_xxs24_224", "pooling": "average"}, "CaiT has no argument 'pooling'"),
+        ({"name": "vit_tiny_patch16_224", "depth": 3}, "has no argument 'depth'"),
+    ],
+)
+def test_a_wrong_name_or_argument_is_answered_in_one_line(arguments, message):
+    with pytest.raises(UsageError, match=message) as error:
+        create_model(**arguments)
+    assert "\n" not in str(error.value)
+    assert "Received:" in str(error.value)
