@@ -3,7 +3,6 @@
 import collections.abc
 import dataclasses
 import functools
-import hashlib
 import os
 import pathlib
 import re
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasvit.cache import file_sha256
 from kerasvit.conversion import npz_files, safetensors_files, sniffing, torch_files
 from kerasvit.conversion.tensors import (
     StoredTensor,
@@ -150,16 +150,6 @@ def open_checkpoint(
     if isinstance(source, Checkpoint):
         return source
     return _open_memory(source)
-
-
-def file_sha256(path: str | os.PathLike) -> str:
-    """Return the SHA-256 of a file's content as 64 lower-case hexadecimal digits.
-
-    Raises:
-        OSError: if the file can't be read.
-    """
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _open_memory(source: Any) -> Checkpoint:

@@ -15,7 +15,7 @@ from kerasvit.errors import InputError
 from kerasvit.layers.base import without_random_start
 from kerasvit.models import CaiT, VisionTransformer
 from kerasvit.models.base import ScoreModel
-from kerasvit.releases import EMBEDDED, Release, find_release
+from kerasvit.releases import EMBEDDED, Release, find_release, load_releases
 
 # They change what is returned and not the weights, so that all share one converted file.
 _VIEW_ARGUMENTS = (
@@ -40,7 +40,7 @@ def from_pretrained(source: Any = EMBEDDED, model: str | None = None, **argument
             `"hf://organisation/name[@revision][/file]"`.
         model: name of the architecture of a foreign checkpoint, such as "vit_small_patch16_224";
             needed where the checkpoint fits several.
-        **arguments: for a foreign checkpoint, those of `kerasvit.conversion.convert.convert`; for
+        **arguments: for a foreign checkpoint, those of `kerasvit.conversion.convert`; for
             all, those that change what is returned: `attention`, `attention_blocks`.
 
     Returns:
@@ -121,8 +121,11 @@ def is_path(source: str) -> bool:
     """Tell whether a text names a file, rather than a release or an address."""
     if "://" in source:
         return False
+    if os.sep in source or os.path.exists(source):
+        return True
+    # A tag may end like a file, as that of beit3_base_patch16_224.pt does.
     suffixes = (".keras", ".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".npz", ".h5")
-    return source.endswith(suffixes) or os.sep in source or os.path.exists(source)
+    return source.endswith(suffixes) and source not in load_releases()
 
 
 def _is_keras_file(path: pathlib.Path) -> bool:
@@ -182,6 +185,6 @@ def _converted_entry(source: str, model: str | None, arguments: dict[str, Any]) 
 
 def _convert(source, model: str | None, arguments: dict[str, Any]) -> ScoreModel:
     # The only room that needs foreign packages: imported when a foreign file is.
-    from kerasvit.conversion.convert import convert
+    from kerasvit.conversion import convert
 
     return convert(source, model=model, **arguments).model

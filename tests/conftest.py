@@ -18,6 +18,7 @@ NEUTRAL = (
     "test_packaging.py",
     "conversion/test_checkpoint.py",
     "conversion/test_fetch.py",
+    "conversion/test_hub.py",
     "conversion/test_sniffing.py",
     "conversion/test_torch_files.py",
     "conversion/test_unwrapping.py",

@@ -109,7 +109,7 @@ def test_imports_and_runs_without_torch_timm_and_matplotlib():
         {"torch", "torchvision", "timm", "matplotlib", "huggingface_hub"},
         "import os\n"
         "os.environ['KERAS_BACKEND'] = 'jax'\n"
-        "import numpy as np, kerasvit, kerasvit.conversion.convert, kerasvit.saliency\n"
+        "import numpy as np, kerasvit, kerasvit.conversion.converter, kerasvit.saliency\n"
         "model = kerasvit.from_pretrained()\n"
         "logits, sa, ca = model(np.zeros((1, 32, 32, 3), 'float32'))\n"
         "print(logits.shape, len(ca))\n",

@@ -15,7 +15,7 @@ import pytest
 
 import kerasvit
 from kerasvit import releases
-from kerasvit.conversion.convert import convert
+from kerasvit.conversion import convert
 from kerasvit.conversion.hub import HubFile
 from kerasvit.conversion.sources import download
 from kerasvit.errors import DownloadError, InputError, OutputError, UsageError
@@ -143,7 +143,7 @@ def forbid_conversion(monkeypatch):
     def fail(*arguments, **keywords):
         raise AssertionError("a conversion was started")
 
-    return lambda: monkeypatch.setattr("kerasvit.conversion.convert.convert", fail)
+    return lambda: monkeypatch.setattr("kerasvit.conversion.convert", fail)
 
 
 def load(source=NAME, **arguments):

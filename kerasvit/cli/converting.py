@@ -8,7 +8,10 @@ def add_parsers(subparsers, common) -> None:
     parser = subparsers.add_parser(
         "convert", parents=[common], help="convert a checkpoint of timm, DINO, DINOv2, DeiT, CaiT"
     )
-    parser.add_argument("source", help=".pth, .pt, .bin, .safetensors or .npz file")
+    parser.add_argument(
+        "source",
+        help="a .pth, .pt, .bin, .safetensors or .npz file, a release, https://... or hf://org/name",
+    )
     parser.add_argument("-o", "--output", required=True, help="the .keras file to write")
     parser.add_argument(
         "-m", "--model", help="its model, such as vit_small_patch16_224; detected where one fits"
@@ -35,7 +38,7 @@ def add_parsers(subparsers, common) -> None:
 
 def run(options) -> int:
     """Convert, and say each step on standard error."""
-    from kerasvit.conversion.convert import convert
+    from kerasvit.conversion import convert
 
     conversion = convert(
         options.source,

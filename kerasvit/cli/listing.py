@@ -72,12 +72,14 @@ def _releases(pattern):
 
 def _facts(name: str):
     from kerasvit.models.factory import aliases, list_models
+    from kerasvit.releases import list_releases
 
     if name.endswith(".keras"):
         return _file_facts(name)
-    if name in list_models() or name in aliases():
-        return _model_facts(name)
-    return _release_facts(name)
+    is_release = "." in name or bool(list_releases(name))
+    if is_release and name not in (*list_models(), *aliases()):
+        return _release_facts(name)
+    return _model_facts(name)
 
 
 def _model_facts(name: str):

@@ -136,9 +136,8 @@ def explain_tokencut(
 
     `output="mask"` gives zeros and ones, `"values"` the eigenvector.
     """
-    return _discover(
-        request, "tokencut", tokencut, {"similarity": _SIMILARITY}, layer, heads, options
-    )
+    require_own_fusion(heads, layer)
+    return _discover(request, "tokencut", tokencut, {"similarity": _SIMILARITY}, options)
 
 
 def explain_lost(

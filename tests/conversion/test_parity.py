@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from keras import ops
 
+from kerasvit.conversion import convert
 from kerasvit.conversion.architecture import fitting_variants
 from kerasvit.conversion.checkpoint import open_checkpoint
-from kerasvit.conversion.convert import convert
 from kerasvit.conversion.detection import detect
 from kerasvit.conversion.timm_model import TimmReference
 from kerasvit.conversion.unwrapping import unwrap

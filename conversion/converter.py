@@ -9,6 +9,9 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
+import keras
+import numpy as np
+
 from kerasvit.conversion.architecture import model_for
 from kerasvit.conversion.checkpoint import Checkpoint, open_checkpoint
 from kerasvit.conversion.detection import Detected, detect
@@ -263,15 +266,14 @@ def _provenance(checkpoint, detected, assignment, parity) -> dict[str, Any]:
 
 def _write(model: ScoreModel, output: pathlib.Path, overwrite: bool) -> None:
     """Save, reload and compare before the new file takes the old one's place."""
-    import numpy as np
-
     from kerasvit.pretrained import load
 
     with atomic_path(output, overwrite) as temporary:
-        model.save(temporary)
+        # Not `model.save`, which is atomic by itself and would name the temporary file in errors.
+        keras.Model.save(model, temporary)
         saved = variables_by_path(load(temporary))
         for path, variable in variables_by_path(model).items():
-            if not np.array_equal(variable.numpy(), saved[path].numpy()):
+            if not np.array_equal(*map(keras.ops.convert_to_numpy, (variable, saved[path]))):
                 raise InputError(
                     f"{path} came back changed from the file that was written; it must be the "
                     f"same. Received: another value in {str(output)!r}. Check the disk, try again"
