@@ -104,9 +104,7 @@ class AugmentedBatches(keras.utils.PyDataset):
 
 def make_model() -> kerasvit.CaiT:
     """Return the untrained model, about a million weights."""
-    return kerasvit.create_model(
-        "cait_nano_patch4_32", num_classes=len(CLASSES), attention="none"
-    )
+    return kerasvit.create_model("cait_nano_patch4_32", num_classes=len(CLASSES), attention="none")
 
 
 def make_optimizer(steps: int, peak: float) -> keras.optimizers.Optimizer:

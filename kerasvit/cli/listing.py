@@ -82,7 +82,7 @@ def _facts(name: str):
     return _model_facts(name)
 
 
-def _model_facts(name: str):
+def _model_facts(name: str, **overrides):
     import keras
 
     from kerasvit.models.factory import canonical_name, create_model
@@ -90,7 +90,7 @@ def _model_facts(name: str):
 
     # Variables in a stateless scope have shapes and no values: a giant costs no memory.
     with keras.StatelessScope(initialize_variables=False):
-        model = create_model(name)
+        model = create_model(name, **overrides)
     base = canonical_name(name)
     releases = [release.name for release in list_releases() if release.model == base]
     return [
@@ -119,10 +119,9 @@ def _release_facts(name: str):
     from kerasvit.releases import find_release
 
     release = find_release(name)
-    facts = [("release", release.name), *_model_facts(release.model)[:-1]]
+    facts = [("release", release.name), *_model_facts(release.model, **release.overrides)[:-1]]
     return [
         *facts,
-        ("classes", str(release.num_classes or "none: it gives features")),
         ("pretraining", release.note or "-"),
         ("preprocessing", _preprocessing(release.preprocessing)),
         ("source", _source(release)),

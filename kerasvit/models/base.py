@@ -203,7 +203,7 @@ class ScoreModel(keras.Model):
         }
 
     def _resolve_policies(self):
-        """Give each layer its own policy of a map: a quantized `Dense` cannot be saved with a map."""
+        """Give each layer its own policy of a map: quantized, it cannot be saved with a map."""
         for layer in self._flatten_layers():
             policy = layer.dtype_policy
             if isinstance(policy, keras.dtype_policies.DTypePolicyMap):

@@ -74,12 +74,13 @@ def train(name):
 
     keras.utils.set_random_seed(0)
     model = make(name)
-    steps, batch = 2500, 64
+    count, batch, epochs = 12800, 64, 12
+    steps = count * epochs // batch
     rate = keras.optimizers.schedules.CosineDecay(2e-3, steps, warmup_target=2e-3, warmup_steps=100)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.AdamW(rate, weight_decay=1e-3), loss, metrics=["accuracy"])
-    pictures, classes, _ = plant(steps * batch, seed=1)
-    model.fit(pictures, classes[:, 0], batch_size=batch, verbose=2)
+    pictures, classes, _ = plant(count, seed=1)
+    model.fit(pictures, classes[:, 0], batch_size=batch, epochs=epochs, verbose=2)
     pictures, classes, _ = plant(500, seed=2, planted=1)
     print(name, model.evaluate(pictures, classes[:, 0], verbose=0))
     arrays = {
