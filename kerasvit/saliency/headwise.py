@@ -54,8 +54,11 @@ def explain_headwise(
     depth = request.model.num_layers
     start = check_start(options.get("start_layer", depth // 4), depth)
     steps = options.get("steps", _STEPS)
-    if steps < 1:
-        raise UsageError(f"There is at least one step. Received: steps={steps!r}. Try {_STEPS}.")
+    if steps < 2:
+        raise UsageError(
+            "The way from zero to the image has at least two steps. "
+            f"Received: steps={steps!r}. Try {_STEPS}."
+        )
     layout, query = request.layout("sa"), read_query(request)
     keys = [*request.keys("sa")[start:], *request.keys("ca")]
     if request.stage == "sa":

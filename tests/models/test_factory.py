@@ -124,17 +124,17 @@ def test_a_model_is_named_after_its_variant():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("name", "overrides", "message"),
     [
-        ({"name": "cait_xxs24_22"}, "Did you mean cait_xxs24_224"),
-        ({"name": "nothing like it"}, "No model has this name"),
-        ({"name": ""}, "No model has this name"),
-        ({"name": "cait_xxs24_224", "pooling": "average"}, "CaiT has no argument 'pooling'"),
-        ({"name": "vit_tiny_patch16_224", "depth": 3}, "has no argument 'depth'"),
+        ("cait_xxs24_22", {}, "Did you mean cait_xxs24_224"),
+        ("nothing like it", {}, "No model has this name"),
+        ("", {}, "No model has this name"),
+        ("cait_xxs24_224", {"pooling": "average"}, "CaiT has no argument 'pooling'"),
+        ("vit_tiny_patch16_224", {"depth": 3}, "has no argument 'depth'"),
     ],
 )
-def test_a_wrong_name_or_argument_is_answered_in_one_line(arguments, message):
+def test_a_wrong_name_or_argument_is_answered_in_one_line(name, overrides, message):
     with pytest.raises(UsageError, match=message) as error:
-        create_model(**arguments)
+        create_model(name, **overrides)
     assert "\n" not in str(error.value)
     assert "Received:" in str(error.value)

@@ -1,5 +1,7 @@
 """Scores and models made of NumPy alone, shaped as the real ones."""
 
+import importlib.util
+import pathlib
 import types
 import unittest.mock
 
@@ -119,20 +121,25 @@ def make_cait(**arguments):
 
 
 def _make(name, **arguments):
-    """Make a model, or return the one made before: JAX takes seconds for a random start."""
-    import keras
-
+    """Make a model, or return the one made before."""
     import kerasvit.models
+
+    key = name, repr(arguments)
+    if key not in _MADE:
+        with from_zeros():
+            model = getattr(kerasvit.models, name)(**arguments)
+        _MADE[key] = with_seeded_weights(model)
+    return _MADE[key]
+
+
+def from_zeros():
+    """Make models without a random start, for which JAX takes seconds."""
+    import keras
 
     def zeros(initializer, shape, dtype=None):
         return np.zeros(shape, dtype)
 
-    key = name, repr(arguments)
-    if key not in _MADE:
-        with unittest.mock.patch.object(keras.initializers.TruncatedNormal, "__call__", zeros):
-            model = getattr(kerasvit.models, name)(**arguments)
-        _MADE[key] = with_seeded_weights(model)
-    return _MADE[key]
+    return unittest.mock.patch.object(keras.initializers.TruncatedNormal, "__call__", zeros)
 
 
 _MADE = {}
@@ -143,6 +150,18 @@ def real():
     """Small models with fixed random weights, the same on every backend, and their input."""
     pixels = np.random.default_rng(7).normal(size=(2, 12, 20, 3)).astype(np.float32)
     return types.SimpleNamespace(vit=make_vit, cait=make_cait, pixels=pixels)
+
+
+@pytest.fixture(scope="session")
+def planted():
+    """The toy task of `tests/golden/planted.py` with its trained models."""
+    path = pathlib.Path(__file__).parents[1] / "golden" / "planted.py"
+    spec = importlib.util.spec_from_file_location("planted", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with from_zeros():
+        module.models = {name: module.load(name) for name in ("vit", "cait")}
+    return module
 
 
 @pytest.fixture

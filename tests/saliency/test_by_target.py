@@ -171,7 +171,7 @@ def test_saved_maps_keep_their_target(real, tmp_path):
 @pytest.mark.parametrize(
     ("method", "options", "match"),
     [
-        ("headwise", {"steps": 0}, "at least one"),
+        ("headwise", {"steps": 1}, "at least two"),
         ("integrated_gradients", {"steps": 0}, "at least one"),
         ("smoothgrad", {"samples": 0}, "at least one"),
         ("rise", {"kept": 1.0}, "between 0 and 1"),
