@@ -1,9 +1,11 @@
 """Run the tests on TensorFlow, JAX and PyTorch, one process each; arguments go to pytest.
 
-The first backend runs everything. The others leave out what is marked `neutral`, which does not
-depend on the backend.
+JAX runs everything. The others leave out what is marked `neutral`, which does not depend on the
+backend. As many backends run at once as there are cores.
 """
 
+import collections
+import concurrent.futures
 import os
 import pathlib
 import re
@@ -14,31 +16,33 @@ BACKENDS = ("jax", "tensorflow", "torch")
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
-def run(backend: str, arguments: list[str]) -> tuple[int, str]:
-    """Run pytest on one backend; return its exit code and its closing line."""
-    less = "" if backend == BACKENDS[0] else f", less what ran on {BACKENDS[0]} for all"
-    print(f"== {backend}{less} ==", flush=True)
+def run(backend: str, arguments: list[str]) -> tuple[int, dict[str, int]]:
+    """Run pytest on one backend; return its exit code and how many tests passed, failed, ..."""
+    selection = [] if backend == BACKENDS[0] else ["-m", "not neutral"]
+    command = [sys.executable, "-m", "pytest", *selection, *arguments]
     environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, "-m", "pytest", *arguments]
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, errors="replace"
     )
-    last = ""
+    counts: dict[str, int] = {}
     for line in process.stdout:
-        print(line, end="", flush=True)
-        last = line if re.search(r"\d+ (passed|failed|error)", line) else last
-    return process.wait(), last.strip(" =\n")
+        print(f"{backend}: {line}", end="", flush=True)
+        found = re.findall(r"(\d+) (passed|failed|errors?|skipped)\b", line)
+        counts = {name: int(number) for number, name in found} or counts
+    return process.wait(), counts
 
 
 def main() -> int:
     """Run all backends, even after a failure, and say how each ended."""
-    results = {}
-    for backend in BACKENDS:
-        selection = [] if backend == BACKENDS[0] else ["-m", "not neutral"]
-        results[backend] = run(backend, [*selection, *sys.argv[1:]])
-    print()
-    for backend, (code, line) in results.items():
-        print(f"{backend}: {'passed' if code == 0 else 'FAILED'} ({line})")
+    with concurrent.futures.ThreadPoolExecutor(min(len(BACKENDS), os.cpu_count() or 1)) as pool:
+        futures = {backend: pool.submit(run, backend, sys.argv[1:]) for backend in BACKENDS}
+        results = {backend: future.result() for backend, future in futures.items()}
+    total = collections.Counter()
+    for backend, (code, counts) in results.items():
+        total.update(counts)
+        print(f"{backend}: {'passed' if code == 0 else 'FAILED'}, {counts}")
+    failed = total["failed"] + total["error"] + total["errors"]
+    print(f"{total['passed']} passed, {failed} failed, {total['skipped']} skipped")
     return max(code for code, _ in results.values())
 
 

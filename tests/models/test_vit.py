@@ -134,10 +134,9 @@ def test_dropouts_act_in_training_alone(tools, images):
         model = tools.make("ViT", num_layers=2, **{name: 0.5})
         at_rest = tools.run(model, images)[0]
         tools.assert_close(tools.run(model, images, training=False)[0], at_rest, 0)
-        differences = [
-            np.abs(tools.run(model, images, training=True)[0] - at_rest).max() for _ in range(4)
-        ]
-        assert max(differences) > 1e-3, name
+        # What is not dropped is rescaled, so that no sample is what it is at rest.
+        training = tools.run(model, images, training=True)[0]
+        assert np.abs(training - at_rest).max(axis=1).min() > 1e-4, name
 
 
 @pytest.mark.parametrize("stage", ["ca", "other"])
