@@ -54,8 +54,8 @@ def test_grad_cam_of_cait_is_coarse_but_does_not_point_at_the_other_class(plante
     pixels, classes, places = planted.plant(COUNT, seed=6)
     for which in (0, 1):
         found = pointed(planted.models["cait"], pixels, "gradcam", classes[:, which], {})
-        assert (found == places[:, which]).mean() > 0.6
-        assert (found == places[:, 1 - which]).mean() < 0.05
+        assert (found == places[:, which]).mean() > 0.5
+        assert (found == places[:, 1 - which]).mean() < 0.1
 
 
 def test_attention_finds_both_and_knows_no_class(planted):
