@@ -1,6 +1,6 @@
-"""Write `backends.npz`: outputs of the shipped CaiT and of a small ViT that every backend must give.
+"""Write `backends.npz`: outputs of the shipped CaiT and a small ViT that every backend must give.
 
-    KERAS_BACKEND=jax python tests/golden/backends.py
+KERAS_BACKEND=jax python tests/golden/backends.py
 """
 
 import pathlib
