@@ -98,6 +98,9 @@ def _run_without(blocked, code):
         f"        if name.split('.')[0] in {blocked!r}:\n"
         "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
         "sys.meta_path.insert(0, Guard())\n"
+        "import importlib.util\n"
+        "found = importlib.util.find_spec\n"
+        f"importlib.util.find_spec = lambda n, *a: None if n in {blocked!r} else found(n, *a)\n"
     )
     return subprocess.run(
         [sys.executable, "-c", guard + code], capture_output=True, text=True, env=os.environ
@@ -142,8 +145,6 @@ def test_no_backend_installed_says_how_to_install_one():
         "os.environ.pop('KERAS_BACKEND', None)\n"
         "from kerasvit.backend import choose_backend\n"
         "from kerasvit.errors import UsageError\n"
-        "import importlib.util\n"
-        "importlib.util.find_spec = lambda name: None\n"
         "try: choose_backend()\n"
         "except UsageError as error: print(error)\n",
     )
