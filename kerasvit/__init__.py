@@ -19,7 +19,16 @@ _HOMES = {
     "from_pretrained": "kerasvit.pretrained",
     "KerasViTError": "kerasvit.errors",
 }
-_MODULES = ("conversion", "images", "layers", "models", "releases", "render", "saliency")
+_MODULES = (
+    "conversion",
+    "evaluation",
+    "images",
+    "layers",
+    "models",
+    "releases",
+    "render",
+    "saliency",
+)
 
 __all__ = ["__version__", *_HOMES, *_MODULES]
 

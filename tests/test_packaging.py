@@ -27,6 +27,7 @@ ORDER = [
     ("models",),
     ("pretrained",),
     ("saliency",),
+    ("evaluation",),
     ("render",),
     ("cli",),
 ]

@@ -44,7 +44,7 @@ def predictions(model, preprocessing, image, count: int) -> list[tuple[str, floa
         count: how many classes.
     """
     from kerasvit.cli.pictures import top_classes
-    from kerasvit.saliency.request import to_numpy
+    from kerasvit.saliency.backends import to_numpy
 
     pixels = preprocessing.evaluate(image).pixels[None]
     return top_classes(model, to_numpy(model(pixels, training=False)[0])[0], count)

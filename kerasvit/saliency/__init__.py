@@ -1,12 +1,24 @@
-"""Where a model looks: from attention scores to maps on the grid of patches, in NumPy."""
+"""Where a model looks: from attention scores and gradients to maps on the grid of patches."""
 
+from kerasvit.saliency.baselines import make_baseline
 from kerasvit.saliency.explain import METHODS, explain, explain_blocks
+from kerasvit.saliency.features import (
+    block_outputs,
+    linear_cka,
+    patch_filters,
+    pca_to_rgb,
+    position_similarity,
+    token_norms,
+)
+from kerasvit.saliency.gradients import attention_gradients, input_gradients
 from kerasvit.saliency.maps import attention_maps, fuse_heads, query_tokens
 from kerasvit.saliency.mass import mass_mask
 from kerasvit.saliency.normalise import Normalised, normalise
+from kerasvit.saliency.probes import attention_distance, attention_entropy
 from kerasvit.saliency.result import SaliencyMap
 from kerasvit.saliency.rollout import class_attention_rollout, rollout, rollout_matrix
 from kerasvit.saliency.scores import block_keys, select_block
+from kerasvit.saliency.targets import find_class, make_objective
 from kerasvit.saliency.transitions import RolloutRule
 
 __all__ = [
@@ -14,16 +26,29 @@ __all__ = [
     "Normalised",
     "RolloutRule",
     "SaliencyMap",
+    "attention_distance",
+    "attention_entropy",
+    "attention_gradients",
     "attention_maps",
     "block_keys",
+    "block_outputs",
     "class_attention_rollout",
     "explain",
     "explain_blocks",
+    "find_class",
     "fuse_heads",
+    "input_gradients",
+    "linear_cka",
+    "make_baseline",
+    "make_objective",
     "mass_mask",
     "normalise",
+    "patch_filters",
+    "pca_to_rgb",
+    "position_similarity",
     "query_tokens",
     "rollout",
     "rollout_matrix",
     "select_block",
+    "token_norms",
 ]

@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasvit.errors import UsageError
 from kerasvit.saliency.maps import Heads, attention_maps, query_tokens
-from kerasvit.saliency.request import STAGES, Request, check_options, to_numpy
+from kerasvit.saliency.request import STAGES, Request, check_options
 from kerasvit.saliency.result import SaliencyMap
 from kerasvit.saliency.rollout import class_attention_rollout, rollout
 from kerasvit.saliency.scores import block_keys, block_number, select_block
@@ -38,7 +38,7 @@ def attention_by_block(request: Request, keys: list[str]) -> dict[str, SaliencyM
         logits.append(batch_logits)
         by_key = scores[STAGES.index(request.stage)]
         for key in keys:
-            rows = to_numpy(by_key[select_block(by_key, block_number(key))])
+            rows = by_key[select_block(by_key, block_number(key))]
             maps[key].append(attention_maps(rows, layout, request.query))
     return {
         key: request.result(
@@ -106,8 +106,7 @@ def _rolled(
     maps, logits, layers = [], [], ()
     for batch_logits, *outputs in request.run(view):
         scores = [
-            {key: to_numpy(output[key]) for key in block_keys(output)}
-            for output in outputs[: len(stages)]
+            {key: output[key] for key in block_keys(output)} for output in outputs[: len(stages)]
         ]
         logits.append(batch_logits)
         maps.append(roll(*scores, rule))

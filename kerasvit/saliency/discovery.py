@@ -1,15 +1,16 @@
 """Masks of the main object from the keys of the last self-attention: TokenCut and LOST."""
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from kerasvit.errors import UsageError
+from kerasvit.saliency.backends import run
 from kerasvit.saliency.by_target import require_own_fusion
 from kerasvit.saliency.maps import Heads
-from kerasvit.saliency.request import Request, check_options, to_numpy, without_gradients
+from kerasvit.saliency.request import Request, check_options
 from kerasvit.saliency.result import SaliencyMap
 
 _SIMILARITY, _WEAK = 0.2, 1e-5
@@ -116,17 +117,21 @@ def last_keys(request: Request) -> tuple[np.ndarray, np.ndarray]:
         The keys of the patches, and the model's first output `(B, K)`.
     """
     view = request.view("none")
-    attention = request.model.blocks[-1].attention
-    place = request.keys("sa")[-1].removesuffix("_att") + "_tokens"
     prefix = request.layout("sa").num_prefix
     keys, logits = [], []
-    with without_gradients():
-        for chosen in request.batches():
-            output, found = view.call_with_taps(request.pixels[chosen], {place: None})
-            joint = to_numpy(attention.qkv(found[place])).astype(np.float32)
-            keys.append(np.split(joint, 3, axis=-1)[1][:, prefix:])
-            logits.append(to_numpy(output).astype(np.float32))
+    for chosen in request.batches():
+        output, joint = run(view, _joint_projection, {"pixels": request.pixels[chosen]})
+        keys.append(np.split(joint.astype(np.float32), 3, axis=-1)[1][:, prefix:])
+        logits.append(output.astype(np.float32))
     return np.concatenate(keys), np.concatenate(logits)
+
+
+def _joint_projection(model: Any, tensors: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the first output, and the last block's queries, keys and values side by side."""
+    block = model.blocks[-1]
+    place = f"{block.name}_tokens"
+    logits, found = model.call_with_taps(tensors["pixels"], {place: None})
+    return logits, block.attention.qkv(found[place])
 
 
 def explain_tokencut(

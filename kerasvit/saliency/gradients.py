@@ -4,14 +4,13 @@ One backward pass gives all of them. The scores and tokens get zeros added, and 
 zeros is theirs: the only handle that every backend offers, JAX included.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from kerasvit.saliency.autodiff import value_and_gradients
+from kerasvit.saliency.backends import differentiate
 from kerasvit.saliency.request import make_request, model_outputs
-from kerasvit.saliency.scores import block_keys
 from kerasvit.saliency.targets import Target, make_objective
 
 
@@ -67,14 +66,20 @@ def tap_gradients(
         found: by place.
         gradients: by place, shaped as `found`.
     """
-
-    def run(taps):
-        logits, found = model.call_with_taps(pixels, taps)
-        return _weighted_sum(logits, weights), (logits, found)
-
-    zeros = {place: np.zeros(model.tap_shape(place, pixels.shape), np.float32) for place in places}
-    (logits, found), gradients = value_and_gradients(run, zeros)
+    constants = {"pixels": pixels, "weights": weights}
+    zeros = _zeros(model, places, pixels)
+    (logits, found), gradients = differentiate(model, _tapped, zeros, constants, (tuple(places),))
     return logits, found, gradients
+
+
+def _tapped(model: Any, tensors: Mapping[str, Any], places: tuple[str, ...]) -> tuple[Any, Any]:
+    taps = {place: tensors[place] for place in places}
+    logits, found = model.call_with_taps(tensors["pixels"], taps)
+    return _objective(logits, tensors), (logits, found)
+
+
+def _zeros(model: Any, places: Sequence[str], pixels: np.ndarray) -> dict[str, np.ndarray]:
+    return {place: np.zeros(model.tap_shape(place, pixels.shape), np.float32) for place in places}
 
 
 def read_out_gradients(
@@ -94,16 +99,18 @@ def read_out_gradients(
         logits: `(B, K)`, the model's own.
         gradients: by key of the scores, shaped as the scores.
     """
-    outputs = {f"{block.name}_output": None for block in blocks}
+    names = tuple(block.name for block in blocks)
+    zeros = _zeros(model, [f"{name}_att" for name in names], pixels)
+    constants = {"pixels": pixels, "weights": weights}
+    return differentiate(model, _read_out, zeros, constants, (names,))
 
-    def run(taps):
-        logits, found = model.call_with_taps(pixels, {**outputs, **taps}, isolate=True)
-        objectives = [_weighted_sum(model.read_out(found[place]), weights) for place in outputs]
-        return sum(objectives), logits
 
-    keys = block_keys(f"{block.name}_att" for block in blocks)
-    zeros = {key: np.zeros(model.tap_shape(key, pixels.shape), np.float32) for key in keys}
-    return value_and_gradients(run, zeros)
+def _read_out(model: Any, tensors: Mapping[str, Any], names: tuple[str, ...]) -> tuple[Any, Any]:
+    taps = {f"{name}_att": tensors[f"{name}_att"] for name in names}
+    outputs = {f"{name}_output": None for name in names}
+    logits, found = model.call_with_taps(tensors["pixels"], {**taps, **outputs}, isolate=True)
+    objectives = [_objective(model.read_out(found[place]), tensors) for place in outputs]
+    return sum(objectives), logits
 
 
 def input_gradients(
@@ -120,16 +127,16 @@ def input_gradients(
         logits: `(B, K)`.
         gradients: `(B, h, w, 3)`.
     """
-
-    def run(inputs):
-        logits, _ = model.call_with_taps(inputs["pixels"], {})
-        return _weighted_sum(logits, weights), logits
-
-    logits, gradients = value_and_gradients(run, {"pixels": pixels})
+    logits, gradients = differentiate(model, _plain, {"pixels": pixels}, {"weights": weights})
     return logits, gradients["pixels"]
 
 
-def _weighted_sum(logits: Any, weights: np.ndarray) -> Any:
+def _plain(model: Any, tensors: Mapping[str, Any]) -> tuple[Any, Any]:
+    logits, _ = model.call_with_taps(tensors["pixels"], {})
+    return _objective(logits, tensors), logits
+
+
+def _objective(logits: Any, tensors: Mapping[str, Any]) -> Any:
     from keras import ops
 
-    return ops.sum(ops.cast(logits, "float32") * ops.convert_to_tensor(weights))
+    return ops.sum(ops.cast(logits, "float32") * tensors["weights"])

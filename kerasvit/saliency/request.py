@@ -1,6 +1,5 @@
 """What every method needs to know of a call, and the only place that runs the model."""
 
-import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 from kerasvit.errors import InputError, UsageError
 from kerasvit.images.geometry import Geometry
 from kerasvit.layout import TokenLayout
+from kerasvit.saliency.backends import run, to_numpy
 from kerasvit.saliency.maps import Query
 from kerasvit.saliency.result import SaliencyMap
 from kerasvit.saliency.targets import Target, check_count
@@ -59,10 +59,10 @@ class Request:
 
     def run(self, view: Any) -> Iterator[tuple[np.ndarray, Mapping, Mapping]]:
         """Yield logits and scores of one batch after the other, so that scores need not pile up."""
-        with without_gradients():
-            for chosen in self.batches():
-                logits, sa_scores, ca_scores = view(self.pixels[chosen], training=False)
-                yield to_numpy(logits).astype(np.float32), sa_scores, ca_scores
+        for chosen in self.batches():
+            inputs = {"pixels": self.pixels[chosen]}
+            logits, sa_scores, ca_scores = run(view, _call, inputs)
+            yield logits.astype(np.float32), sa_scores, ca_scores
 
     def batches(self) -> list[slice]:
         """Return which images run together."""
@@ -125,34 +125,16 @@ def check_options(options: Mapping[str, Any], known: Sequence[str]) -> None:
         )
 
 
-def to_numpy(tensor: Any) -> np.ndarray:
-    """Return a tensor of any backend, or an array, as a NumPy array."""
-    if isinstance(tensor, np.ndarray):
-        return tensor
-    import keras
-
-    return np.asarray(keras.ops.convert_to_numpy(tensor))
-
-
 def model_outputs(model: Any, pixels: np.ndarray, batch_size: int = 8) -> np.ndarray:
     """Return a model's first output, `(B, K)`, float32, running `batch_size` images at once."""
-    with without_gradients():
-        batches = [
-            to_numpy(model(pixels[start : start + batch_size], training=False)[0])
-            for start in range(0, len(pixels), batch_size)
-        ]
+    starts = range(0, len(pixels), batch_size)
+    batches = [run(model, _first, {"pixels": pixels[i : i + batch_size]}) for i in starts]
     return np.concatenate(batches).astype(np.float32)
 
 
-def without_gradients() -> contextlib.AbstractContextManager:
-    """Return a context for running a model forward only.
+def _first(model: Any, tensors: Mapping[str, Any]) -> Any:
+    return model(tensors["pixels"], training=False)[0]
 
-    PyTorch would keep every block's activations for a backward pass that never comes.
-    """
-    import keras
 
-    if keras.backend.backend() != "torch":
-        return contextlib.nullcontext()
-    import torch
-
-    return torch.no_grad()
+def _call(model: Any, tensors: Mapping[str, Any]) -> Any:
+    return model(tensors["pixels"], training=False)

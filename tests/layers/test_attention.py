@@ -30,7 +30,7 @@ def _close(ours, expected):
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5 * max(1, np.abs(expected).max()))
 
 
-@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize(
     ("use_qkv_bias", "use_projection_bias", "use_qk_norm"),
     [(True, True, False), (False, True, False), (True, False, True)],
@@ -69,7 +69,7 @@ def test_self_attention_equals_timms(
     _close(ours, scores[0])
 
 
-@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize("use_qkv_bias", [True, False])
 def test_talking_heads_attention_equals_timms(tools, timm, batch, use_qkv_bias):
     layer = tools.built(TalkingHeadsAttention(3, use_qkv_bias=use_qkv_bias), SHAPE)
@@ -88,7 +88,7 @@ def test_talking_heads_attention_equals_timms(tools, timm, batch, use_qkv_bias):
     _close(ours, before[0].transpose(0, 3, 1, 2))
 
 
-@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize("use_qkv_bias", [True, False])
 def test_class_attention_equals_timms(tools, timm, batch, use_qkv_bias):
     layer = tools.built(ClassAttention(3, use_qkv_bias=use_qkv_bias), SHAPE)
@@ -106,8 +106,7 @@ def test_class_attention_equals_timms(tools, timm, batch, use_qkv_bias):
     _close(ours, scores[0])
 
 
-@pytest.mark.parametrize("chunk", [5, LENGTH, 100])
-@pytest.mark.parametrize("batch", [1, 2, 8])
+@pytest.mark.parametrize(("batch", "chunk"), [(1, 100), (2, 5), (2, LENGTH), (2, 100), (8, 100)])
 def test_asking_for_fewer_score_rows_changes_neither_them_nor_the_output(
     tools, monkeypatch, batch, chunk
 ):
@@ -163,10 +162,11 @@ def test_training_drops_scores_also_when_none_are_asked_for(tools):
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_output_dropout_acts_in_training_alone(tools, attention):
-    layer = tools.built(attention(3, dropout_rate=0.5), (8, LENGTH, WIDTH))
-    tokens = tools.random_tokens(8, LENGTH, WIDTH)
+    layer = tools.built(attention(3, dropout_rate=0.5), SHAPE)
+    tokens = tools.random_tokens(*SHAPE)
     assert (tools.to_numpy(layer(tokens)[0]) != 0).all()
-    assert 0.3 < (tools.to_numpy(layer(tokens, training=True)[0]) == 0).mean() < 0.7
+    dropped = [tools.to_numpy(layer(tokens, training=True)[0]) == 0 for _ in range(8)]
+    assert 0.3 < np.mean(dropped) < 0.7
 
 
 @pytest.mark.parametrize("attention", ATTENTIONS)

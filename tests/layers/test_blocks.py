@@ -8,7 +8,7 @@ import pytest
 from kerasvit.layers import ClassAttentionBlock, EncoderBlock, LayerScaleBlock
 
 BLOCKS = (EncoderBlock, LayerScaleBlock, ClassAttentionBlock)
-WIDTH, LENGTH, MLP_DIM = 12, 16, 24
+WIDTH, LENGTH, MLP_DIM = 12, 16, 20
 SHAPE = (2, LENGTH, WIDTH)
 
 
@@ -45,27 +45,30 @@ def norm_layer():
     return functools.partial(torch.nn.LayerNorm, eps=1e-3)
 
 
-@pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize("mlp_type", ["mlp", "gated"])
-@pytest.mark.parametrize("scale", [None, 0.1])
-@pytest.mark.parametrize("use_qk_norm", [False, True])
+@pytest.mark.parametrize(
+    ("batch", "mlp_type", "scale", "use_qk_norm"),
+    [
+        (1, "mlp", None, False),
+        (2, "mlp", None, False),
+        (2, "mlp", 0.1, True),
+        (2, "gated", None, True),
+        (2, "gated", 0.1, False),
+    ],
+)
 def test_encoder_block_equals_timms(tools, timm, norm_layer, batch, mlp_type, scale, use_qk_norm):
     block = EncoderBlock(
         3,
         MLP_DIM,
         mlp_type=mlp_type,
-        activation={"mlp": "gelu", "gated": "silu"}[mlp_type],
+        activation="gelu",
         layer_scale_init_value=scale,
         layer_norm_epsilon=1e-3,
         use_qk_norm=use_qk_norm,
     )
     tools.built(block, SHAPE)
-    gated = {"mlp_layer": timm.layers.SwiGLUPacked, "mlp_ratio": 4, "act_layer": None}
-    plain = {"mlp_ratio": 2}
+    mlp = {"mlp_ratio": MLP_DIM / WIDTH}
     if mlp_type == "gated":
-        import torch
-
-        gated["act_layer"] = torch.nn.SiLU
+        mlp = {"mlp_ratio": 2 * MLP_DIM / WIDTH, "mlp_layer": timm.layers.SwiGLUPacked}
     reference = timm.models.vision_transformer.Block(
         WIDTH,
         3,
@@ -73,7 +76,7 @@ def test_encoder_block_equals_timms(tools, timm, norm_layer, batch, mlp_type, sc
         qk_norm=use_qk_norm,
         init_values=scale,
         norm_layer=norm_layer,
-        **(gated if mlp_type == "gated" else plain),
+        **mlp,
     )
     _copy_frame(tools, block, reference)
     tools.copy_dense(block.attention.qkv, reference.attn.qkv)
@@ -87,12 +90,12 @@ def test_encoder_block_equals_timms(tools, timm, norm_layer, batch, mlp_type, sc
     _close(tools.to_numpy(block(*arguments)[0]), tools.run_torch(reference, *arguments))
 
 
-@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("batch", [1, 2])
 def test_layer_scale_block_equals_timms(tools, timm, norm_layer, batch):
     block = LayerScaleBlock(3, MLP_DIM, layer_scale_init_value=0.1, layer_norm_epsilon=1e-3)
     tools.built(block, SHAPE)
     reference = timm.models.cait.LayerScaleBlock(
-        WIDTH, 3, mlp_ratio=2, qkv_bias=True, norm_layer=norm_layer
+        WIDTH, 3, mlp_ratio=MLP_DIM / WIDTH, qkv_bias=True, norm_layer=norm_layer
     )
     _copy_frame(tools, block, reference)
     tools.copy_dense(block.attention.qkv, reference.attn.qkv)
@@ -104,12 +107,12 @@ def test_layer_scale_block_equals_timms(tools, timm, norm_layer, batch):
     _close(tools.to_numpy(block(*arguments)[0]), tools.run_torch(reference, *arguments))
 
 
-@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("batch", [1, 2])
 def test_class_attention_block_equals_timms(tools, timm, norm_layer, batch):
     block = ClassAttentionBlock(3, MLP_DIM, layer_scale_init_value=0.1, layer_norm_epsilon=1e-3)
     tools.built(block, SHAPE)
     reference = timm.models.cait.LayerScaleBlockClassAttn(
-        WIDTH, 3, mlp_ratio=2, qkv_bias=True, norm_layer=norm_layer
+        WIDTH, 3, mlp_ratio=MLP_DIM / WIDTH, qkv_bias=True, norm_layer=norm_layer
     )
     reference.attn.fused_attn = False
     _copy_frame(tools, block, reference)
@@ -135,8 +138,8 @@ def test_scores_can_be_left_out(tools, block_type):
 @pytest.mark.parametrize("block_type", BLOCKS)
 def test_stochastic_depth_drops_or_doubles_each_branch_of_each_sample(tools, block_type):
     block = tools.built(block_type(3, MLP_DIM, drop_path_rate=0.5), SHAPE)
-    arguments = _arguments(block_type, tools, 64)
-    outputs = tools.to_numpy(block(*arguments, training=True)[0])
+    arguments = _arguments(block_type, tools)
+    outputs = [tools.to_numpy(block(*arguments, training=True)[0]) for _ in range(40)]
     tokens = np.concatenate(arguments, axis=1)
     attention = tools.to_numpy(block.attention(block.attention_norm(tokens))[0])
     options = []
@@ -144,9 +147,9 @@ def test_stochastic_depth_drops_or_doubles_each_branch_of_each_sample(tools, blo
         attended = arguments[0] + attention_factor * attention
         mlp = tools.to_numpy(block.mlp(block.mlp_norm(attended)))
         options += [attended + mlp_factor * mlp for mlp_factor in (0, 2)]
-    distances = np.stack([np.abs(outputs - option).max(axis=(1, 2)) for option in options])
+    distances = np.abs(np.stack(outputs) - np.stack(options)[:, None]).max(axis=(-2, -1))
     assert distances.min(axis=0).max() < 1e-4
-    assert set(distances.argmin(axis=0)) == {0, 1, 2, 3}
+    assert set(distances.argmin(axis=0).flat) == {0, 1, 2, 3}
 
 
 def test_layer_scale_starts_from_its_value(tools):

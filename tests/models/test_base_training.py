@@ -36,26 +36,25 @@ def _fit(model, data, epochs=3, **kwargs):
     """Train, and return the losses of the epochs and the warnings about gradients."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        history = model.fit(*data, batch_size=4, epochs=epochs, verbose=0, **kwargs)
+        history = model.fit(*data, batch_size=2, epochs=epochs, verbose=0, **kwargs)
     return history.history["loss"], [w for w in caught if "radient" in str(w.message)]
 
 
 def _check_evaluation(tools, model, data, sample_weight=None):
     """The figures of `evaluate` are those of the logits that `predict` gives."""
     images, labels = data
-    logits = model.predict(images, batch_size=4, verbose=0)[0]
+    logits = model.predict(images, batch_size=2, verbose=0)[0]
     found = model.evaluate(
-        *data, batch_size=4, verbose=0, return_dict=True, sample_weight=sample_weight
+        *data, batch_size=2, verbose=0, return_dict=True, sample_weight=sample_weight
     )
     expected = keras.ops.convert_to_numpy(_loss()(labels, logits, sample_weight=sample_weight))
     assert found["loss"] == pytest.approx(float(expected), rel=1e-4)
     assert found["accuracy"] == pytest.approx((logits.argmax(axis=1) == labels).mean())
 
 
-@every_family
-def test_a_model_trains_is_saved_and_trains_on(tools, data, tmp_path, family):
+def test_a_model_trains_is_saved_and_trains_on(tools, data, tmp_path):
     rates = {"drop_path_rate": 0.1, "dropout_rate": 0.1, "attention_dropout_rate": 0.1}
-    model = _compile(tools.make(family, **SMALL[family], **rates), _momentum())
+    model = _compile(tools.make("CaiT", **SMALL["CaiT"], **rates), _momentum())
     losses, complaints = _fit(model, data, epochs=4, class_weight={k: 1.0 + k for k in range(5)})
     assert losses[-1] < losses[0]
     assert not complaints
@@ -66,8 +65,8 @@ def test_a_model_trains_is_saved_and_trains_on(tools, data, tmp_path, family):
     assert tools.same_weights(loaded, model)
     states = zip(loaded.optimizer.variables, model.optimizer.variables, strict=True)
     assert all(np.array_equal(*map(keras.ops.convert_to_numpy, pair)) for pair in states)
-    predictions = model.predict(data[0], batch_size=4, verbose=0)
-    tools.assert_close(loaded.predict(data[0], batch_size=4, verbose=0), predictions)
+    predictions = model.predict(data[0], batch_size=2, verbose=0)
+    tools.assert_close(loaded.predict(data[0], batch_size=2, verbose=0), predictions)
     weights = np.linspace(0.5, 2, 8)
     _check_evaluation(tools, loaded, data, weights)
     losses, _ = _fit(loaded, data, sample_weight=weights)
@@ -89,10 +88,9 @@ def test_training_a_view_trains_the_model(tools, data, family):
     _check_evaluation(tools, view, data)
 
 
-@every_family
-def test_predict_gives_what_a_call_gives_in_depth_order(tools, images, family):
+def test_predict_gives_what_a_call_gives_in_depth_order(tools, images):
     """JAX returns dictionaries sorted by text: with unpadded numbers, block 10 would be third."""
-    model = _compile(tools.make(family, num_layers=12))
+    model = _compile(tools.make("CaiT", num_layers=12))
     outputs = model.predict(np.repeat(images, 2, axis=0), batch_size=2, verbose=0)
     assert list(outputs[1]) == [f"sa_ffn_block_{index:02d}_att" for index in range(12)]
     expected = tools.run(model, images)
@@ -102,9 +100,8 @@ def test_predict_gives_what_a_call_gives_in_depth_order(tools, images, family):
         tools.assert_close(dict(outputs[stage]), repeated, 1e-5)
 
 
-@every_family
-def test_a_model_of_ones_own_around_the_logits_trains(tools, data, tmp_path, family):
-    inner = tools.make(family, **SMALL[family])
+def test_a_model_of_ones_own_around_the_logits_trains(tools, data, tmp_path):
+    inner = tools.make("ViT", **SMALL["ViT"])
     inputs = keras.Input((16, 24, 3))
     logits, sa_scores, _ = inner(inputs)
     assert logits.shape == (None, 5)

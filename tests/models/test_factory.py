@@ -102,6 +102,9 @@ def test_overrides_reach_the_model(tools):
     model = create_model(
         "cait_xxs24_224",
         num_layers=1,
+        hidden_dim=12,
+        num_heads=3,
+        mlp_dim=20,
         image_shape=(32, 48, 3),
         num_classes=10,
         attention="cls",
@@ -110,14 +113,16 @@ def test_overrides_reach_the_model(tools):
     )
     assert type(model) is CaiT
     assert (model.name, model.compute_dtype) == ("mine", "bfloat16")
-    logits, sa_scores, ca_scores = model(tools.random_images(1, 32, 48))
-    assert tuple(logits.shape) == (1, 10)
+    logits, sa_scores, ca_scores = model(tools.random_images(2, 32, 48))
+    assert tuple(logits.shape) == (2, 10)
     assert sa_scores == {}
-    assert tuple(ca_scores["ca_ffn_block_01_att"].shape) == (1, 4, 1, 7)
+    assert tuple(ca_scores["ca_ffn_block_01_att"].shape) == (2, 3, 1, 7)
 
 
 def test_a_model_is_named_after_its_variant():
-    model = create_model("vit_tiny_patch16_224", num_layers=1, image_shape=32)
+    model = create_model(
+        "vit_tiny_patch16_224", num_layers=1, hidden_dim=12, mlp_dim=20, image_shape=32
+    )
     assert type(model) is VisionTransformer
     assert model.name == "vit_tiny_patch16_224"
     assert model.image_shape == (32, 32, 3)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from kerasvit.errors import UsageError
+from kerasvit.saliency.backends import to_numpy
 from kerasvit.saliency.baselines import make_baseline
 from kerasvit.saliency.explain import METHODS, explain
 from kerasvit.saliency.gradients import attention_gradients, input_gradients, tap_gradients
-from kerasvit.saliency.request import to_numpy
 
 BY_TARGET = {
     "grad_attention": {},

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from kerasvit.errors import UsageError
+from kerasvit.saliency.backends import to_numpy
 from kerasvit.saliency.discovery import last_keys, lost, tokencut
 from kerasvit.saliency.explain import explain
-from kerasvit.saliency.request import make_request, to_numpy
+from kerasvit.saliency.request import make_request
 
 pytest.importorskip("scipy")
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from kerasvit.errors import InputError, UsageError
+from kerasvit.saliency.backends import to_numpy
 from kerasvit.saliency.gradients import (
     attention_gradients,
     input_gradients,
     read_out_gradients,
     tap_gradients,
 )
-from kerasvit.saliency.request import to_numpy
 from kerasvit.saliency.targets import make_objective
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "gradients.npz"

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from kerasvit.saliency.backends import to_numpy
 from kerasvit.saliency.explain import explain
-from kerasvit.saliency.request import to_numpy
 
 # Not here: grad_attention can only choose among heads, and smoothgrad takes absolute values; both
 # point at the textures, but hardly move with the class.

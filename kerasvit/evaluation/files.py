@@ -1,0 +1,145 @@
+"""Evaluation of files: photographs and masks in, a report in JSON and its plot out."""
+
+import json
+import os
+import pathlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from kerasvit import __version__
+from kerasvit.errors import InputError, UsageError
+from kerasvit.evaluation.evaluate import evaluate_saliency
+from kerasvit.evaluation.masks import evaluate_masks
+from kerasvit.files import atomic_path
+from kerasvit.images import Preprocessing, read
+
+MASK_SUFFIX = ".png"
+
+
+def evaluate_files(
+    model: Any,
+    preprocessing: Preprocessing,
+    paths: Sequence[str | os.PathLike[str]],
+    methods: Sequence[str],
+    metrics: Sequence[str] = ("perturbation", "insertion_deletion", "grid_pointing"),
+    *,
+    masks: str | os.PathLike[str] | None = None,
+    report: Callable[[str], None] | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Measure methods on photographs; one that cannot be read is named, and the others count.
+
+    Args:
+        model: a kerasvit model.
+        preprocessing: its own.
+        paths: the photographs.
+        methods: of `kerasvit.saliency.METHODS`.
+        metrics: of `METRICS`; may be empty where there are masks.
+        masks: a folder with the labels of each photograph under its name and `.png`, see
+            `objects_of`; None for none.
+        report: called with a line for each step and for each photograph that fails.
+        **settings: of `evaluate_saliency`: `target`, `options`, `baseline`, `seed`, `batch_size`.
+
+    Returns:
+        The report: that of `evaluate_saliency`, under `masks` that of `evaluate_masks`, `files`,
+        `failed` (messages by file), `version`.
+
+    Raises:
+        InputError: if no photograph can be read, or a mask is missing or does not fit.
+        UsageError: as `evaluate_saliency`.
+    """
+    say = report or (lambda line: None)
+    good, pixels, failed = [], [], {}
+    for path in map(pathlib.Path, paths):
+        try:
+            pixels.append(preprocessing.evaluate(read(path)).pixels)
+            good.append(path)
+        except InputError as error:
+            failed[str(path)] = str(error)
+            say(str(error))
+    if not good:
+        raise InputError(
+            "An evaluation needs photographs. "
+            f"Received: {len(failed)}, none of which can be read. See the messages above."
+        )
+    if not metrics and masks is None:
+        raise UsageError("There is nothing to measure. Received: no metrics and no masks.")
+    found: dict[str, Any] = {"version": __version__, "n": len(good), "methods": {}}
+    if metrics:
+        arguments = {"report": say, **settings}
+        found |= evaluate_saliency(model, np.stack(pixels), methods, metrics, **arguments)
+    if masks is not None:
+        say("masks")
+        examples = _examples(preprocessing, good, pathlib.Path(masks))
+        chosen = {name: settings[name] for name in ("target", "options") if name in settings}
+        found["masks"] = evaluate_masks(model, examples, methods, **chosen)
+    return {**found, "files": [str(path) for path in good], "failed": failed}
+
+
+def _examples(
+    preprocessing: Preprocessing, paths: Sequence[pathlib.Path], folder: pathlib.Path
+) -> Iterator[tuple[np.ndarray, Any, np.ndarray]]:
+    for path in paths:
+        image = read(path)
+        labels = read_labels(folder / f"{path.stem}{MASK_SUFFIX}")
+        if labels.shape != image.shape[:2]:
+            raise InputError(
+                f"A mask is as large as its photograph {str(path)!r}, {image.shape[:2]}. "
+                f"Received: {labels.shape}. Save it at the photograph's size."
+            )
+        prepared = preprocessing.evaluate(image)
+        yield prepared.pixels, prepared.geometry, labels
+
+
+def read_labels(path: pathlib.Path) -> np.ndarray:
+    """Read a picture of labels: its numbers as they are, not its colours.
+
+    Raises:
+        InputError: if the file is missing, damaged, or has several channels.
+    """
+    try:
+        with Image.open(path, formats=["PNG"]) as picture:
+            labels = np.asarray(picture)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"The mask {str(path)!r} cannot be read; it must be a PNG. Received: {reason}. "
+            "Give each photograph a mask of its name."
+        ) from error
+    if labels.ndim != 2:
+        raise InputError(
+            f"The mask {str(path)!r} must have one channel, with the objects' numbers. "
+            f"Received: shape {labels.shape}. Save it as grey or with a palette."
+        )
+    return labels
+
+
+def write_report(
+    report: Mapping[str, Any], path: str | os.PathLike[str], overwrite: bool = False
+) -> None:
+    """Write a report as JSON, atomically.
+
+    Raises:
+        OutputError: if the file cannot be written, or exists and `overwrite` is false.
+    """
+    text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
+    with atomic_path(path, overwrite) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def write_plot(
+    report: Mapping[str, Any], path: str | os.PathLike[str], overwrite: bool = False
+) -> None:
+    """Draw the curves of a report as PNG, one panel each, a line a method.
+
+    Raises:
+        OutputError: as `write_report`.
+        UsageError: if the report has no curves, or Matplotlib is not installed.
+    """
+    from kerasvit.evaluation.plot import draw_curves
+
+    with atomic_path(path, overwrite) as temporary:
+        draw_curves(report, temporary)

@@ -1,0 +1,67 @@
+"""A model made of NumPy whose classes are known, and the trained toy models."""
+
+import importlib.util
+import pathlib
+import types
+import unittest.mock
+
+import numpy as np
+import pytest
+
+from kerasvit.layout import TokenLayout
+
+PATCH, GRID = 4, (4, 6)
+
+
+class Corners:
+    """A model with a class for each quarter of the picture: its logit is the light there."""
+
+    num_classes = 4
+    record = types.MappingProxyType({})
+
+    def with_attention(self, mode, **overrides):
+        return self
+
+    def token_layout(self, image_shape, stage="sa"):
+        return TokenLayout((), (image_shape[0] // PATCH, image_shape[1] // PATCH), (PATCH, PATCH))
+
+    def __call__(self, pixels, training=False):
+        batch, height, width, _ = np.shape(pixels)
+        quarters = np.reshape(pixels, (batch, 2, height // 2, 2, width // 2, 3))
+        return quarters.mean(axis=(2, 4, 5)).reshape(batch, 4), {}, {}
+
+
+def light(corner, size=(16, 24)):
+    """Return a dark picture with one light quarter."""
+    picture = np.zeros((*size, 3), np.float32)
+    rows = slice(0, size[0] // 2) if corner < 2 else slice(size[0] // 2, None)
+    columns = slice(0, size[1] // 2) if corner % 2 == 0 else slice(size[1] // 2, None)
+    picture[rows, columns] = 4
+    return picture
+
+
+@pytest.fixture
+def corners():
+    pixels = np.stack([light(corner) for corner in range(4)])
+    rows, columns = np.mgrid[: GRID[0], : GRID[1]]
+    quarter = 2 * (rows // 2) + columns // 3
+    maps = np.stack([(quarter == corner).astype(np.float32) for corner in range(4)])
+    return types.SimpleNamespace(model=Corners(), pixels=pixels, maps=maps)
+
+
+@pytest.fixture(scope="session")
+def planted():
+    """The toy task of `tests/golden/planted.py` with its trained ViT."""
+    import keras
+
+    path = pathlib.Path(__file__).parents[1] / "golden" / "planted.py"
+    spec = importlib.util.spec_from_file_location("planted", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def zeros(initializer, shape, dtype=None):
+        return np.zeros(shape, dtype)
+
+    with unittest.mock.patch.object(keras.initializers.TruncatedNormal, "__call__", zeros):
+        module.model = module.load("vit")
+    return module
