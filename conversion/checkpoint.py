@@ -5,14 +5,13 @@ import dataclasses
 import functools
 import os
 import pathlib
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from kerasvit.cache import file_sha256
-from kerasvit.conversion import npz_files, safetensors_files, sniffing, torch_files
+from kerasvit.conversion import npz_files, safetensors_files, sharded, sniffing, torch_files
+from kerasvit.conversion.digests import checked_digest, expected_digest
 from kerasvit.conversion.tensors import (
     StoredTensor,
     Tree,
@@ -42,12 +41,14 @@ class Checkpoint(collections.abc.Mapping):
 
     Args:
         tree: nested mappings of names to `StoredTensor`, and to `Other` for what is no tensor.
-        format: `"torch"`, `"torch-legacy"`, `"safetensors"`, `"npz"` or `"memory"`.
+        format: `"torch"`, `"torch-legacy"`, `"safetensors"`, `"npz"`, `"shards"` or `"memory"`.
         path: the file, or None for weights held in memory.
         sha256: hexadecimal digest of the file, or None for weights held in memory.
         notes: what was done to get here, in sentences for the conversion record.
         dropped: names of tensors that were left out on purpose, each with the reason.
         stamp: what tells a changed file from the one that was opened.
+        layout: how the file named its tensors, where the names here are others.
+        arguments: what that layout implies for the model's arguments.
     """
 
     tree: Tree
@@ -57,6 +58,8 @@ class Checkpoint(collections.abc.Mapping):
     notes: tuple[str, ...] = ()
     dropped: Mapping[str, str] = dataclasses.field(default_factory=dict)
     stamp: tuple[int, ...] | None = None
+    layout: str | None = None
+    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def tensors(self) -> dict[str, StoredTensor]:
@@ -126,8 +129,9 @@ def open_checkpoint(
 
     Args:
         source: path of a file of `torch.save`, a safetensors file or an `.npz` (told apart by
-            their bytes, not their suffix); or a `torch.nn.Module`; or a mapping of names to arrays
-            or tensors, which may be nested.
+            their bytes, not their suffix); or of the index of a sharded one, `*.index.json`; or
+            of a folder that holds one of these under Hugging Face's name for it; or a
+            `torch.nn.Module`; or a mapping of names to arrays or tensors, which may be nested.
         sha256: the published digest of the file, 64 hexadecimal digits in either case.
         sha256_prefix: the first 8 or more digits of it, as in torch.hub's file names.
 
@@ -139,9 +143,10 @@ def open_checkpoint(
             than the digest says, or holds no tensor.
         UsageError: if an argument is malformed, or reading needs a package that is not there.
     """
-    expected = _expected_digest(sha256, sha256_prefix)
+    expected = expected_digest(sha256, sha256_prefix)
     if isinstance(source, str | os.PathLike):
-        return _open_file(pathlib.Path(source), expected)
+        path = sharded.file_in(pathlib.Path(source))
+        return (_open_shards if sharded.is_index(path) else _open_file)(path, expected)
     if expected is not None:
         raise UsageError(
             "A sha256 belongs to a file; weights in memory have none. "
@@ -163,15 +168,25 @@ def _open_memory(source: Any) -> Checkpoint:
     return _check_content(Checkpoint(build_tree(source), "memory"))
 
 
+def _open_shards(path: pathlib.Path, expected: str | None) -> Checkpoint:
+    stamp = _file_stamp(path)
+    digest = checked_digest(path, expected)
+    shards: list[Checkpoint] = []
+
+    def open_shard(file: pathlib.Path) -> Checkpoint:
+        shards.append(_open_file(file, None))
+        return shards[-1]
+
+    tree = sharded.read_sharded(path, open_shard)
+    digests = ", ".join(f"{shard.path.name!r} {shard.sha256}" for shard in shards)
+    notes = (f"Read {len(shards)} shards, with their sha256: {digests}.",)
+    return _check_content(Checkpoint(tree, "shards", path, digest, notes, stamp=stamp))
+
+
 def _open_file(path: pathlib.Path, expected: str | None) -> Checkpoint:
     kind = sniffing.sniff(path)
     stamp = _file_stamp(path)
-    digest = file_sha256(path)
-    if expected is not None and not digest.startswith(expected):
-        raise InputError(
-            f"{str(path)!r} is not the published file: its sha256 must be {expected}. "
-            f"Received: {digest}. Get the file again"
-        )
+    digest = checked_digest(path, expected)
     try:
         if kind in _ARCHIVES:
             sniffing.check_archive(path)
@@ -211,18 +226,3 @@ def _unverified(kind: str) -> str:
 def _file_stamp(path: pathlib.Path) -> tuple[int, ...]:
     status = path.stat()
     return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _expected_digest(sha256: str | None, prefix: str | None) -> str | None:
-    for name, value, pattern, rule in (
-        ("sha256", sha256, r"[0-9a-f]{64}", "64 hexadecimal digits"),
-        ("sha256_prefix", prefix, r"[0-9a-f]{8,64}", "8 to 64 hexadecimal digits"),
-    ):
-        if value is not None and not re.fullmatch(pattern, value.lower()):
-            raise UsageError(f"{name} must be {rule}. Received: {value!r}. Copy it from the source")
-    if sha256 and prefix and not sha256.lower().startswith(prefix.lower()):
-        raise UsageError(
-            f"sha256 must start with sha256_prefix. Received: {sha256!r} and {prefix!r}. Pass one"
-        )
-    expected = sha256 or prefix
-    return expected.lower() if expected else None

@@ -15,6 +15,7 @@ import numpy as np
 from kerasvit.conversion.architecture import model_for
 from kerasvit.conversion.checkpoint import Checkpoint, open_checkpoint
 from kerasvit.conversion.detection import Detected, detect
+from kerasvit.conversion.foreign import in_timm_names
 from kerasvit.conversion.rules import Assignment, assign, variables_by_path
 from kerasvit.conversion.sources import find_source
 from kerasvit.conversion.unwrapping import unwrap
@@ -103,11 +104,12 @@ def convert(
         model, release = model or remote.model, release or remote.release_name
         image_shape = image_shape or remote.image_shape
         overrides = {**remote.overrides, **overrides}
-    checkpoint = unwrap(_open(source, sha256), select)
+    checkpoint = in_timm_names(unwrap(_open(source, sha256), select))
     detected = detect(checkpoint)
-    name, record = _name_and_record(model, release, detected, checkpoint)
-    overrides = {**_resampling_of_source(detected, checkpoint), **overrides}
-    report(f"Found {detected.summary} in the layout {detected.layout.name!r}.")
+    layout = checkpoint.layout or detected.layout.name
+    name, record = _name_and_record(model, release, detected, layout)
+    overrides = {**_implied_arguments(detected, checkpoint, num_classes), **overrides}
+    report(f"Found {detected.summary} in the layout {layout!r}.")
     head = _head_arguments(detected, num_classes)
     with contextlib.nullcontext() if head.is_random else without_random_start():
         keras_model = model_for(
@@ -176,14 +178,14 @@ class _Checked(Exception):
     """Ends the trial write of `_check_output` before it replaces anything."""
 
 
-def _name_and_record(model, release, detected, checkpoint):
+def _name_and_record(model, release, detected, layout):
     """Return the variant's name, and what the release's record says about its weights."""
     if release is None and model is not None and "." in model:
         release = model
     found = find_release(release) if release else None
     name = model if found is None or model not in (None, release) else found.model
     if found is None and name is not None:
-        found = _likely_release(name, detected)
+        found = _likely_release(name, layout)
     if found is None:
         return name, {}
     record = {
@@ -197,11 +199,10 @@ def _name_and_record(model, release, detected, checkpoint):
     return name, {key: value for key, value in record.items() if value}
 
 
-def _likely_release(name: str, detected: Detected):
+def _likely_release(name: str, layout: str):
     """Return a release of this architecture that has the same layout, for its preprocessing."""
     factory.variant(name)
     base = factory.canonical_name(name)
-    layout = detected.layout.name
     releases = [one for one in list_releases() if one.model == base]
     named = [one for one in releases if name in (one.name, *one.aliases)]
     alike = [one for one in releases if layout in (one.layout, one.url_layout)]
@@ -221,12 +222,18 @@ def _jsonable(preprocessing) -> dict[str, Any]:
     return {k: list(v) if isinstance(v, tuple) else v for k, v in preprocessing.items()}
 
 
-def _resampling_of_source(detected: Detected, checkpoint: Checkpoint) -> dict[str, str]:
-    """Return the resampling rule that a layout implies, where the variant does not say."""
+def _implied_arguments(
+    detected: Detected, checkpoint: Checkpoint, num_classes: int | None
+) -> dict[str, Any]:
+    """Return what a layout implies where the variant does not say: resampling and head."""
+    implied: dict[str, Any] = dict(checkpoint.arguments)
+    if num_classes == 0:
+        implied = {key: value for key, value in implied.items() if not key.startswith("head_")}
     if detected.family == "vit" and detected.layout.name == "dinov2":
         registers = detected.structure["num_registers"]
-        return {"position_resampling": "bicubic_antialias" if registers else "bicubic_offset"}
-    return {}
+        rule = "bicubic_antialias" if registers else "bicubic_offset"
+        implied.setdefault("position_resampling", rule)
+    return implied
 
 
 def _assign(model, checkpoint, detected, head) -> Assignment:
@@ -253,7 +260,7 @@ def _provenance(checkpoint, detected, assignment, parity) -> dict[str, Any]:
         "source": {
             "file": checkpoint.path.name if checkpoint.path else "weights in memory",
             "sha256": checkpoint.sha256,
-            "layout": detected.layout.name,
+            "layout": checkpoint.layout or detected.layout.name,
             "notes": list(checkpoint.notes),
             "num_tensors": assignment.num_source_tensors,
             "dropped": {**checkpoint.dropped, **assignment.dropped},

@@ -2,16 +2,26 @@
 
 import dataclasses
 import fnmatch
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 import keras
 import numpy as np
 
+from kerasvit.conversion.transforms import CONV, LINEAR, SAME, Kind, Rule
 from kerasvit.errors import InputError
 
-Transform = Callable[..., np.ndarray]
-ShapeTransform = Callable[..., tuple[int, ...]]
+__all__ = [
+    "CONV",
+    "LINEAR",
+    "SAME",
+    "Assignment",
+    "Kind",
+    "Layout",
+    "Rule",
+    "assign",
+    "variables_by_path",
+]
 
 
 class TensorSource(Protocol):
@@ -30,56 +40,6 @@ class TensorSource(Protocol):
     @property
     def label(self) -> str:
         """What errors call the source."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Kind:
-    """How source tensors become a Keras weight, and what that does to their shapes."""
-
-    forward: Transform
-    shape: ShapeTransform
-    backward: Transform | None = None
-
-
-def _permutation(*axes: int) -> Kind:
-    inverse = np.argsort(axes)
-    return Kind(
-        forward=lambda array: array.transpose(axes),
-        shape=lambda shape: tuple(shape[axis] for axis in axes),
-        backward=lambda array: array.transpose(inverse),
-    )
-
-
-SAME = Kind(lambda array: array, lambda shape: shape, lambda array: array)
-# torch.nn.Linear keeps (out, in), Dense (in, out).
-LINEAR = _permutation(1, 0)
-# torch.nn.Conv2d keeps (out, in, height, width), Conv2D (height, width, in, out).
-CONV = _permutation(2, 3, 1, 0)
-
-
-@dataclasses.dataclass(frozen=True)
-class Rule:
-    """One Keras variable and the source tensors that it is made of.
-
-    Args:
-        source: name of the source tensor, or names; "{i}" stands for a block's number.
-        target: path of the Keras variable below the model's name; "{i:02d}" likewise.
-        kind: how the tensors are transformed.
-    """
-
-    source: str | tuple[str, ...]
-    target: str
-    kind: Kind = SAME
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The names of the source tensors."""
-        return (self.source,) if isinstance(self.source, str) else self.source
-
-    def at(self, index: int) -> "Rule":
-        """Return the rule of one block."""
-        sources = tuple(name.format(i=index) for name in self.sources)
-        return Rule(sources, self.target.format(i=index), self.kind)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -30,11 +30,19 @@ class StoredTensor:
             other words for a type that weights can't have.
         read: returns the values in any floating type; bfloat16 as its bits in uint16, as
             float32, or as an array of the `ml_dtypes` type.
+        read_row: returns those at one index of the first axis, where that needs less memory.
     """
 
     shape: tuple[int, ...]
     dtype: str
     read: Callable[[], np.ndarray]
+    read_row: Callable[[int], np.ndarray] | None = None
+
+    def row(self, index: int) -> "StoredTensor":
+        """Return the tensor at one index of the first axis."""
+        if self.read_row is None:
+            return StoredTensor(self.shape[1:], self.dtype, lambda: self.read()[index])
+        return StoredTensor(self.shape[1:], self.dtype, lambda: self.read_row(index))
 
     def load(self, name: str) -> np.ndarray:
         """Return the values as a contiguous float32 array of `shape`, owned by the caller.

@@ -13,7 +13,8 @@ import keras
 import numpy as np
 import pytest
 
-from kerasvit.conversion.checkpoint import Checkpoint, file_sha256, open_checkpoint
+from kerasvit.cache import file_sha256
+from kerasvit.conversion.checkpoint import Checkpoint, open_checkpoint
 from kerasvit.conversion.tensors import as_float32
 from kerasvit.errors import InputError, UsageError
 

@@ -10,7 +10,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from kerasvit.conversion.checkpoint import file_sha256, open_checkpoint
+from kerasvit.cache import file_sha256
+from kerasvit.conversion.checkpoint import open_checkpoint
 from kerasvit.conversion.sniffing import sniff
 from kerasvit.errors import InputError
 
