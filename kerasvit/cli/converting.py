@@ -26,7 +26,9 @@ def add_parsers(subparsers, common) -> None:
     )
     parser.add_argument("--num-classes", type=int, help="give the model another head; 0 for none")
     parser.add_argument(
-        "--select", choices=("teacher", "student"), help="network of a full DINO checkpoint"
+        "--select",
+        choices=("teacher", "student", "encoder", "target_encoder"),
+        help="network of a full checkpoint of DINO, DINOv2 or I-JEPA",
     )
     parser.add_argument("--sha256", help="published digest of the file, or its first 8 digits")
     parser.add_argument(

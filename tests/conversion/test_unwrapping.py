@@ -161,6 +161,57 @@ def test_dinov2_heads_are_dropped_beside_the_backbone():
     assert tuple(result.dropped) == names
 
 
+@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("backbone", ["backbone.", ""])
+@pytest.mark.parametrize(("select", "offset"), [(None, 0.0), ("student", 10.0)])
+def test_both_networks_of_dinov2_in_one_flat_mapping(prefix, backbone, select, offset):
+    state = {
+        **weights(0.0, f"{prefix}teacher.{backbone}", NAMES[:3]),
+        **weights(10.0, f"{prefix}student.{backbone}", NAMES[:3]),
+        f"{prefix}dino_loss.center": np.zeros((1, 8)),
+    }
+    result = unwrap({"model": state, "iteration": 3}, select)
+    assert_holds(result, weights(offset, names=NAMES[:3]))
+    assert any("'dino_loss'" in note and "left aside" in note for note in result.notes)
+
+
+def test_a_flat_mapping_of_one_network_must_be_the_one_asked_for():
+    state = weights(prefix="teacher.backbone.", names=NAMES[:3])
+    assert_holds(unwrap(state), weights(names=NAMES[:3]))
+    with pytest.raises(UsageError, match="has no 'student'"):
+        unwrap(state, "student")
+
+
+def test_the_chunks_of_dinov2s_training_are_joined():
+    names = ("blocks.0.0.norm1.weight", "blocks.0.1.norm1.weight", "blocks.1.2.norm1.weight")
+    result = unwrap({"teacher": weights(prefix="backbone.", names=names)})
+    joined = tuple(f"blocks.{index}.norm1.weight" for index in range(3))
+    assert_holds(result, weights(names=joined))
+    assert any("chunks" in note for note in result.notes)
+
+
+def test_a_block_twice_in_the_chunks_is_refused():
+    names = ("blocks.0.1.norm1.weight", "blocks.1.1.norm1.weight")
+    with pytest.raises(InputError, match="twice"):
+        unwrap(weights(names=names))
+
+
+@pytest.mark.parametrize(
+    ("select", "offset"), [(None, 0.0), ("encoder", 0.0), ("target_encoder", 10.0)]
+)
+def test_an_i_jepa_checkpoint_gives_one_of_its_encoders(select, offset):
+    source = {
+        "encoder": weights(prefix="module."),
+        "predictor": weights(5.0, "module."),
+        "target_encoder": weights(10.0, "module."),
+        "opt": {"state": {0: np.ones(3)}},
+        "epoch": 3,
+    }
+    result = unwrap(source, select)
+    assert_holds(result, weights(offset))
+    assert "'predictor'" in result.notes[0]
+
+
 def test_a_head_is_never_dropped_without_the_backbone_it_was_trained_on():
     for source in (
         weights(names=("head.mlp.0.weight", "head.last_layer.weight_g")),
@@ -183,7 +234,7 @@ def test_a_linear_head_of_dino():
 
 def test_select_must_name_a_network_that_is_there():
     for source, select, words in (
-        (full_dino(), "both", "'teacher', 'student' or None"),
+        (full_dino(), "both", "'teacher', 'student', 'encoder', 'target_encoder' or None"),
         (weights(), "teacher", "has no 'teacher'"),
         ({"model": weights()}, "student", "has no 'student'"),
         ({"student": dino()}, None, "select='student'"),
