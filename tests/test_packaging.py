@@ -16,7 +16,7 @@ FOLDERS = {
     "conversion": "kerasvit/conversion",
     "configs": "kerasvit/configs",
 }
-DATA_SUFFIXES = (".py", ".toml", ".keras")
+DATA_SUFFIXES = (".py", ".toml", ".keras", ".html", ".css", ".js")
 
 # Each room may import the ones before it, and itself.
 ORDER = [
