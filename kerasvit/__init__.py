@@ -12,6 +12,7 @@ from kerasvit.backend import is_command_line as _is_command_line
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AttentionCallback": "kerasvit.callbacks",
     "CaiT": "kerasvit.models",
     "VisionTransformer": "kerasvit.models",
     "create_model": "kerasvit.models",
@@ -20,6 +21,7 @@ _HOMES = {
     "KerasViTError": "kerasvit.errors",
 }
 _MODULES = (
+    "callbacks",
     "conversion",
     "evaluation",
     "images",

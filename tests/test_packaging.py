@@ -29,6 +29,7 @@ ORDER = [
     ("saliency",),
     ("evaluation",),
     ("render",),
+    ("callbacks",),
     ("cli",),
 ]
 

@@ -2,6 +2,7 @@
 
 from kerasvit.render.colour import colourise
 from kerasvit.render.files import write_npz, write_png
+from kerasvit.render.layer_sheet import layer_sheet
 from kerasvit.render.overlay import STYLES, overlay
 from kerasvit.render.sheet import Panel, Section, sectioned_sheet, sheet
 from kerasvit.render.standard import saliency_sheet
@@ -11,6 +12,7 @@ __all__ = [
     "Panel",
     "Section",
     "colourise",
+    "layer_sheet",
     "overlay",
     "saliency_sheet",
     "sectioned_sheet",

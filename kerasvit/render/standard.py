@@ -1,17 +1,15 @@
 """The standard picture of a saliency map: photograph, map, overlay, and every head."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Self
 
 import numpy as np
 from PIL import Image
 
 from kerasvit.errors import InputError, UsageError
 from kerasvit.images.geometry import Geometry
+from kerasvit.render.canvas import Canvas
 from kerasvit.render.labels import heading, legend
-from kerasvit.render.overlay import overlay
-from kerasvit.render.sheet import GAP, MARGIN, WIDTH, Panel, Section, cell_size, sectioned_sheet
+from kerasvit.render.sheet import GAP, MARGIN, WIDTH, Panel, Section, sectioned_sheet
 from kerasvit.saliency.mass import mass_mask
 from kerasvit.saliency.normalise import normalise
 from kerasvit.saliency.scores import block_number
@@ -80,7 +78,7 @@ def saliency_sheet(
             f"Choose one of {', '.join(map(repr, SCALES))}."
         )
     _check(image, maps, saliency, geometry)
-    canvas = _Canvas.at_sheet_size(image, geometry, width, colormap)
+    canvas = Canvas.at_sheet_size(image, geometry, colormap, width=width)
     values, flat = normalise(saliency, normalisation)
     if style == "mask":
         drawn = canvas.overlay(mass_mask(saliency, mass), style, alpha, "nearest")
@@ -110,36 +108,6 @@ def block_title(key: str) -> str:
     """Return what a block is called in a picture: `"class attention 0"`."""
     stage = _STAGES.get(key.split("_")[0])
     return f"{stage} {block_number(key)}" if stage else key
-
-
-@dataclasses.dataclass(frozen=True)
-class _Canvas:
-    """The photograph at the size of the first row's panels, and the way to draw maps on it."""
-
-    photograph: np.ndarray
-    geometry: Geometry
-    colormap: str
-
-    @classmethod
-    def at_sheet_size(
-        cls, image: np.ndarray, geometry: Geometry, width: int, colormap: str
-    ) -> Self:
-        old = geometry.original_size
-        new = cell_size(3, old[1] / old[0], width)
-        rows, columns = new[0] / old[0], new[1] / old[1]
-        top, left, bottom, right = geometry.box
-        box = (top * rows, left * columns, bottom * rows, right * columns)
-        picture = Image.fromarray(image).resize(new[::-1], Image.Resampling.BICUBIC)
-        return cls(np.asarray(picture), Geometry(new, box, geometry.input_size), colormap)
-
-    def overlay(
-        self, values: np.ndarray, style: str, alpha: float, interpolation: str
-    ) -> np.ndarray:
-        placed = self.geometry.place(values.astype(np.float32), interpolation=interpolation)
-        return overlay(self.photograph, placed, self.colormap, alpha, style)
-
-    def heatmap(self, values: np.ndarray, interpolation: str, title: str) -> Panel:
-        return Panel(self.overlay(values, "heatmap", 1, interpolation), title)
 
 
 def _named(name: str, flat: np.ndarray) -> str:

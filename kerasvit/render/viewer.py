@@ -46,9 +46,10 @@ def write_viewer(
     highest of each row, so that they are off by at most 1/510 of that range. Its address keeps
     layer, head and query: `page.html#layer=3&head=mean&query=2,5` or `&query=class`.
 
-    Scores of 1370 tokens, 12 layers and 6 heads are 135 million numbers. Where the page would
-    exceed `max_bytes`, neighbouring patches, 2 by 2 or more, are averaged, in rows and columns; the
-    page says so. For full detail write fewer layers, or raise the limit.
+    Where the page would exceed `max_bytes`, neighbouring patches, 2 by 2 or more, are averaged, in
+    rows and columns, and the page says so: all of DINOv2 ViT-S/14 at 518 pixels, 12 layers, 6 heads
+    and 1370 tokens, takes 86 MB, and 8 MB averaged. For full detail write two or three layers, or
+    raise the limit.
 
     Args:
         path: the file to write.
