@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 class AttentionCallback(keras.callbacks.Callback):
     """Draw fixed pictures and what the model attends to in them, epoch by epoch.
 
-    Each drawn epoch leaves `epoch_0001.png`, a sheet with a row a layer, a column a head and their
+    Each drawn epoch leaves `epoch_0001.png`, a sheet of every head of every layer and their
     average, and `epoch_0001.npz`, the maps. In a notebook the sheet is also shown, always in the
     same place. An epoch that is not drawn costs nothing. Before training the maps are made once,
     so that a wrong option stops nothing later; what fails during training, such as a full disk or

@@ -1,4 +1,4 @@
-"""Every head of every layer at a glance: a row a layer, a column a head, and their average."""
+"""Every head of every layer at a glance, in whole layers a row, and their average."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,6 +12,9 @@ from kerasvit.render.labels import heading, legend
 from kerasvit.render.sheet import MARGIN, WIDTH, Panel, Section, sectioned_sheet
 from kerasvit.render.standard import SCALES, block_title
 from kerasvit.saliency.normalise import normalise
+
+# Fewer would make panels that fill the page, and pages that nobody scrolls through.
+_FEWEST_COLUMNS = 8
 
 
 def layer_sheet(
@@ -29,7 +32,8 @@ def layer_sheet(
 ) -> Image.Image:
     """Draw the sheet for one or more pictures, one below the other.
 
-    For each picture, it, the average map and their overlay; then a row for each layer.
+    For each picture, it, the average map and their overlay; then a row for each layer with a column
+    for each head, or for several layers where heads are few.
 
     Args:
         images: uint8 `(H, W, 3)`.
@@ -90,7 +94,8 @@ def _grid(
     width: int,
 ) -> Section:
     heads = next(iter(maps.values())).shape[0]
-    canvas = Canvas.at_sheet_size(image, geometry, colormap, columns=heads, width=width)
+    columns = heads * max(1, min(len(maps), _FEWEST_COLUMNS // heads))
+    canvas = Canvas.at_sheet_size(image, geometry, colormap, columns=columns, width=width)
     every = np.stack(list(maps.values()))
     values = normalise(every, axes=(-2, -1) if scale == "panel" else (-4, -3, -2, -1)).values
     panels = [
@@ -98,7 +103,7 @@ def _grid(
         for key, layer in zip(maps, values, strict=True)
         for head, value in enumerate(layer)
     ]
-    return Section(panels, f"{_stages(maps)}: layer · head", columns=heads)
+    return Section(panels, f"{_stages(maps)}: layer · head", columns=columns)
 
 
 def _short(key: str) -> str:

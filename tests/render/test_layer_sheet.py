@@ -18,11 +18,12 @@ def is_yellow(page):
     return (red > 200) & (green > 180) & (blue < 120)
 
 
-@pytest.mark.parametrize("heads", [1, 3, 12])
-def test_each_head_has_a_column_and_each_layer_a_row(heads):
-    """The hot patch of layer l and head h goes to the panel in row l and column h."""
+@pytest.mark.parametrize(("heads", "layers_a_row"), [(1, 2), (3, 2), (6, 1), (12, 1)])
+def test_each_head_has_its_own_column_and_layers_stay_whole(heads, layers_a_row):
+    """The hot patch of layer l and head h goes to its panel, and nothing else changes."""
     picture, average = np.full((60, 100, 3), 30, np.uint8), np.zeros((1, 3, 5))
-    cell = (WIDTH - 2 * MARGIN - GAP * (heads - 1)) // heads
+    count = heads * layers_a_row
+    cell = (WIDTH - 2 * MARGIN - GAP * (count - 1)) // count
     cold = {key: np.zeros((1, heads, 3, 5), np.float32) for key in KEYS}
 
     def page(maps):
@@ -34,12 +35,13 @@ def test_each_head_has_a_column_and_each_layer_a_row(heads):
         hot = {**cold, key: cold[key].copy()}
         hot[key][0, head, 1, 2] = 1
         rows, columns = (page(hot) != page(cold)).any(axis=-1).nonzero()
-        left = MARGIN + head * (cell + GAP) + cell * 2 // 5
+        column = head + heads * (layer % layers_a_row)
+        left = MARGIN + column * (cell + GAP) + cell * 2 // 5
         assert abs(columns.min() - left) <= 2
         assert abs(columns.max() - (left + cell // 5)) <= 2
         assert is_yellow(page(hot))[rows, columns].mean() > 0.9
         tops.append(rows.min())
-    assert tops[1] - tops[0] > cell * 3 // 5
+    assert (tops[1] - tops[0] > cell * 3 // 5) == (layers_a_row == 1)
 
 
 def test_the_average_is_that_of_all_layers_and_heads():
