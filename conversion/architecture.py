@@ -1,5 +1,6 @@
 """Which of our models a checkpoint fits, and with which arguments."""
 
+import inspect
 import math
 from typing import Any
 
@@ -8,15 +9,7 @@ from kerasvit.errors import InputError, UsageError
 from kerasvit.models import factory
 from kerasvit.models.base import ScoreModel
 from kerasvit.models.cait import CaiT
-
-_DEFAULTS = {
-    "mlp_type": "mlp",
-    "use_distillation_token": False,
-    "num_registers": 0,
-    "use_qkv_bias": True,
-    "use_qk_norm": False,
-    "use_pre_norm": False,
-}
+from kerasvit.models.vit_readout import NORMED_AFTER
 
 
 def model_for(
@@ -42,6 +35,7 @@ def model_for(
     """
     name = name or _only_fit(detected, label)
     model_type, variant = factory.variant(name)
+    variant = {**variant, **overrides}
     _check_structure(detected, model_type, variant, name, label)
     arguments = {
         "image_shape": _image_shape(detected, variant, image_shape, label),
@@ -61,7 +55,7 @@ def fitting_variants(detected: Detected) -> list[str]:
 
 def _only_fit(detected, label) -> str:
     fits = fitting_variants(detected)
-    exact = [name for name in fits if _num_patches(name) == detected.num_positions]
+    exact = [name for name in fits if _is_exact(detected, name)]
     # DeiT and ViT of one size are the same network; the plain name stands for both.
     for names in (exact, fits):
         plain = [name for name in names if not name.startswith("deit_")] or names
@@ -74,10 +68,16 @@ def _only_fit(detected, label) -> str:
     )
 
 
-def _num_patches(name: str) -> int:
-    variant = factory.variant(name)[1]
+def _is_exact(detected: Detected, name: str) -> bool:
+    """Tell whether what may differ from a variant does not either."""
+    model_type, variant = factory.variant(name)
+    wanted = {**_defaults(model_type), **variant}
     height, width = variant["image_shape"][:2]
-    return (height // variant["patch_size"]) * (width // variant["patch_size"])
+    patches = (height // variant["patch_size"]) * (width // variant["patch_size"])
+    norms_after = wanted.get("norm_after_pooling")
+    if norms_after is None:
+        norms_after = wanted.get("pooling") in NORMED_AFTER
+    return patches == detected.num_positions and norms_after == detected.norm_after_pooling
 
 
 def _check_structure(detected, model_type, variant, name, label):
@@ -94,7 +94,15 @@ def _check_structure(detected, model_type, variant, name, label):
 def _differences(detected, model_type, variant) -> list[str]:
     if (model_type is CaiT) != (detected.family == "cait"):
         return [f"{model_type.__name__} was asked for"]
-    wanted = {**_DEFAULTS, **variant, "patch_size": (variant["patch_size"],) * 2}
+    wanted = {
+        **_defaults(model_type),
+        **variant,
+        "patch_size": (variant["patch_size"],) * 2,
+    }
+    is_post_norm = wanted.get("block_type") == "post_norm"
+    if is_post_norm:
+        # It has the tensors of a common block, in another order, and LayerScale in its norms.
+        wanted.update(block_type="encoder", layer_scale_init_value=None)
     differences = [
         f"{key} is {detected.structure[key]}, not {wanted[key]}"
         for key in STRUCTURE
@@ -103,16 +111,34 @@ def _differences(detected, model_type, variant) -> list[str]:
     if (wanted.get("layer_scale_init_value") is not None) != detected.has_layer_scale:
         has = "has" if detected.has_layer_scale else "has no"
         differences.append(f"it {has} LayerScale")
+    if wanted.get("pooling") == "attention" and not detected.has_attention_pooling:
+        differences.append("it has no attention pooling")
     return differences
+
+
+def _defaults(model_type: type[ScoreModel]) -> dict[str, Any]:
+    parameters = inspect.signature(model_type.__init__).parameters
+    return {name: parameters[name].default for name in model_type.arguments}
+
+
+def left_out(detected: Detected, model: ScoreModel) -> dict[str, str]:
+    """Return the source tensors that a model of this architecture has no use for, with reasons."""
+    if detected.has_attention_pooling and getattr(model, "pooling", None) != "attention":
+        return {"attn_pool.*": f"the attention pooling, which {model.name!r} does not use"}
+    return {}
 
 
 def _flexible(detected: Detected, variant: dict[str, Any]) -> dict[str, Any]:
     """Return what may differ from the variant without making it another architecture."""
-    flexible = {}
-    if detected.position_embedding is not None:
-        flexible["position_embedding"] = detected.position_embedding
+    if detected.family == "cait":
+        return {}
+    flexible = {"position_embedding": detected.position_embedding}
+    pooling = variant.get("pooling", "class")
     if detected.norm_after_pooling:
-        flexible.update(pooling="average", norm_after_pooling=True)
+        pooled = "average" if pooling == "class" else pooling
+        flexible.update(pooling=pooled, norm_after_pooling=True)
+    elif pooling in NORMED_AFTER:
+        flexible.update(norm_after_pooling=False)
     return flexible
 
 

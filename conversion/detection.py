@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from kerasvit.conversion import layouts
+from kerasvit.conversion.block_detection import has_layer_scale, read_block
 from kerasvit.conversion.checkpoint import Checkpoint
 from kerasvit.conversion.rules import Layout
 from kerasvit.errors import InputError
@@ -18,11 +19,19 @@ STRUCTURE = (
     "num_class_layers",
     "mlp_dim",
     "mlp_type",
+    "use_class_token",
     "use_distillation_token",
     "num_registers",
     "use_qkv_bias",
     "use_qk_norm",
+    "use_projection_bias",
+    "use_sub_norm",
+    "use_patch_norm",
     "use_pre_norm",
+    "use_final_norm",
+    "norm_type",
+    "block_type",
+    "attention_type",
 )
 
 
@@ -39,6 +48,7 @@ class Detected:
         position_embedding: "all", "patches" or None (CaiT).
         has_layer_scale: whether it holds LayerScale factors.
         norm_after_pooling: whether the last norm is named as one that acts on the pooled feature.
+        has_attention_pooling: whether it holds the weights of attention pooling.
     """
 
     family: str
@@ -49,6 +59,7 @@ class Detected:
     position_embedding: str | None
     has_layer_scale: bool
     norm_after_pooling: bool
+    has_attention_pooling: bool = False
 
     @property
     def summary(self) -> str:
@@ -63,6 +74,14 @@ class Detected:
                 ("a distillation token", facts.get("use_distillation_token")),
                 (f"{facts.get('num_registers')} registers", facts.get("num_registers")),
                 ("a gated MLP", facts.get("mlp_type") == "gated"),
+                ("no class token", not facts.get("use_class_token", True)),
+                ("a pre-norm", facts.get("use_pre_norm")),
+                ("no norm at the end", not facts.get("use_final_norm", True)),
+                (f"{facts.get('block_type')} blocks", facts.get("block_type") in _UNUSUAL_BLOCKS),
+                ("differential attention", facts.get("attention_type") == "differential"),
+                ("RMS norms", facts.get("norm_type") == "rms"),
+                ("sub-norms", facts.get("use_sub_norm")),
+                ("attention pooling", self.has_attention_pooling),
                 ("LayerScale", self.has_layer_scale),
             )
             if present
@@ -80,16 +99,22 @@ def detect(checkpoint: Checkpoint) -> Detected:
         InputError: if it holds neither a ViT nor a CaiT in a layout that is known.
     """
     names = set(checkpoint.names)
-    needed = ("patch_embed.proj.weight", "cls_token", "pos_embed", "blocks.0.norm1.weight")
-    missing = [name for name in needed if name not in names]
+    missing = [name for name in ("patch_embed.proj.weight", "pos_embed") if name not in names]
+    if not any(f"blocks.0.{norm}.weight" in names for norm in _FIRST_NORMS):
+        missing.append("blocks.0.norm1.weight")
     if missing or len(checkpoint.shape("patch_embed.proj.weight")) != 4:
         raise InputError(
             f"{checkpoint.label} holds no ViT or CaiT in the layout of timm, DINO, DINOv2, DeiT or "
-            f"CaiT: it must have {', '.join(needed)}. Received: {len(names)} tensors without "
+            "CaiT: it must have patch_embed.proj.weight, pos_embed and blocks.0.norm1.weight. "
+            f"Received: {len(names)} tensors without "
             f"{', '.join(missing) or 'a convolution there'}, such as "
             f"{', '.join(sorted(names)[:3])}. Save the state dict of such a model"
         )
     return _detect_cait(checkpoint) if _is_cait(names) else _detect_vit(checkpoint)
+
+
+_FIRST_NORMS = ("norm1", "in_norm", "attns.0.norm")
+_UNUSUAL_BLOCKS = ("parallel", "branched")
 
 
 def _is_cait(names) -> bool:
@@ -97,11 +122,13 @@ def _is_cait(names) -> bool:
 
 
 def _detect_cait(checkpoint):
+    block = read_block(checkpoint)
     return Detected(
         family="cait",
         layout=layouts.TIMM_CAIT,
         structure={
             **_common_structure(checkpoint),
+            **{name: block[name] for name in ("mlp_dim", "use_qkv_bias")},
             "num_class_layers": _count(checkpoint.names, "blocks_token_only"),
         },
         num_classes=_num_classes(checkpoint),
@@ -116,23 +143,26 @@ def _detect_vit(checkpoint):
     names = set(checkpoint.names)
     structure = {
         **_common_structure(checkpoint),
-        "mlp_type": "gated" if _is_gated(checkpoint) else "mlp",
+        **read_block(checkpoint),
+        "use_class_token": "cls_token" in names,
         "use_distillation_token": "dist_token" in names,
         "num_registers": _num_registers(checkpoint),
-        "use_qk_norm": "blocks.0.attn.q_norm.weight" in names,
+        "use_patch_norm": "patch_embed.norm.weight" in names,
         "use_pre_norm": "norm_pre.weight" in names,
+        "use_final_norm": bool(names & {"norm.weight", "fc_norm.weight"}),
     }
-    prefix = 1 + structure["use_distillation_token"]
+    prefix = structure["use_class_token"] + structure["use_distillation_token"]
     positions, kind = _positions(checkpoint, prefix, structure["num_registers"])
     return Detected(
         family="vit",
-        layout=_vit_layout(names, structure),
+        layout=layouts.vit_layout(names),
         structure=structure,
         num_classes=_num_classes(checkpoint),
         num_positions=positions,
         position_embedding=kind,
-        has_layer_scale=bool(names & {"blocks.0.ls1.gamma", "blocks.0.gamma_1"}),
+        has_layer_scale=has_layer_scale(checkpoint),
         norm_after_pooling="fc_norm.weight" in names,
+        has_attention_pooling="attn_pool.latent" in names,
     )
 
 
@@ -142,8 +172,6 @@ def _common_structure(checkpoint):
         "patch_size": tuple(projection[2:]),
         "hidden_dim": projection[0],
         "num_layers": _count(checkpoint.names, "blocks"),
-        "mlp_dim": _mlp_dim(checkpoint),
-        "use_qkv_bias": "blocks.0.attn.qkv.bias" in set(checkpoint.names),
     }
 
 
@@ -151,28 +179,6 @@ def _count(names, prefix) -> int:
     pattern = re.compile(rf"{prefix}\.(\d+)\.")
     numbers = [int(match[1]) for match in map(pattern.match, names) if match]
     return max(numbers, default=-1) + 1
-
-
-def _output_weight(checkpoint):
-    for name in ("blocks.0.mlp.fc2.weight", "blocks.0.mlp.w3.weight"):
-        if name in set(checkpoint.names):
-            return checkpoint.shape(name)
-    raise InputError(
-        f"{checkpoint.label} has no MLP in its first block: blocks.0.mlp.fc2.weight must be there. "
-        "Received: neither it nor blocks.0.mlp.w3.weight. Save the whole state dict"
-    )
-
-
-def _mlp_dim(checkpoint) -> int:
-    return _output_weight(checkpoint)[-1]
-
-
-def _is_gated(checkpoint) -> bool:
-    names = set(checkpoint.names)
-    if "blocks.0.mlp.w12.weight" in names:
-        return True
-    first = "blocks.0.mlp.fc1.weight"
-    return first in names and checkpoint.shape(first)[0] == 2 * _mlp_dim(checkpoint)
 
 
 def _num_registers(checkpoint) -> int:
@@ -191,24 +197,8 @@ def _positions(checkpoint, prefix, registers):
     length = checkpoint.shape("pos_embed")[1]
     if "register_tokens" in set(checkpoint.names):
         return length - 1, "patches"
-    if registers:
-        prefix += registers
+    prefix += registers
     for without, kind in ((prefix, "all"), (0, "patches")):
         if math.isqrt(max(length - without, 0)) ** 2 == length - without:
             return length - without, kind
     return length - prefix, "all"
-
-
-def _vit_layout(names, structure) -> Layout:
-    gated = structure["mlp_type"] == "gated"
-    if "register_tokens" in names:
-        return layouts.DINOV2_REGISTERS_GATED if gated else layouts.DINOV2_REGISTERS_MLP
-    if "blocks.0.mlp.w12.weight" in names:
-        return layouts.DINOV2_GATED
-    if "mask_token" in names:
-        return layouts.DINOV2_MLP
-    if "blocks.0.gamma_1" in names:
-        return layouts.DEIT3
-    if "fc_norm.weight" in names:
-        return layouts.TIMM_VIT_NORM_AFTER_POOLING
-    return layouts.TIMM_VIT

@@ -124,17 +124,39 @@ def assign(
         InputError: if anything is missing, left over, misshapen or not finite; the model is then
             only changed where the source's values turn out to be unreadable.
     """
+    rules, dropped = prove(model, source, layout, drop, keep)
+    variables = variables_by_path(model)
+    for rule in rules:
+        arrays = [source[name] for name in rule.sources]
+        variables[rule.target].assign(np.ascontiguousarray(rule.kind.forward(*arrays)))
+    used = {name for rule in rules for name in rule.sources}
+    return Assignment(len(used), len(rules), dropped)
+
+
+def prove(
+    model: keras.Model,
+    source: TensorSource,
+    layout: Layout,
+    drop: Mapping[str, str] | None = None,
+    keep: Iterable[str] = (),
+) -> tuple[list[Rule], dict[str, str]]:
+    """Return the rules that fill a model and the source tensors left out, if all of it fits.
+
+    Names and shapes decide; no value is read, and the model's weights need no values yet.
+
+    Args:
+        model, source, layout, drop, keep: see `assign`.
+
+    Raises:
+        InputError: if anything is missing, left over or misshapen.
+    """
     kept = set(keep)
     rules = [rule for rule in layout.for_model(model) if rule.target not in kept]
     used = [name for rule in rules for name in rule.sources]
     dropped = _dropped(source.names, layout.ignored, drop or {}, used)
     _check_names(source, used, dropped, model)
-    variables = variables_by_path(model)
-    _check_shapes(source, rules, variables, model)
-    for rule in rules:
-        arrays = [source[name] for name in rule.sources]
-        variables[rule.target].assign(np.ascontiguousarray(rule.kind.forward(*arrays)))
-    return Assignment(len(set(used)), len(rules), dropped)
+    _check_shapes(source, rules, variables_by_path(model), model)
+    return rules, dropped
 
 
 def _expand(rule: Rule, count: int) -> list[Rule]:

@@ -1,4 +1,4 @@
-"""timm's model of a checkpoint, with its attention scores caught on the way."""
+"""timm's model of a checkpoint, and its outputs with every attention score."""
 
 import types
 from typing import Any
@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 
 from kerasvit.conversion.checkpoint import Checkpoint
+from kerasvit.conversion.timm_scores import Caught
 from kerasvit.models import factory
 from kerasvit.models.base import ScoreModel
 from kerasvit.models.cait import CaiT
+from kerasvit.models.vit_readout import NORMED_AFTER
 
 
 class TimmReference:
@@ -46,8 +48,15 @@ class TimmReference:
             if "gamma_1" in " ".join(state):
                 state = {_deit3_name(name): value for name, value in state.items()}
             state = self.timm.models.vision_transformer.checkpoint_filter_fn(state, self.module)
-        if self.module.num_classes == 0:
-            state = {name: value for name, value in state.items() if not name.startswith("head")}
+        unused = [
+            prefix
+            for prefix, is_used in (
+                ("head", self.module.num_classes),
+                ("attn_pool.", getattr(self.module, "attn_pool", None) is not None),
+            )
+            if not is_used
+        ]
+        state = {name: v for name, v in state.items() if not name.startswith(tuple(unused))}
         self.module.load_state_dict(state, strict=True, assign=True)
 
     def _resampled(self, positions):
@@ -67,45 +76,28 @@ class TimmReference:
         import torch
 
         self.module.to(torch.float64 if images.dtype == np.float64 else torch.float32)
-        caught: dict[str, Any] = {}
-        handles = [
-            module.register_forward_pre_hook(_catch(caught, key))
-            for key, module in self._score_modules()
-        ]
-        try:
-            with torch.no_grad():
-                pixels = torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
-                features = self.module.forward_features(pixels)
-                logits = self.module.forward_head(features)
-        finally:
-            for handle in handles:
-                handle.remove()
+        with Caught(self.module) as caught, torch.no_grad():
+            pixels = torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
+            features = self.module.forward_features(pixels)
+            logits = self.module.forward_head(features)
+            scores = caught.scores()
         return {
             "logits": logits.numpy(),
             "features": features.numpy(),
-            "scores": {key: value.numpy() for key, value in caught.items()},
+            "scores": {key: value.numpy() for key, value in scores.items()},
         }
-
-    def _score_modules(self):
-        for index, block in enumerate(self.module.blocks):
-            yield f"sa_ffn_block_{index:02d}_att", block.attn.attn_drop
-        for index, block in enumerate(getattr(self.module, "blocks_token_only", ())):
-            yield f"ca_ffn_block_{index:02d}_att", block.attn.attn_drop
 
 
 def make_timm_model(timm: types.ModuleType, model: ScoreModel, image_shape: tuple[int, int]):
     """Return timm's model of the same name and arguments, its attention written out, no values.
+
+    Only what differs from the named variant is passed on, so that timm's own table has the rest.
 
     Args:
         timm: the module.
         model: a Keras model that was made by its name.
         image_shape: `(height, width)`.
     """
-    arguments: dict[str, Any] = {"num_classes": model.num_classes, "img_size": image_shape}
-    if not isinstance(model, CaiT):
-        arguments["no_embed_class"] = model.position_embedding == "patches"
-        if model.norm_after_pooling:
-            arguments.update(global_pool="avg", fc_norm=True)
     import torch
 
     fused = timm.layers.use_fused_attn()
@@ -113,16 +105,58 @@ def make_timm_model(timm: types.ModuleType, model: ScoreModel, image_shape: tupl
     try:
         # Without values: a checkpoint's are put in their place, not copied over random ones.
         with torch.device("meta"):
-            return timm.create_model(factory.canonical_name(model.name), **arguments)
+            return timm.create_model(
+                factory.canonical_name(model.name),
+                num_classes=model.num_classes,
+                img_size=image_shape,
+                **differing_arguments(model),
+            )
     finally:
         timm.layers.set_fused_attn(fused)
 
 
-def _catch(caught: dict[str, Any], key: str):
-    def hook(module, inputs):
-        caught[key] = inputs[0].detach().clone()
+_SIZES = {
+    "hidden_dim": "embed_dim",
+    "num_layers": "depth",
+    "num_heads": "num_heads",
+    "num_class_layers": "depth_token_only",
+}
+_POOLINGS = {
+    "class": "token",
+    "average": "avg",
+    "max": "max",
+    "average_max": "avgmax",
+    "attention": "map",
+}
 
-    return hook
+
+def differing_arguments(model: ScoreModel) -> dict[str, Any]:
+    """Return timm's arguments for what a model has otherwise than the variant of its name."""
+    _, variant = factory.variant(factory.canonical_name(model.name))
+    differing = {
+        name: getattr(model, name)
+        for name in model.arguments
+        if name in variant and getattr(model, name) != variant[name]
+    }
+    arguments = {theirs: differing[ours] for ours, theirs in _SIZES.items() if ours in differing}
+    if {"hidden_dim", "mlp_dim"} & set(differing):
+        # timm counts both halves of the hidden layer of DINOv2's gated MLP.
+        factor = 2 if model.name.startswith("vit_giant") and model.mlp_type == "gated" else 1
+        arguments["mlp_ratio"] = (factor * model.mlp_dim + 0.5) / model.hidden_dim
+    if isinstance(model, CaiT):
+        return arguments
+    if ("position_embedding" in differing) or ("position_embedding" not in variant):
+        arguments["no_embed_class"] = model.position_embedding == "patches"
+    norms_after = model.norms_after_pooling()
+    if (model.pooling, norms_after) != _default_readout(variant):
+        arguments.update(global_pool=_POOLINGS[model.pooling], fc_norm=norms_after)
+    return arguments
+
+
+def _default_readout(variant: dict[str, Any]) -> tuple[str, bool]:
+    pooling = variant.get("pooling", "class")
+    norms_after = variant.get("norm_after_pooling")
+    return pooling, pooling in NORMED_AFTER if norms_after is None else norms_after
 
 
 def _deit3_name(name: str) -> str:

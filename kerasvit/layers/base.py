@@ -42,9 +42,14 @@ def without_random_start() -> Iterator[None]:
 
 def kernel_initializer() -> keras.initializers.Initializer:
     """Truncated normal of standard deviation 0.02, as in the ViT, DeiT, CaiT and DINO code."""
+    return weight_initializer(0.02)
+
+
+def weight_initializer(stddev: float) -> keras.initializers.Initializer:
+    """Truncated normal of this standard deviation, or zeros inside `without_random_start`."""
     if _starts_from_zeros.get():
         return keras.initializers.Zeros()
-    return keras.initializers.TruncatedNormal(stddev=0.02)
+    return keras.initializers.TruncatedNormal(stddev=stddev)
 
 
 def require(condition: bool, message: str) -> None:

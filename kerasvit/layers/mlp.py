@@ -5,6 +5,7 @@ from keras import ops
 
 from kerasvit.layers.activations import activation_function
 from kerasvit.layers.base import PACKAGE, ConfiguredLayer, kernel_initializer, require_rate
+from kerasvit.layers.norms import make_norm
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -17,6 +18,11 @@ class MLP(ConfiguredLayer):
             "quick_gelu", "silu" or "relu".
         dropout_rate: float in [0, 1), applied after each dense layer.
         use_bias: bool. Whether the dense layers have biases.
+        use_output_bias: bool or None. Whether the second one has; None for as `use_bias`.
+        use_sub_norm: bool. Whether the hidden layer is normalised after its activation, as in
+            BEiT-3.
+        norm_type: "layer" or "rms", of this normalisation.
+        layer_norm_epsilon: float. Its epsilon.
 
     Call arguments:
         tokens: float tensor `(B, N, D)`.
@@ -28,10 +34,20 @@ class MLP(ConfiguredLayer):
     Raises:
         ValueError: if the activation is unknown or the rate lies outside [0, 1).
 
-    Source: Dosovitskiy et al. 2021, section 3.1 (https://arxiv.org/abs/2010.11929).
+    Source: Dosovitskiy et al. 2021, section 3.1 (https://arxiv.org/abs/2010.11929); hidden norm:
+    Wang et al. 2022 (https://arxiv.org/abs/2210.06423).
     """
 
-    arguments = ("mlp_dim", "activation", "dropout_rate", "use_bias")
+    arguments = (
+        "mlp_dim",
+        "activation",
+        "dropout_rate",
+        "use_bias",
+        "use_output_bias",
+        "use_sub_norm",
+        "norm_type",
+        "layer_norm_epsilon",
+    )
     hidden_factor = 1
 
     def __init__(
@@ -40,6 +56,10 @@ class MLP(ConfiguredLayer):
         activation: str = "gelu",
         dropout_rate: float = 0.0,
         use_bias: bool = True,
+        use_output_bias: bool | None = None,
+        use_sub_norm: bool = False,
+        norm_type: str = "layer",
+        layer_norm_epsilon: float = 1e-6,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -47,15 +67,19 @@ class MLP(ConfiguredLayer):
         self.activation = activation
         self.dropout_rate = require_rate("dropout_rate", dropout_rate)
         self.use_bias = use_bias
+        self.use_output_bias = use_output_bias
+        self.use_sub_norm = use_sub_norm
+        self.norm_type = norm_type
+        self.layer_norm_epsilon = layer_norm_epsilon
         self._activate = activation_function(activation)
-        self.dense_1 = self._dense(mlp_dim * self.hidden_factor, "dense_1")
+        self.dense_1 = self._dense(mlp_dim * self.hidden_factor, "dense_1", use_bias)
         self.dropout = keras.layers.Dropout(dropout_rate, name="dropout", dtype=self.dtype_policy)
         self.dense_2 = None
 
-    def _dense(self, units, name):
+    def _dense(self, units, name, use_bias):
         return keras.layers.Dense(
             units,
-            use_bias=self.use_bias,
+            use_bias=use_bias,
             kernel_initializer=kernel_initializer(),
             name=name,
             dtype=self.dtype_policy,
@@ -65,14 +89,23 @@ class MLP(ConfiguredLayer):
         """Create the dense layers; the second one restores the width of the tokens."""
         self.dense_1.build(input_shape)
         self.dropout.build(input_shape)
-        self.dense_2 = self._dense(input_shape[-1], "dense_2")
-        self.dense_2.build((*input_shape[:-1], self.mlp_dim))
+        hidden_shape = (*input_shape[:-1], self.mlp_dim)
+        if self.use_sub_norm:
+            self.sub_norm = make_norm(
+                self.norm_type, self.layer_norm_epsilon, "sub_norm", self.dtype_policy
+            )
+            self.sub_norm.build(hidden_shape)
+        use_bias = self.use_bias if self.use_output_bias is None else self.use_output_bias
+        self.dense_2 = self._dense(input_shape[-1], "dense_2", use_bias)
+        self.dense_2.build(hidden_shape)
         self.built = True
 
     def call(self, tokens, training=None):
         """Apply both dense layers to every token."""
         hidden = self._hidden(self.dense_1(tokens))
         hidden = self.dropout(hidden, training=training)
+        if self.use_sub_norm:
+            hidden = self.sub_norm(hidden)
         return self.dropout(self.dense_2(hidden), training=training)
 
     def _hidden(self, projected):
@@ -93,8 +126,7 @@ class GatedMLP(MLP):
     Args:
         mlp_dim: int. Width after gating.
         activation: str. Activation of the gate. Defaults to "silu".
-        dropout_rate: float in [0, 1).
-        use_bias: bool.
+        **kwargs: the further arguments of `MLP`.
 
     Call arguments:
         tokens: float tensor `(B, N, D)`.

@@ -8,7 +8,13 @@ import functools
 
 import numpy as np
 
-RULES = ("bicubic_antialias", "bicubic_offset", "bicubic")
+RULES = (
+    "bicubic_antialias",
+    "bicubic_offset",
+    "bicubic",
+    "bilinear",
+    "bilinear_align_corners",
+)
 
 
 @functools.lru_cache(maxsize=256)
@@ -21,7 +27,9 @@ def resampling_matrix(old_size: int, new_size: int, rule: str) -> np.ndarray:
         rule: "bicubic_antialias" (timm, big_vision and DINOv2 with registers:
             `torch.nn.functional.interpolate(size=..., mode="bicubic", antialias=True)`),
             "bicubic_offset" (DINO and DINOv2: no antialiasing, sampled with the scale
-            `(new_size + 0.1) / old_size`) or "bicubic" (DeiT's fine-tuning: no antialiasing).
+            `(new_size + 0.1) / old_size`), "bicubic" (DeiT's fine-tuning: no antialiasing),
+            "bilinear" (FlexiViT and C-RADIO: no antialiasing) or "bilinear_align_corners" (C-RADIO
+            v3 B and H: the outermost positions stay where they are).
 
     Returns:
         float32 array `(new_size, old_size)` whose rows sum to 1. For equal sizes it is the
@@ -37,11 +45,7 @@ def resampling_matrix(old_size: int, new_size: int, rule: str) -> np.ndarray:
         raise ValueError(f"position_resampling must be one of {RULES}. Received: {rule!r}")
     if old_size < 1 or new_size < 1:
         raise ValueError(f"Grid sizes must be positive. Received: {old_size}, {new_size}")
-    if rule == "bicubic_antialias":
-        matrix = _antialiased(old_size, new_size)
-    else:
-        matrix = _interpolated(old_size, new_size, offset=0.1 if rule == "bicubic_offset" else 0.0)
-    matrix = matrix.astype(np.float32)
+    matrix = _MATRICES[rule](old_size, new_size).astype(np.float32)
     matrix.flags.writeable = False
     return matrix
 
@@ -75,14 +79,27 @@ def _cubic(distance: np.ndarray, a: float) -> np.ndarray:
     return np.where(d <= 1, near, np.where(d < 2, far, 0.0))
 
 
-def _interpolated(old_size, new_size, offset):
-    """Four taps around each source position, a = -0.75, border values repeated."""
-    position = (np.arange(new_size) + 0.5) * (old_size / (new_size + offset)) - 0.5
+def _linear(distance: np.ndarray) -> np.ndarray:
+    return np.maximum(1 - np.abs(distance), 0)
+
+
+def _torch_cubic(distance: np.ndarray) -> np.ndarray:
+    return _cubic(distance, -0.75)
+
+
+def _interpolated(old_size, new_size, kernel=_torch_cubic, offset=0.0, align_corners=False):
+    """Four taps around each source position, border values repeated."""
+    if align_corners:
+        position = np.linspace(0, old_size - 1, new_size)
+    else:
+        position = (np.arange(new_size) + 0.5) * (old_size / (new_size + offset)) - 0.5
+    if kernel is _linear:
+        position = np.maximum(position, 0)
     first = np.floor(position).astype(int)
     matrix = np.zeros((new_size, old_size))
     for tap in range(-1, 3):
         index = np.clip(first + tap, 0, old_size - 1)
-        np.add.at(matrix, (np.arange(new_size), index), _cubic(position - (first + tap), -0.75))
+        np.add.at(matrix, (np.arange(new_size), index), kernel(position - (first + tap)))
     return matrix
 
 
@@ -97,3 +114,12 @@ def _antialiased(old_size, new_size):
     weights = _cubic((index + 0.5 - center[:, None]) / width, -0.5)
     weights = np.where((index >= low[:, None]) & (index < high[:, None]), weights, 0.0)
     return weights / weights.sum(axis=1, keepdims=True)
+
+
+_MATRICES = {
+    "bicubic_antialias": _antialiased,
+    "bicubic_offset": functools.partial(_interpolated, offset=0.1),
+    "bicubic": _interpolated,
+    "bilinear": functools.partial(_interpolated, kernel=_linear),
+    "bilinear_align_corners": functools.partial(_interpolated, kernel=_linear, align_corners=True),
+}

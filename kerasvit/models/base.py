@@ -118,10 +118,14 @@ class ScoreModel(keras.Model):
         """Create the weights of every layer, unless they exist, as they do in every new model."""
         if self.built:
             return
-        token_shape = (input_shape[0], None, self.hidden_dim)
         for layer in self._flatten_layers(include_self=False, recursive=False):
-            layer.build(input_shape if layer is self.patch_embedding else token_shape)
+            layer.build(self._input_shape_of(layer, input_shape))
         self.built = True
+
+    def _input_shape_of(self, layer: keras.layers.Layer, input_shape):
+        if layer is self.patch_embedding:
+            return input_shape
+        return (input_shape[0], None, self.hidden_dim)
 
     def call_with_taps(
         self, images, taps: Mapping[str, Any], isolate: bool = False
@@ -160,7 +164,8 @@ class ScoreModel(keras.Model):
         length = self.token_layout(images_shape[1:3], stage).num_tokens
         if place.endswith("_tokens"):
             return (images_shape[0], length, self.hidden_dim)
-        return (images_shape[0], self.num_heads, 1 if stage == "ca" else length, length)
+        heads = self.all_blocks()[0].num_score_heads if stage == "sa" else self.num_heads
+        return (images_shape[0], heads, 1 if stage == "ca" else length, length)
 
     def all_blocks(self) -> list[keras.layers.Layer]:
         """Return the blocks in order of depth, class-attention blocks last."""

@@ -1,18 +1,34 @@
-"""Vision Transformer: ViT, DeiT, DeiT III, DINO and DINOv2 by its arguments."""
+"""Vision Transformer: every ViT of timm, DeiT, DINO and DINOv2 by its arguments."""
 
 from typing import Any
 
 import keras
 from keras import ops
 
-from kerasvit.layers import EncoderBlock, LearnedTokens, PatchEmbedding, PositionEmbedding
-from kerasvit.layers.base import PACKAGE, kernel_initializer, require, require_at_least
+from kerasvit.layers import (
+    AttentionPooling,
+    BranchedBlock,
+    EncoderBlock,
+    LearnedTokens,
+    ParallelBlock,
+    PatchEmbedding,
+    PositionEmbedding,
+    PostNormBlock,
+)
+from kerasvit.layers.base import PACKAGE, kernel_initializer
+from kerasvit.layers.differential_attention import initial_lambda
+from kerasvit.layers.norms import make_norm
 from kerasvit.models.base import ScoreModel
 from kerasvit.models.taps import NO_TAPS, Taps
+from kerasvit.models.vit_arguments import check_arguments, check_stage
+from kerasvit.models.vit_readout import NORMED_AFTER, linear_probe_feature, pool
 
-POOLINGS = ("class", "average")
-POSITIONS = ("all", "patches")
-DISTILLATION_OUTPUTS = ("average", "both")
+BLOCKS = {
+    "encoder": EncoderBlock,
+    "post_norm": PostNormBlock,
+    "parallel": ParallelBlock,
+    "branched": BranchedBlock,
+}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -21,7 +37,8 @@ class VisionTransformer(ScoreModel):
 
     DeiT is the same model; distilled DeiT has `use_distillation_token`; DeiT III has LayerScale and
     `position_embedding="patches"`; DINO has `num_classes=0`; DINOv2 has LayerScale and, in the
-    giant, a gated MLP, and `num_registers` where it has registers.
+    giant, a gated MLP, and `num_registers` where it has registers; CLIP has `use_pre_norm`; SigLIP
+    has `pooling="attention"` and no class token.
 
     Args:
         image_shape: `(height, width, channels)` that the position embedding is stored for. Images
@@ -32,7 +49,10 @@ class VisionTransformer(ScoreModel):
         num_layers: int. Number of blocks.
         num_heads: int. Attention heads H of a block; must divide `hidden_dim`.
         mlp_dim: int. Width of the MLPs.
-        pooling: "class" (the class token) or "average" (the mean of the patch tokens).
+        pooling: "class" (the class token), "average", "max" or "average_max" (of the patch tokens),
+            or "attention" (a learned query reads the patches out: MAP, as in SigLIP).
+        pool_prefix: bool. Whether pooling takes registers and class token in as well.
+        use_class_token: bool. Whether there is a class token.
         use_distillation_token: bool. Adds a second token and a second head.
         distillation_output: "average" of the two heads' logits, or "both": logits `(B, 2, K)`,
             class head first.
@@ -42,9 +62,20 @@ class VisionTransformer(ScoreModel):
             `kerasvit.layers.resampling.resampling_matrix`.
         use_qkv_bias: bool. Whether queries, keys and values have biases.
         use_qk_norm: bool. Whether queries and keys are normalised, each head by itself.
-        use_pre_norm: bool. Whether the tokens are normalised before the first block, as in CLIP.
+        use_projection_bias: bool. Whether the attention's projection and the MLPs have biases.
+        use_sub_norm: bool. Whether attention and MLP are normalised before their last projection,
+            as in BEiT-3.
+        use_patch_norm: bool. Whether the patches are normalised before their positions are added,
+            as in AIMv2.
+        use_pre_norm: bool. Whether the tokens are normalised before the first block, as in CLIP;
+            the patch embedding then has no bias.
+        use_final_norm: bool. Whether there is a norm after the last block.
         norm_after_pooling: bool or None. Whether the last norm acts on the pooled feature instead
-            of the tokens; None for "average" pooling alone.
+            of the tokens; None for "average", "max" and "average_max" pooling alone.
+        norm_type: "layer" or "rms", of all norms.
+        block_type: "encoder"; "post_norm", whose branches are normalised at their end; "parallel",
+            attention beside the MLP; "branched", two attentions side by side, then two MLPs.
+        attention_type: "self", or "differential": one softmax map minus another.
         mlp_type: "mlp" or "gated".
         activation: str. See `kerasvit.layers.activations.activation_function`.
         layer_scale_init_value: float or None. Start of LayerScale's factors; None for none.
@@ -53,6 +84,11 @@ class VisionTransformer(ScoreModel):
         attention_dropout_rate: float in [0, 1), on the attention scores.
         drop_path_rate: float in [0, 1), stochastic depth of the last block; it grows linearly from
             0 in the first.
+        head_blocks: int. How many of the last blocks the head reads the class token of, side by
+            side, as the linear heads of DINO and DINOv2 do.
+        head_patch_mean: bool. Whether the head reads the mean patch token of the last block too.
+        head_interleaved: bool. Whether that mean alternates with the class token, element by
+            element, instead of following it.
         attention: "full" returns `(B, H, N, N)` a block; "cls" the rows of the class token,
             `(B, H, 1, N)` (distilled: `(B, H, 2, N)`), in memory that does not grow with the square
             of N; "none" returns no scores.
@@ -67,19 +103,24 @@ class VisionTransformer(ScoreModel):
     Returns:
         logits: `(B, num_classes)`, no softmax.
         sa_scores: dict of `sa_ffn_block_00_att` and so on, in block order; softmax probabilities
-            before dropout.
-        ca_scores: `{}`: a ViT has no class attention.
+            before dropout. Branched blocks have the heads of both branches; differential attention
+            returns its differences, which are no probabilities.
+        ca_scores: `{}`: a ViT has no class attention. With attention pooling
+            `ca_pooling_block_00_att`, `(B, H, 1, P)`: what the learned query reads.
 
     Raises:
         ValueError: if an argument is out of its range.
 
     Source: Dosovitskiy et al. 2021 (https://arxiv.org/abs/2010.11929); DeiT: 2012.12877; DeiT III:
-    2204.07118; DINO: 2104.14294; DINOv2: 2304.07193; registers: 2309.16588.
+    2204.07118; DINO: 2104.14294; DINOv2: 2304.07193; registers: 2309.16588; reference
+    timm/models/vision_transformer.py.
     """
 
     arguments = (
         *ScoreModel.arguments,
         "pooling",
+        "pool_prefix",
+        "use_class_token",
         "use_distillation_token",
         "distillation_output",
         "num_registers",
@@ -87,8 +128,15 @@ class VisionTransformer(ScoreModel):
         "position_resampling",
         "use_qkv_bias",
         "use_qk_norm",
+        "use_projection_bias",
+        "use_sub_norm",
+        "use_patch_norm",
         "use_pre_norm",
+        "use_final_norm",
         "norm_after_pooling",
+        "norm_type",
+        "block_type",
+        "attention_type",
         "mlp_type",
         "activation",
         "layer_scale_init_value",
@@ -96,6 +144,9 @@ class VisionTransformer(ScoreModel):
         "dropout_rate",
         "attention_dropout_rate",
         "drop_path_rate",
+        "head_blocks",
+        "head_patch_mean",
+        "head_interleaved",
     )
     view_arguments = ("distillation_output",)
 
@@ -109,6 +160,8 @@ class VisionTransformer(ScoreModel):
         num_heads: int = 12,
         mlp_dim: int = 3072,
         pooling: str = "class",
+        pool_prefix: bool = False,
+        use_class_token: bool = True,
         use_distillation_token: bool = False,
         distillation_output: str = "average",
         num_registers: int = 0,
@@ -116,8 +169,15 @@ class VisionTransformer(ScoreModel):
         position_resampling: str = "bicubic_antialias",
         use_qkv_bias: bool = True,
         use_qk_norm: bool = False,
+        use_projection_bias: bool = True,
+        use_sub_norm: bool = False,
+        use_patch_norm: bool = False,
         use_pre_norm: bool = False,
+        use_final_norm: bool = True,
         norm_after_pooling: bool | None = None,
+        norm_type: str = "layer",
+        block_type: str = "encoder",
+        attention_type: str = "self",
         mlp_type: str = "mlp",
         activation: str = "gelu",
         layer_scale_init_value: float | None = None,
@@ -125,30 +185,35 @@ class VisionTransformer(ScoreModel):
         dropout_rate: float = 0.0,
         attention_dropout_rate: float = 0.0,
         drop_path_rate: float = 0.0,
+        head_blocks: int = 1,
+        head_patch_mean: bool = False,
+        head_interleaved: bool = False,
         attention: str = "full",
         attention_blocks: list[int] | None = None,
         record: dict[str, Any] | None = None,
         _shared_layers: dict | None = None,
         **kwargs,
     ):
-        _check_choice("pooling", pooling, POOLINGS)
-        _check_choice("position_embedding", position_embedding, POSITIONS)
-        _check_choice("distillation_output", distillation_output, DISTILLATION_OUTPUTS)
-        require_at_least(0, num_registers=num_registers)
-        require(
-            use_distillation_token or distillation_output == "average",
-            'distillation_output="both" needs the second head of use_distillation_token=True. '
-            f"Received: use_distillation_token={use_distillation_token!r}",
-        )
-        require(
-            not use_distillation_token or (pooling == "class" and not norm_after_pooling),
-            "A distilled model has a head for each of its two tokens and pools nothing: leave "
-            'pooling="class" and norm_after_pooling=None. '
-            f"Received: pooling={pooling!r}, norm_after_pooling={norm_after_pooling!r}",
-        )
-        self._start(locals(), _shared_layers, kwargs)
+        arguments = locals()
+        check_arguments(arguments, BLOCKS)
+        self._start(arguments, _shared_layers, kwargs)
 
     def _make_layers(self) -> dict[str, keras.layers.Layer]:
+        layers = {
+            **self._make_embedding(),
+            "blocks": [self._make_block(index) for index in range(self.num_layers)],
+        }
+        if self.use_final_norm:
+            layers["norm"] = self._make_norm("norm")
+        if self.pooling == "attention":
+            layers["class_blocks"] = [self._make_pooling()]
+        if self.num_classes:
+            layers["head"] = self._make_head("head")
+            if self.use_distillation_token:
+                layers["distillation_head"] = self._make_head("distillation_head")
+        return layers
+
+    def _make_embedding(self):
         dtype = self.dtype_policy
         patch_embedding = PatchEmbedding(
             self.hidden_dim,
@@ -157,42 +222,42 @@ class VisionTransformer(ScoreModel):
             name="patch_embedding",
             dtype=dtype,
         )
-        layers = {
-            "patch_embedding": patch_embedding,
-            "class_token": LearnedTokens(1, name="class_token", dtype=dtype),
-            "position": PositionEmbedding(
-                patch_embedding.grid(*self.image_shape[:2]),
-                len(self._prefix("sa")) if self.position_embedding == "all" else 0,
-                self.position_resampling,
-                name="position_embedding",
-                dtype=dtype,
-            ),
-            "position_dropout": keras.layers.Dropout(
-                self.dropout_rate, name="position_dropout", dtype=dtype
-            ),
-            "blocks": [self._make_block(index) for index in range(self.num_layers)],
-            "norm": self._make_norm("norm"),
-        }
-        if self.use_distillation_token:
-            layers["distillation_token"] = LearnedTokens(1, name="distillation_token", dtype=dtype)
-        if self.num_registers:
-            layers["registers"] = LearnedTokens(self.num_registers, name="registers", dtype=dtype)
-        if self.use_pre_norm:
-            layers["pre_norm"] = self._make_norm("pre_norm")
-        if self.num_classes:
-            layers["head"] = self._make_head("head")
-            if self.use_distillation_token:
-                layers["distillation_head"] = self._make_head("distillation_head")
+        layers = {"patch_embedding": patch_embedding}
+        for name, count in (
+            ("class_token", int(self.use_class_token)),
+            ("distillation_token", int(self.use_distillation_token)),
+            ("registers", self.num_registers),
+        ):
+            if count:
+                layers[name] = LearnedTokens(count, name=name, dtype=dtype)
+        for name in ("patch_norm", "pre_norm"):
+            if getattr(self, f"use_{name}"):
+                layers[name] = self._make_norm(name)
+        layers["position"] = PositionEmbedding(
+            patch_embedding.grid(*self.image_shape[:2]),
+            len(self._prefix("sa")) if self.position_embedding == "all" else 0,
+            self.position_resampling,
+            name="position_embedding",
+            dtype=dtype,
+        )
+        layers["position_dropout"] = keras.layers.Dropout(
+            self.dropout_rate, name="position_dropout", dtype=dtype
+        )
         return layers
 
     def _make_block(self, index: int) -> EncoderBlock:
-        return EncoderBlock(
+        is_differential = self.attention_type == "differential"
+        return BLOCKS[self.block_type](
             num_heads=self.num_heads,
             mlp_dim=self.mlp_dim,
             use_qkv_bias=self.use_qkv_bias,
             use_qk_norm=self.use_qk_norm,
+            use_projection_bias=self.use_projection_bias,
+            use_sub_norm=self.use_sub_norm,
+            initial_lambda=initial_lambda(index) if is_differential else None,
             mlp_type=self.mlp_type,
             activation=self.activation,
+            norm_type=self.norm_type,
             layer_scale_init_value=self.layer_scale_init_value,
             layer_norm_epsilon=self.layer_norm_epsilon,
             dropout_rate=self.dropout_rate,
@@ -202,10 +267,19 @@ class VisionTransformer(ScoreModel):
             dtype=self.dtype_policy,
         )
 
-    def _make_norm(self, name):
-        return keras.layers.LayerNormalization(
-            epsilon=self.layer_norm_epsilon, name=name, dtype=self.dtype_policy
+    def _make_pooling(self) -> AttentionPooling:
+        return AttentionPooling(
+            num_heads=self.num_heads,
+            mlp_dim=self.mlp_dim,
+            activation=self.activation,
+            norm_type=self.norm_type,
+            layer_norm_epsilon=self.layer_norm_epsilon,
+            name="ca_pooling_block_00",
+            dtype=self.dtype_policy,
         )
+
+    def _make_norm(self, name):
+        return make_norm(self.norm_type, self.layer_norm_epsilon, name, self.dtype_policy)
 
     def _make_head(self, name):
         return keras.layers.Dense(
@@ -215,45 +289,70 @@ class VisionTransformer(ScoreModel):
             dtype=self.dtype_policy,
         )
 
+    def _input_shape_of(self, layer, input_shape):
+        if layer is getattr(self, "head", None):
+            return (input_shape[0], self.hidden_dim * (self.head_blocks + self.head_patch_mean))
+        return super()._input_shape_of(layer, input_shape)
+
     def _prefix(self, stage: str) -> tuple[str, ...]:
-        require(
-            stage == "sa",
-            f'A ViT has self-attention scores alone: stage="sa". Received: stage={stage!r}',
-        )
-        names = ("class", "distillation") if self.use_distillation_token else ("class",)
-        return names + tuple(f"register_{index}" for index in range(self.num_registers))
+        check_stage(stage, self.pooling)
+        if stage == "ca" and not self.pool_prefix:
+            return ()
+        names = (("class", self.use_class_token), ("distillation", self.use_distillation_token))
+        registers = (f"register_{index}" for index in range(self.num_registers))
+        return (*(name for name, present in names if present), *registers)
 
     def call(self, images, training=None):
         """Return `(logits, sa_scores, ca_scores)`."""
         return self._forward(images, training)
 
     def _forward(self, images, training, taps: Taps = NO_TAPS):
-        tokens, scores = self._encode(images, training, taps)
-        return self._classify(tokens), scores, {}
+        outputs, sa_scores = self._encode(images, training, taps)
+        logits, ca_scores = self._classify(outputs, training, taps)
+        return logits, sa_scores, ca_scores
 
     def read_out(self, tokens):
-        """Return the logits of a block's output `(B, N, D)`, as if it were the last block's."""
-        return self._classify(tokens if self._norms_after_pooling() else self.norm(tokens))
+        """Return the logits of a block's output `(B, N, D)`, as if it were the last block's.
+
+        Raises:
+            ValueError: if the head reads several blocks.
+        """
+        if self.head_blocks > 1:
+            raise ValueError(
+                "A head that reads several blocks has no logits of one block alone. "
+                f"Received: head_blocks={self.head_blocks}. Use a model with head_blocks=1."
+            )
+        return self._classify([self._norm_tokens(tokens)])[0]
 
     def forward_features(self, images, training=None):
         """Return the tokens after the last norm, `(B, N, D)`, prefix tokens first."""
-        return self._encode(images, training)[0]
+        return self._encode(images, training)[0][-1]
 
     def _encode(self, images, training, taps: Taps = NO_TAPS):
+        """Return the normalised tokens of the blocks that the head reads, and the scores."""
         tokens = self._embed(images, training)
-        rows = {"full": None, "cls": 1 + self.use_distillation_token, "none": 0}[self.attention]
-        scores = {}
+        read_tokens = self.use_class_token + self.use_distillation_token
+        rows = {"full": None, "cls": read_tokens, "none": 0}[self.attention]
+        outputs, scores = [], {}
         for index, block in enumerate(self.blocks):
             arguments = taps.arguments(block, rows if self._wants_scores(index) else 0)
             output, block_scores = block(tokens, training=training, **arguments)
             tokens = taps.read(block, (tokens,), output, block_scores)
             if block_scores is not None:
                 scores[f"{block.name}_att"] = block_scores
-        return tokens if self._norms_after_pooling() else self.norm(tokens), scores
+            if index >= self.num_layers - self.head_blocks:
+                outputs.append(self._norm_tokens(tokens))
+        return outputs, scores
+
+    def _norm_tokens(self, tokens):
+        acts_here = self.use_final_norm and not self.norms_after_pooling()
+        return self.norm(tokens) if acts_here else tokens
 
     def _embed(self, images, training):
         grid = self.patch_embedding.grid(*images.shape[1:3])
         tokens = self.patch_embedding(images)
+        if self.use_patch_norm:
+            tokens = self.patch_norm(tokens)
         if self.position_embedding == "patches":
             tokens = self._add_prefix(self.position(tokens, grid=grid))
         else:
@@ -266,25 +365,39 @@ class VisionTransformer(ScoreModel):
             tokens = self.registers(tokens)
         if self.use_distillation_token:
             tokens = self.distillation_token(tokens)
-        return self.class_token(tokens)
+        return self.class_token(tokens) if self.use_class_token else tokens
 
-    def _norms_after_pooling(self) -> bool:
+    def norms_after_pooling(self) -> bool:
+        """Tell whether the last norm acts on the pooled feature instead of the tokens."""
         if self.norm_after_pooling is None:
-            return self.pooling == "average"
+            return self.pooling in NORMED_AFTER
         return self.norm_after_pooling
 
-    def _classify(self, tokens):
+    def _classify(self, outputs, training=None, taps: Taps = NO_TAPS):
         if self.use_distillation_token:
-            return self._classify_distilled(tokens)
-        features = self._pool(tokens)
-        if self._norms_after_pooling():
+            return self._classify_distilled(outputs[-1]), {}
+        features, scores = self._pool(outputs, training, taps)
+        if self.use_final_norm and self.norms_after_pooling():
             features = self.norm(features)
-        return self.head(features) if self.num_classes else features
+        return self.head(features) if self.num_classes else features, scores
 
-    def _pool(self, tokens):
-        if self.pooling == "class":
-            return tokens[:, 0]
-        return ops.mean(tokens[:, len(self._prefix("sa")) :], axis=1)
+    def _pool(self, outputs, training, taps):
+        num_prefix = len(self._prefix("sa"))
+        if self.head_blocks > 1 or self.head_patch_mean:
+            return linear_probe_feature(
+                outputs, num_prefix, self.head_patch_mean, self.head_interleaved
+            ), {}
+        left_out = 0 if self.pool_prefix else num_prefix
+        if self.pooling == "attention":
+            return self._pool_by_attention(outputs[-1][:, left_out:], training, taps)
+        return pool(outputs[-1], self.pooling, left_out), {}
+
+    def _pool_by_attention(self, tokens, training, taps):
+        pooling = self.class_blocks[0]
+        arguments = taps.arguments(pooling, 0 if self.attention == "none" else None)
+        feature, scores = pooling(tokens, training=training, **arguments)
+        feature = taps.read(pooling, (tokens,), feature, scores)
+        return feature, {} if scores is None else {f"{pooling.name}_att": scores}
 
     def _classify_distilled(self, tokens):
         outputs = [tokens[:, 0], tokens[:, 1]]
@@ -293,7 +406,3 @@ class VisionTransformer(ScoreModel):
         if self.distillation_output == "both":
             return ops.stack(outputs, axis=1)
         return (outputs[0] + outputs[1]) / 2
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    require(value in choices, f"{name} must be one of {choices}. Received: {name}={value!r}")

@@ -1,0 +1,143 @@
+"""Every architecture of timm's ViT, DeiT and CaiT modules: parity at a small size, shapes at full.
+
+The parity test runs timm's own architecture by its own name, made narrow and shallow: all of them
+on PyTorch, a spread over every family and kind of layer on the other backends. The shapes test
+makes both at full size without allocating a weight.
+"""
+
+import types
+
+import keras
+import numpy as np
+import pytest
+
+from kerasvit import create_model, list_models
+from kerasvit.conversion import convert
+from kerasvit.conversion.architecture import left_out, model_for
+from kerasvit.conversion.checkpoint import open_checkpoint
+from kerasvit.conversion.detection import detect
+from kerasvit.conversion.rules import prove
+from kerasvit.conversion.timm_model import TimmReference, differing_arguments
+from kerasvit.conversion.verify import FEATURE_TOLERANCE, SCORE_TOLERANCE, compare
+from kerasvit.models import factory
+
+NAMES = [name for name in list_models() if not name.startswith("cait_nano")]
+SPREAD = [
+    "aimv2_large_patch14_224",
+    "beit3_base_patch16_224",
+    "cait_xxs24_224",
+    "cait_s24_224",
+    "deit3_small_patch16_224",
+    "deit_small_distilled_patch16_224",
+    "eva_large_patch14_196",
+    "flexivit_base",
+    "test_vit3",
+    "test_vit4",
+    "vit_base_patch16_224_miil",
+    "vit_base_patch16_clip_quickgelu_224",
+    "vit_base_patch16_gap_224",
+    "vit_base_patch16_radio_v3",
+    "vit_base_patch16_rpn_224",
+    "vit_base_patch16_siglip_224",
+    "vit_base_patch16_siglip_gap_224",
+    "vit_base_patch16_xp_224",
+    "vit_base_patch32_clip_256",
+    "vit_dpwee_patch16_reg1_gap_256",
+    "vit_dwee_patch16_reg1_gap_256",
+    "vit_giant_patch14_dinov2",
+    "vit_giant_patch14_reg1_tipsv2",
+    "vit_intern300m_patch14_448",
+    "vit_pwee_patch16_reg1_gap_256",
+    "vit_small_patch14_reg4_dinov2",
+    "vit_small_patch16_18x2_224",
+    "vit_so150m2_patch16_reg1_gap_256",
+    "vit_so400m_patch16_siglip_256",
+    "vit_tiny_patch16_224",
+]
+SMALL = {"hidden_dim": 48, "num_layers": 2, "num_heads": 3, "mlp_dim": 40}
+
+
+def small_pair(timm, random_state, name):
+    """Return a converted small model of this name and the state dict that it came from."""
+    model_type, variant = factory.variant(name)
+    patch = variant["patch_size"]
+    # timm's CaiT fixes the width of its class-attention MLPs at four times that of a token.
+    small = {**SMALL, "mlp_dim": 4 * SMALL["hidden_dim"]} if name.startswith("cait") else SMALL
+    image_shape = (4 * patch, 4 * patch, 3)
+    template = create_model(name, image_shape=image_shape, num_classes=7, **small)
+    state = random_state(name, **timm_arguments(template))
+    model = convert(state, model=name, verify=False, **small).model
+    assert type(model) is model_type
+    return model, state
+
+
+def timm_arguments(model):
+    """Return timm's arguments for a small model."""
+    return {
+        "img_size": model.image_shape[:2],
+        "num_classes": model.num_classes,
+        **differing_arguments(model),
+    }
+
+
+def test_the_names_are_timms(timm):
+    modules = ("vision_transformer", "deit", "cait")
+    assert sorted(NAMES) == sorted(
+        name for module in modules for name in timm.list_models(module=module)
+    )
+
+
+@pytest.mark.parametrize("name", NAMES if keras.backend.backend() == "torch" else SPREAD)
+def test_small_model_agrees_with_timm(timm, random_state, name):
+    model, state = small_pair(timm, random_state, name)
+    image_shape = (3 * model.patch_size[0], 5 * model.patch_size[1])
+    images = np.random.default_rng(1).normal(size=(2, *image_shape, 3)).astype("float32")
+    reference = TimmReference(timm, model, open_checkpoint(state), image_shape)
+    parity = compare(model, reference.run(images), images)
+    assert parity.argmax_equal
+    assert max(parity.logits, parity.features) <= FEATURE_TOLERANCE, parity.summary
+    assert parity.largest_score_difference <= SCORE_TOLERANCE, parity.summary
+
+
+def _without_equal_blocks(state, count):
+    """Return the shapes of a state dict with its first two blocks, which stand for all others."""
+    shapes = {key: tuple(value.shape) for key, value in state.items()}
+    blocks = [
+        {
+            key.split(".", 2)[2]: shape
+            for key, shape in shapes.items()
+            if key.startswith(f"{start}.")
+        }
+        for start in (f"blocks.{index}" for index in range(count))
+    ]
+    assert all(blocks)
+    assert all(block == blocks[0] for block in blocks)
+    left_out = tuple(f"blocks.{index}." for index in range(2, count))
+    return {key: shape for key, shape in shapes.items() if not key.startswith(left_out)}
+
+
+@pytest.mark.neutral
+@pytest.mark.parametrize("name", NAMES)
+def test_full_size_has_timms_tensors(timm, name):
+    """Each of timm's tensors is used once and each weight gets one, of the right shape.
+
+    The blocks of a model are equal, which is checked, so that two of them do.
+    """
+    import torch
+
+    with torch.device("meta"):
+        state = timm.create_model(name, num_classes=1000).state_dict()
+    depth = factory.variant(name)[1]["num_layers"]
+    assert f"blocks.{depth}.norm1.weight" not in state
+    shapes = _without_equal_blocks(state, depth)
+    source = types.SimpleNamespace(names=tuple(shapes), shape=shapes.get, label="timm's model")
+    detected = detect(source)
+    # No value is made: the largest has 2.7 billion weights.
+    with keras.StatelessScope(initialize_variables=False):
+        model = model_for(detected, name, source.label, num_layers=2)
+        rules, dropped = prove(model, source, detected.layout, left_out(detected, model))
+    assert not dropped
+    assert {key for rule in rules for key in rule.sources} == set(shapes)
+    assert sum(int(np.prod(weight.shape)) for weight in model.weights) == sum(
+        int(np.prod(shape)) for shape in shapes.values()
+    )
