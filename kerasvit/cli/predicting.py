@@ -1,6 +1,6 @@
 """`kerasvit predict`: the most probable classes of each picture."""
 
-from kerasvit.cli.options import add_inputs, add_model, load_model
+from kerasvit.cli.options import add_inputs, add_model, at_least, load_model, open_picture
 
 
 def add_parsers(subparsers, common) -> None:
@@ -10,15 +10,17 @@ def add_parsers(subparsers, common) -> None:
     )
     add_inputs(parser)
     add_model(parser)
-    parser.add_argument("--top", type=int, default=5, help="how many classes; defaults to 5")
+    parser.add_argument(
+        "--top", type=at_least(1), default=5, help="how many classes; defaults to 5"
+    )
     parser.set_defaults(run=run, needs_keras=True)
 
 
 def run(options) -> int:
     """Print a line for each picture."""
-    from kerasvit.cli.pictures import each_picture
+    from kerasvit.cli.pictures import each_picture, shown
     from kerasvit.errors import UsageError
-    from kerasvit.images import read, resolve
+    from kerasvit.images import resolve
 
     paths = resolve(options.inputs)
     model, preprocessing = load_model(options, attention="none")
@@ -28,28 +30,29 @@ def run(options) -> int:
             "gives features. Fine-tune it with num_classes=..., or look: kerasvit saliency"
         )
 
-    def work(path):
-        print(f"{path}: {describe(predictions(model, preprocessing, read(path), options.top))}")
+    def load(path):
+        return preprocessing.evaluate(open_picture(options, path)).pixels
 
-    return each_picture(paths, work, options.fail_fast)
+    def work(path, pixels, progress):
+        progress.line(f"{shown(path)}: {describe(predictions(model, pixels, options.top))}")
+
+    return each_picture(paths, load, work, options.fail_fast)
 
 
-def predictions(model, preprocessing, image, count: int) -> list[tuple[str, float]]:
-    """Return the most probable classes of one picture, prepared as for evaluation.
+def predictions(model, pixels, count: int) -> list[tuple[int, str, float]]:
+    """Return number, name and probability of the most probable classes of one picture.
 
     Args:
-        model: a model with a head.
-        preprocessing: its `Preprocessing`.
-        image: uint8 `(H, W, 3)`.
+        model: a model with a head, in the mode "none".
+        pixels: `(h, w, 3)`, prepared as for evaluation.
         count: how many classes.
     """
     from kerasvit.cli.pictures import top_classes
-    from kerasvit.saliency.backends import to_numpy
+    from kerasvit.saliency.request import model_outputs
 
-    pixels = preprocessing.evaluate(image).pixels[None]
-    return top_classes(model, to_numpy(model(pixels, training=False)[0])[0], count)
+    return top_classes(model, model_outputs(model, pixels[None])[0], count)
 
 
-def describe(classes: list[tuple[str, float]]) -> str:
+def describe(classes: list[tuple[int, str, float]]) -> str:
     """Return classes and probabilities in one line."""
-    return ", ".join(f"{name} {probability:.1%}" for name, probability in classes)
+    return ", ".join(f"{name} {probability:.1%}" for _, name, probability in classes)

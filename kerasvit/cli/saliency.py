@@ -1,9 +1,15 @@
 """`kerasvit saliency`: pictures of where a model looks, with the raw arrays beside them."""
 
-import dataclasses
 import pathlib
 
-from kerasvit.cli.options import add_inputs, add_model, load_model, model_label
+from kerasvit.cli.options import (
+    add_inputs,
+    add_model,
+    add_output,
+    add_target,
+    at_least,
+    load_model,
+)
 
 
 def add_parsers(subparsers, common) -> None:
@@ -11,22 +17,41 @@ def add_parsers(subparsers, common) -> None:
     parser = subparsers.add_parser(
         "saliency", parents=[common], help="pictures of where a model looks"
     )
-    add_inputs(parser)
+    add_inputs(parser, "pictures, videos")
     add_model(parser)
-    parser.add_argument("-o", "--output", default="out", help="folder; defaults to out")
+    add_output(parser)
+    parser.add_argument(
+        "--method",
+        default="attention",
+        metavar="METHOD,...",
+        help="one or several: attention (default), rollout, class_attention_rollout, "
+        "grad_attention, relevance, legrad, headwise, gradcam, integrated_gradients, smoothgrad, "
+        "occlusion, rise, tokencut, lost; several are drawn side by side",
+    )
+    add_target(parser)
     parser.add_argument(
         "--layer",
-        help="block: a number, -1, 'last', 'first', 'all'; defaults to all blocks of "
-        "class attention, or the last block of self-attention",
+        help="block: a number, -1, last, first, all; defaults to all blocks of class attention, or "
+        "the last block of self-attention",
     )
     parser.add_argument("--stage", choices=("sa", "ca"), help="self- or class attention")
+    parser.add_argument("--head", help="mean, max, min or a head's number; defaults to mean")
     parser.add_argument(
-        "--head", default="mean", help="mean, max, min or a head's number; defaults to mean"
+        "--query",
+        default="class",
+        help="who asks: class (or cls), distillation (dist), mean, patches, or ROW,COLUMN",
     )
+    _add_drawing(parser)
+    parser.set_defaults(run=run, needs_keras=True)
+
+
+def _add_drawing(parser) -> None:
     parser.add_argument(
-        "--query", default="class", help="class, distillation, mean, or ROW,COLUMN of a patch"
+        "--resize",
+        type=at_least(1),
+        metavar="N",
+        help="shorter side in pixels that the model sees; defaults to the size of its training",
     )
-    parser.add_argument("--resize", type=int, help="shorter side in pixels that the model sees")
     parser.add_argument(
         "--fit",
         choices=("aspect", "crop", "exact"),
@@ -34,170 +59,114 @@ def add_parsers(subparsers, common) -> None:
         help="the whole picture (default), the evaluation's crop, or its own pixels",
     )
     parser.add_argument(
-        "--mass", type=float, help="outline the patches that hold this share of the attention"
+        "--style",
+        choices=("blend", "modulate", "heatmap"),
+        default="blend",
+        help="how a map lies over the photograph: its colour over it (default), the grey "
+        "photograph times the map, or the map alone",
     )
-    parser.add_argument("--colormap", default="cividis")
-    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
-    parser.set_defaults(run=run, needs_keras=True)
-
-
-@dataclasses.dataclass(frozen=True)
-class Outputs:
-    """The files written for one picture."""
-
-    sheet: pathlib.Path
-    overlay: pathlib.Path
-    arrays: pathlib.Path
+    parser.add_argument(
+        "--mass",
+        type=float,
+        metavar="SHARE",
+        help="show the patches that hold this share of a map, such as 0.6",
+    )
+    parser.add_argument("--colormap", default="cividis", help="of Matplotlib; defaults to cividis")
+    parser.add_argument(
+        "--format",
+        metavar="FORMAT,...",
+        help="png (sheet and overlays), npz (arrays), html (a viewer of every score), gif (through "
+        "the layers; of a video, the video), mp4 (videos); defaults to png,npz, and mp4,npz for "
+        "videos. With mp4 among them, an animated GIF, PNG or WebP counts as a video",
+    )
+    parser.add_argument(
+        "--mode",
+        choices=("side-by-side", "overlay", "mask"),
+        help="of a video: beside the frames (default), over them, or the mask of --mass",
+    )
 
 
 def run(options) -> int:
-    """Write a sheet, an overlay and the arrays for each picture."""
+    """Write a sheet, overlays, arrays or a video for each input, and the manifest."""
+    from kerasvit.cli.drawing import Artist
+    from kerasvit.cli.explaining import Explainer
+    from kerasvit.cli.manifest import Manifest, weights_sha256
+    from kerasvit.cli.outputs import plan_outputs
     from kerasvit.cli.pictures import each_picture
-    from kerasvit.images import resolve
+    from kerasvit.cli.settings import Settings
 
-    paths = resolve(options.inputs)
-    query = parse_query(options.query)
-    head = parse_number(options.head)
-    outputs = plan_outputs(paths, pathlib.Path(options.output), options.overwrite)
+    settings = Settings.read(options)
+    paths, videos = find_inputs(options.inputs, settings)
+    folder = pathlib.Path(options.output)
+    outputs = plan_outputs(paths, videos, settings, folder, options.overwrite)
     model, preprocessing = load_model(options, attention="cls")
+    explainer = Explainer(model, preprocessing, settings, options)
+    facts = {
+        "model": {
+            "name": explainer.label,
+            "source": str(options.model),
+            "weights_sha256": weights_sha256(model),
+        },
+        "settings": settings.to_dict(),
+    }
 
-    def work(path):
-        draw(path, outputs[path], model, preprocessing, query, head, options)
+    def load(path):
+        return None if path in videos else explainer.load(path)
 
-    return each_picture(paths, work, options.fail_fast)
+    def work(path, loaded, progress):
+        if path in videos:
+            draw_video_by_methods(path, explainer, outputs[path], manifest, progress)
+        else:
+            artist.draw(path, loaded, outputs[path], progress)
+
+    with Manifest(folder, facts) as manifest:
+        artist = Artist(explainer, manifest)
+        return each_picture(paths, load, work, options.fail_fast, manifest.fail)
 
 
-def parse_number(text: str | None) -> int | str | None:
-    """Return an int where the text is one, else the text."""
-    try:
-        return int(text)
-    except (TypeError, ValueError):
-        return text
+def find_inputs(texts, settings) -> tuple[list[pathlib.Path], set[pathlib.Path]]:
+    """Return the files that the inputs name, and which of them are videos."""
+    from kerasvit.images import resolve
+    from kerasvit.render.video import SUFFIXES, is_video
+
+    paths = resolve(texts, SUFFIXES)
+    wants_videos = "mp4" in (settings.formats or ())
+    videos = {
+        path
+        for path in paths
+        if path.suffix.lower() in SUFFIXES or (wants_videos and is_video(path))
+    }
+    return paths, videos
 
 
-def parse_query(text: str) -> str | tuple[int, int]:
-    """Return "class" and the like, or `(row, column)` of "3,5".
+def draw_video_by_methods(path, explainer, outputs, manifest, progress) -> None:
+    """Draw a video once for each method."""
+    import time
 
-    Raises:
-        UsageError: if the text has a comma and is no such pair.
-    """
-    from kerasvit.errors import UsageError
+    from kerasvit.cli.outputs import make_folder
+    from kerasvit.cli.pictures import shown
+    from kerasvit.cli.videos import draw_video
 
-    if "," not in text:
-        return text
-    parts = [parse_number(part) for part in text.split(",")]
-    if len(parts) != 2 or not all(isinstance(part, int) for part in parts):
-        raise UsageError(
-            f"A query patch is ROW,COLUMN. Received: --query {text!r}. For instance: --query 3,5"
+    settings = explainer.settings
+    make_folder(outputs.folder)
+    started, written = time.perf_counter(), []
+    for method in settings.methods:
+        written += draw_video(
+            path,
+            outputs.folder,
+            explainer.model,
+            explainer.preprocessing,
+            method=method,
+            settings=settings.arguments(method, explainer.target),
+            formats=settings.formats_of("video"),
+            mode=settings.mode,
+            resize=settings.resize,
+            colormap=settings.colormap,
+            mass=settings.mass,
+            overwrite=explainer.options.overwrite,
+            report=progress.part,
         )
-    return parts[0], parts[1]
-
-
-def plan_outputs(
-    paths: list[pathlib.Path], folder: pathlib.Path, overwrite: bool
-) -> dict[pathlib.Path, Outputs]:
-    """Choose the files of every picture, and refuse before any work if one exists.
-
-    Two pictures of the same name in different folders get different names.
-
-    Raises:
-        OutputError: if a file exists and `overwrite` is False, or the folder cannot be made.
-    """
-    from kerasvit.errors import OutputError
-
-    outputs, taken = {}, set()
-    for path in paths:
-        stem, number = path.stem, 2
-        while stem in taken:
-            stem, number = f"{path.stem}_{number}", number + 1
-        taken.add(stem)
-        outputs[path] = Outputs(
-            folder / f"{stem}.png", folder / f"{stem}.overlay.png", folder / f"{stem}.npz"
-        )
-    for file in (file for one in outputs.values() for file in dataclasses.astuple(one)):
-        if file.exists() and not overwrite:
-            raise OutputError(
-                f"The output must be a new file. Received: {str(file)!r}, which exists. Pass "
-                "--overwrite, or another folder with -o"
-            )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"The output folder cannot be made. Received: {str(folder)!r}: {error.strerror}. "
-            "Choose another one with -o"
-        ) from error
-    return outputs
-
-
-def draw(path, outputs, model, preprocessing, query, head, options) -> None:
-    """Run the model on one picture and write what it looks at."""
-    from kerasvit.cli.predicting import describe, predictions
-    from kerasvit.images import read
-    from kerasvit.saliency import explain_blocks
-
-    image = read(path)
-    prepared = prepare(preprocessing, image, model.patch_size, options)
-    layer = parse_number(options.layer)
-    blocks = explain_blocks(
-        model,
-        prepared.pixels[None],
-        None if layer is None else "all" if layer == "all" else [layer],
-        query=query,
-        stage=options.stage,
-        geometries=[prepared.geometry],
-    )
-    chosen = next(iter(blocks)) if next(iter(blocks)).startswith("ca") else list(blocks)[-1]
-    saliency = blocks[chosen].fuse(head)
-    classes = predictions(model, preprocessing, image, 5) if model.num_classes else []
-    write(outputs, image, blocks, saliency, classes, model, options)
-    print(f"{path}: {describe(classes) + ' -> ' if classes else ''}{outputs.sheet}")
-
-
-def prepare(preprocessing, image, patch_size, options):
-    """Prepare one picture as `--fit` and `--resize` say."""
-    if options.fit == "exact":
-        return preprocessing.exact(image, patch_size)
-    if options.fit == "crop":
-        return preprocessing.evaluate(image)
-    return preprocessing.keep_aspect(image, options.resize, patch_size=patch_size)
-
-
-def write(outputs, image, blocks, saliency, classes, model, options) -> None:
-    """Write the sheet, the overlay and the arrays of one picture."""
-    import numpy as np
-
-    from kerasvit.render import overlay, saliency_sheet, write_npz, write_png
-    from kerasvit.saliency import mass_mask, normalise
-
-    style = "blend" if options.mass is None else "mask"
-    sheet = saliency_sheet(
-        image,
-        {key: one.values[0] for key, one in blocks.items()},
-        saliency.values[0],
-        saliency.geometries[0],
-        classes[:3],
-        title=outputs.sheet.stem,
-        subtitle=model_label(model, options.model),
-        saliency_title=f"head {options.head}",
-        colormap=options.colormap,
-        style=style,
-        mass=options.mass or 0.6,
-    )
-    if style == "mask":
-        values = mass_mask(saliency.values, options.mass)[0].astype(np.float32)
-        placed = saliency.geometries[0].place(values, interpolation="nearest")
-    else:
-        values = normalise(saliency.values).values[0]
-        placed = saliency.geometries[0].place(values, interpolation="bicubic")
-    arrays = {key: one.values[0] for key, one in blocks.items()}
-    arrays["saliency"] = saliency.values[0]
-    arrays["box"] = np.array(saliency.geometries[0].box)
-    arrays["original_size"] = np.array(saliency.geometries[0].original_size)
-    if saliency.logits is not None:
-        arrays["logits"] = saliency.logits[0]
-    write_npz(outputs.arrays, arrays, options.overwrite)
-    write_png(
-        outputs.overlay, overlay(image, placed, options.colormap, style=style), options.overwrite
-    )
-    write_png(outputs.sheet, sheet, options.overwrite)
+    seconds = round(time.perf_counter() - started, 3)
+    names = [file.relative_to(manifest.path.parent).as_posix() for file in written]
+    manifest.add(path, outputs=names, seconds=seconds)
+    progress.line(f"{shown(path)}: {', '.join(shown(file) for file in written)}")

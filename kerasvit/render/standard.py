@@ -9,8 +9,8 @@ from kerasvit.errors import InputError, UsageError
 from kerasvit.images.geometry import Geometry
 from kerasvit.render.canvas import Canvas
 from kerasvit.render.labels import heading, legend
+from kerasvit.render.look import Look, check_photograph
 from kerasvit.render.sheet import GAP, MARGIN, WIDTH, Panel, Section, sectioned_sheet
-from kerasvit.saliency.mass import mass_mask
 from kerasvit.saliency.normalise import normalise
 from kerasvit.saliency.scores import block_number
 
@@ -77,31 +77,62 @@ def saliency_sheet(
             f"There is no such scale. Received: scale={scale!r}. "
             f"Choose one of {', '.join(map(repr, SCALES))}."
         )
-    _check(image, maps, saliency, geometry)
+    check_photograph(image, geometry)
+    _check(maps, saliency)
+    look = Look(style, mass, normalisation, interpolation, alpha)
     canvas = Canvas.at_sheet_size(image, geometry, colormap, width=width)
-    values, flat = normalise(saliency, normalisation)
-    if style == "mask":
-        drawn = canvas.overlay(mass_mask(saliency, mass), style, alpha, "nearest")
-    else:
-        drawn = canvas.overlay(values, style, alpha, interpolation)
     first = [
         Panel(canvas.photograph, "photograph"),
-        canvas.heatmap(values, interpolation, _named(saliency_title, flat)),
-        Panel(drawn, f"{mass:.0%} of the mass" if style == "mask" else "overlay"),
+        Panel(look.heatmap(canvas, saliency), titled(saliency_title, saliency)),
+        Panel(look.overlay(canvas, saliency), look.title),
     ]
-    axes = (-2, -1) if scale == "panel" else (-3, -2, -1)
     sections = [Section(first, columns=3)]
+    sections += head_sections(canvas, maps, normalisation, scale, head_interpolation)
+    return framed(sections, title, [subtitle], predictions, _note(scale, maps), colormap, width)
+
+
+def head_sections(
+    canvas: Canvas,
+    maps: Mapping[str, np.ndarray],
+    normalisation: str = "minmax",
+    scale: str = "panel",
+    interpolation: str = "nearest",
+) -> list[Section]:
+    """Return the heads of each block as panels.
+
+    Args:
+        canvas: what they are drawn on.
+        maps: `(heads, rows, columns)` by the key of their block.
+        normalisation: see `normalise`.
+        scale: `"panel"` or `"shared"`, see `saliency_sheet`.
+        interpolation: see `Geometry.place`.
+    """
+    axes = (-2, -1) if scale == "panel" else (-3, -2, -1)
+    sections = []
     for key, heads in maps.items():
-        values, _ = normalise(heads, normalisation, axes)
+        values = normalise(heads, normalisation, axes).values
         panels = [
-            canvas.heatmap(value, head_interpolation, _named(f"head {index}", flat))
-            for index, (value, flat) in enumerate(zip(values, normalise(heads).flat, strict=True))
+            canvas.heatmap(value, interpolation, titled(f"head {index}", head))
+            for index, (value, head) in enumerate(zip(values, heads, strict=True))
         ]
         sections.append(Section(panels, block_title(key)))
+    return sections
+
+
+def framed(
+    sections: Sequence[Section],
+    title: str,
+    lines: Sequence[str],
+    predictions: Sequence[tuple[str, float]] | None,
+    note: str,
+    colormap: str,
+    width: int,
+) -> Image.Image:
+    """Return a sheet with the heading above its sections and the legend below them."""
     room = width - 2 * MARGIN
     third_column = room - (room - 2 * GAP) // 3
-    head = heading(title, [subtitle], room, predictions or (), third_column, colormap)
-    return sectioned_sheet(sections, head, legend(_note(scale, maps), room, colormap), width)
+    head = heading(title, lines, room, predictions or (), third_column, colormap)
+    return sectioned_sheet(sections, head, legend(note, room, colormap), width)
 
 
 def block_title(key: str) -> str:
@@ -110,9 +141,9 @@ def block_title(key: str) -> str:
     return f"{stage} {block_number(key)}" if stage else key
 
 
-def _named(name: str, flat: np.ndarray) -> str:
+def titled(name: str, values: np.ndarray) -> str:
     """Return the title of a map, which says if there was nothing to see."""
-    return f"{name} · flat" if flat.all() else name
+    return f"{name} · flat" if normalise(values).flat.all() else name
 
 
 def _note(scale: str, maps: Mapping[str, np.ndarray]) -> str:
@@ -120,14 +151,7 @@ def _note(scale: str, maps: Mapping[str, np.ndarray]) -> str:
     return notes[scale] if maps else ""
 
 
-def _check(
-    image: np.ndarray, maps: Mapping[str, np.ndarray], saliency: np.ndarray, geometry: Geometry
-) -> None:
-    if image.dtype != np.uint8 or image.shape != (*geometry.original_size, 3):
-        raise InputError(
-            "The photograph must be uint8 (H, W, 3) of the size that its geometry names, "
-            f"{geometry.original_size}. Received: {image.dtype} {image.shape}."
-        )
+def _check(maps: Mapping[str, np.ndarray], saliency: np.ndarray) -> None:
     if np.ndim(saliency) != 2:
         raise InputError(
             "A sheet shows one image's saliency, (rows, columns). "

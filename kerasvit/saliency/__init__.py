@@ -1,6 +1,7 @@
 """Where a model looks: from attention scores and gradients to maps on the grid of patches."""
 
 from kerasvit.saliency.baselines import make_baseline
+from kerasvit.saliency.by_attention import block_scores
 from kerasvit.saliency.explain import METHODS, explain, explain_blocks
 from kerasvit.saliency.features import (
     block_outputs,
@@ -32,6 +33,7 @@ __all__ = [
     "attention_maps",
     "block_keys",
     "block_outputs",
+    "block_scores",
     "class_attention_rollout",
     "explain",
     "explain_blocks",

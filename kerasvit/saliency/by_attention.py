@@ -6,13 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from kerasvit.errors import UsageError
+from kerasvit.errors import InputError, UsageError
+from kerasvit.layout import TokenLayout
 from kerasvit.saliency.maps import Heads, attention_maps, query_tokens
-from kerasvit.saliency.request import STAGES, Request, check_options
+from kerasvit.saliency.request import STAGES, Request, check_options, make_request
 from kerasvit.saliency.result import SaliencyMap
 from kerasvit.saliency.rollout import class_attention_rollout, rollout
 from kerasvit.saliency.scores import block_keys, block_number, select_block
 from kerasvit.saliency.transitions import RolloutRule
+
+_LARGEST_SCORES = 4 * 2**30
 
 
 def explain_attention(
@@ -52,6 +55,41 @@ def attention_by_block(request: Request, keys: list[str]) -> dict[str, SaliencyM
         )
         for key in keys
     }
+
+
+def block_scores(
+    model: Any, pixels: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, TokenLayout]]:
+    """Return every score of every block for one image, as probabilities.
+
+    CaiT's self-attention scores are those before the second head mixing.
+
+    Args:
+        model: a kerasvit model.
+        pixels: `(h, w, 3)`, preprocessed.
+
+    Returns:
+        scores: `(H, Q, N)` by key, in order of depth, class attention last.
+        layouts: by the same keys.
+
+    Raises:
+        InputError: if the image has so many patches that the scores would fill the memory.
+    """
+    request = make_request(model, pixels[None])
+    tokens = request.layout("sa").num_tokens
+    size = 4 * model.num_heads * tokens**2 * model.num_layers
+    if size > _LARGEST_SCORES:
+        raise InputError(
+            f"All scores of a picture may take {_LARGEST_SCORES >> 30} GiB. Received: {tokens} "
+            f"tokens, {size / 2**30:.1f} GiB. Make the picture smaller: --resize"
+        )
+    ((_, *outputs),) = request.run(request.view("full", scores_before_mixing=True))
+    scores, layouts = {}, {}
+    for stage, output in zip(STAGES, outputs, strict=True):
+        for key in block_keys(output):
+            scores[key] = output[key][0].astype(np.float32)
+            layouts[key] = request.layout(stage)
+    return scores, layouts
 
 
 def explain_rollout(

@@ -133,6 +133,12 @@ def explain_blocks(
     return attention_by_block(request, block_keys(set(chosen)))
 
 
+# What the methods differ in, for callers that offer several of them at once.
+LOOK_AT_ONE_BLOCK = ("attention", "grad_attention", "gradcam")
+FUSE_HEADS = ("attention", "rollout", "class_attention_rollout")
+SIGNED = ("integrated_gradients", "occlusion")
+FORWARD_ONLY = ("attention", "rollout", "class_attention_rollout", "tokencut", "lost")
+
 # Each takes the request, the layer, the heads and the method's own options.
 METHODS: dict[str, Callable[..., SaliencyMap]] = {
     "attention": explain_attention,

@@ -1,13 +1,35 @@
 """The command line run inside the test process: its exit code and what it prints."""
 
 import dataclasses
+import functools
 import pathlib
+import unittest.mock
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from kerasvit.cli import main
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shipped_model_is_read_once():
+    """Keep the shipped model in memory: each command of a test would read it anew."""
+    from kerasvit import pretrained
+
+    read = functools.cache(lambda release: pretrained.load(_file_of(release)))
+
+    def load(release, arguments):
+        return pretrained._viewed(read(release.name), arguments)
+
+    with unittest.mock.patch.object(pretrained, "_load_embedded", load):
+        yield
+
+
+def _file_of(release):
+    import kerasvit
+
+    return pathlib.Path(kerasvit.__file__).parent / "pretrained" / f"{release}.keras"
 
 
 @dataclasses.dataclass
@@ -57,3 +79,35 @@ def assert_one_line(text: str, *needles: str) -> None:
 def one_line():
     """Return the check of an error message."""
     return assert_one_line
+
+
+@pytest.fixture(scope="session")
+def small_vit(tmp_path_factory) -> pathlib.Path:
+    """A `.keras` file of a distilled ViT with 2 blocks of 2 heads on patches of 8 pixels."""
+    import kerasvit
+
+    preprocessing = {
+        "image_size": [32, 48],
+        "crop_fraction": 1.0,
+        "crop_mode": "center",
+        "interpolation": "bicubic",
+        "mean": [0.5, 0.5, 0.5],
+        "std": [0.5, 0.5, 0.5],
+    }
+    model = kerasvit.VisionTransformer(
+        image_shape=(32, 48, 3),
+        patch_size=8,
+        num_classes=3,
+        hidden_dim=16,
+        num_layers=2,
+        num_heads=2,
+        mlp_dim=16,
+        use_distillation_token=True,
+        record={"preprocessing": preprocessing, "class_names": ["ant", "bee", "cat"]},
+    )
+    random = np.random.default_rng(0)
+    for weight in model.weights:
+        weight.assign(random.normal(0, 0.5, weight.shape).astype("float32"))
+    path = tmp_path_factory.mktemp("model") / "small_vit.keras"
+    model.save(path)
+    return path

@@ -12,14 +12,16 @@ def test_writes_sheet_overlay_and_arrays(run, photograph, tmp_path):
     assert result.code == 0, result.err
     assert str(photograph) in result.out
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"photograph.png", "photograph.overlay.png", "photograph.npz"}
+    assert names == {
+        *("photograph.png", "photograph.overlay.png", "photograph.npz", "manifest.json"),
+    }
     with Image.open(tmp_path / "out" / "photograph.overlay.png") as overlay:
         assert overlay.size == (144, 96)
     with np.load(tmp_path / "out" / "photograph.npz") as arrays:
         assert arrays["ca_ffn_block_00_att"].shape == (4, 8, 12)
         assert arrays["ca_ffn_block_01_att"].shape == (4, 8, 12)
         np.testing.assert_allclose(
-            arrays["saliency"], arrays["ca_ffn_block_00_att"].mean(0), atol=1e-7
+            arrays["attention"], arrays["ca_ffn_block_00_att"].mean(0), atol=1e-7
         )
 
 
@@ -53,9 +55,9 @@ def test_options_choose_the_block_the_head_and_the_size(run, photograph, tmp_pat
     )
     assert result.code == 0, result.err
     with np.load(tmp_path / "out" / "photograph.npz") as arrays:
-        assert arrays["saliency"].shape == (16, 24)
+        assert arrays["attention"].shape == (16, 24)
         assert "ca_ffn_block_00_att" not in arrays
-        np.testing.assert_array_equal(arrays["saliency"], arrays["ca_ffn_block_01_att"][2])
+        np.testing.assert_array_equal(arrays["attention"], arrays["ca_ffn_block_01_att"][2])
 
 
 def test_existing_output_is_refused_before_any_work(run, photograph, tmp_path, one_line):
@@ -87,7 +89,7 @@ def test_one_bad_picture_is_named_and_the_others_finish(run, photograph, tmp_pat
     assert (tmp_path / "out" / "photograph.png").exists()
     assert not list((tmp_path / "out").glob("bad*"))
     assert run("saliency", bad, photograph, "-o", tmp_path / "o2", "--fail-fast").code == 3
-    assert not list((tmp_path / "o2").iterdir())
+    assert [path.name for path in (tmp_path / "o2").iterdir()] == ["manifest.json"]
 
 
 def _pictures(folder, photograph):

@@ -1,0 +1,158 @@
+"""Which files a run writes, chosen and checked before any work."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Iterable, Sequence
+
+from kerasvit.cli.settings import Settings
+from kerasvit.errors import OutputError
+
+# What Linux, macOS and Windows allow for one name, in bytes.
+_LONGEST_NAME = 255
+
+
+@dataclasses.dataclass(frozen=True)
+class Outputs:
+    """The files of one picture or video.
+
+    Args:
+        kind: `"picture"` or `"video"`.
+        files: of a picture, by what they hold: `"sheet"`, `"overlay"` or `"METHOD.overlay"`,
+            `"arrays"`, `"viewer"`, `"layers"`; of a video by method and suffix.
+        folder: where they lie.
+    """
+
+    kind: str
+    files: dict[str, pathlib.Path]
+    folder: pathlib.Path
+
+
+def plan_outputs(
+    paths: Sequence[pathlib.Path],
+    videos: set[pathlib.Path],
+    settings: Settings,
+    folder: pathlib.Path,
+    overwrite: bool,
+) -> dict[pathlib.Path, Outputs]:
+    """Choose the files of every picture, and refuse before any work if one exists.
+
+    Two pictures of the same name in different folders get different names.
+
+    Args:
+        paths: the pictures and videos.
+        videos: which of them are videos.
+        settings: what is written.
+        folder: where to; it is made.
+        overwrite: whether files may be replaced.
+
+    Raises:
+        OutputError: if a file exists and `overwrite` is False, or is one of the pictures, or the
+            folder cannot be made or written to.
+        UsageError: if a picture or a video cannot be written in the formats asked for.
+    """
+    outputs, taken = {}, set()
+    for path in paths:
+        plan = _video_files if path in videos else _picture_files
+        number = 1
+        while True:
+            found = plan(path, settings, folder, number)
+            names = {str(file).casefold() for file in found.files.values()}
+            if not names & taken:
+                break
+            number += 1
+        taken |= names
+        outputs[path] = found
+    files = [file for one in outputs.values() for file in one.files.values()]
+    _refuse_inputs(files, paths)
+    if not overwrite:
+        refuse_existing(files)
+    make_folder(folder)
+    return outputs
+
+
+def _picture_files(
+    path: pathlib.Path, settings: Settings, folder: pathlib.Path, number: int
+) -> Outputs:
+    formats = settings.formats_of("picture")
+    suffixes = {}
+    if "png" in formats:
+        suffixes["sheet"] = ".png"
+        single = len(settings.methods) == 1
+        for method in settings.methods:
+            suffixes[overlay_name(method, single)] = f".{overlay_name(method, single)}.png"
+    if "npz" in formats:
+        suffixes["arrays"] = ".npz"
+    if "html" in formats:
+        suffixes["viewer"] = ".html"
+    if "gif" in formats:
+        suffixes["layers"] = ".layers.gif"
+    ending = "" if number == 1 else f"_{number}"
+    longest = max(len(suffix) for suffix in suffixes.values())
+    stem = _shortened(path.stem, _LONGEST_NAME - longest - len(ending)) + ending
+    files = {name: folder / f"{stem}{suffix}" for name, suffix in suffixes.items()}
+    return Outputs("picture", files, folder)
+
+
+def overlay_name(method: str, single: bool) -> str:
+    """Return what the overlay of a method is called among the outputs."""
+    return "overlay" if single else f"{method}.overlay"
+
+
+def _video_files(
+    path: pathlib.Path, settings: Settings, folder: pathlib.Path, number: int
+) -> Outputs:
+    # `draw_video` names its files by the video's stem, so another one of that name gets a folder.
+    place = folder if number == 1 else folder / f"{path.stem}_{number}"
+    files = {
+        f"{method}.{suffix}": place / f"{path.stem}.{method}.{suffix}"
+        for method in settings.methods
+        for suffix in settings.formats_of("video")
+    }
+    return Outputs("video", files, place)
+
+
+def _shortened(stem: str, length: int) -> str:
+    """Cut a name to so many bytes, between two letters."""
+    raw = os.fsencode(stem)
+    if len(raw) <= length:
+        return stem
+    return raw[:length].decode("utf-8", "ignore")
+
+
+def _refuse_inputs(files: Iterable[pathlib.Path], inputs: Iterable[pathlib.Path]) -> None:
+    real = {path.resolve() for path in inputs}
+    for file in files:
+        if file.resolve() in real:
+            raise OutputError(
+                f"An output must not be one of the inputs. Received: {str(file)!r}, which is both. "
+                "Choose another folder with -o"
+            )
+
+
+def refuse_existing(files: Iterable[pathlib.Path]) -> None:
+    """Raise `OutputError` if one of the files exists."""
+    for file in files:
+        if file.exists():
+            raise OutputError(
+                f"The output must be a new file. Received: {str(file)!r}, which exists. Pass "
+                "--overwrite, or another folder with -o"
+            )
+
+
+def make_folder(folder: pathlib.Path) -> None:
+    """Make the folder of the outputs, and see that it can be written to.
+
+    Raises:
+        OutputError: if not.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        reason = None if os.access(folder, os.W_OK | os.X_OK) else "it is not writable"
+    except OSError as error:
+        reason = error.strerror
+    if reason:
+        raise OutputError(
+            f"The output folder cannot be made or written to. Received: {str(folder)!r}: {reason}."
+            " Choose another one with -o"
+        )

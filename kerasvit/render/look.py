@@ -1,0 +1,80 @@
+"""How a map is drawn: its range, its style, its interpolation."""
+
+import dataclasses
+
+import numpy as np
+
+from kerasvit.errors import InputError
+from kerasvit.images.geometry import Geometry
+from kerasvit.render.canvas import Canvas
+from kerasvit.saliency.mass import mass_mask
+from kerasvit.saliency.normalise import normalise
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """The way from a map as a method gives it to a picture.
+
+    Args:
+        style: see `overlay`; `"mask"` shows the patches with most of the mass.
+        mass: their share of the mass, see `mass_mask`.
+        normalisation: see `normalise`.
+        interpolation: of the map, see `Geometry.place`; masks keep their patches.
+        alpha: see `overlay`.
+    """
+
+    style: str = "blend"
+    mass: float = 0.6
+    normalisation: str = "minmax"
+    interpolation: str = "bicubic"
+    alpha: float = 0.7
+
+    @property
+    def title(self) -> str:
+        """What an overlay of this style is called: `"overlay"`, or the share of the mass."""
+        return f"{self.mass:.0%} of the mass" if self.style == "mask" else "overlay"
+
+    def overlay(self, canvas: Canvas, values: np.ndarray) -> np.ndarray:
+        """Draw a map `(rows, columns)`, not normalised, over the photograph.
+
+        Returns:
+            uint8 `(H, W, 3)` of the canvas' size.
+
+        Raises:
+            InputError: if the map is not finite.
+        """
+        if self.style == "mask":
+            chosen = chosen_patches(values, self.mass)
+            return canvas.overlay(chosen, self.style, self.alpha, "nearest")
+        scaled = normalise(values, self.normalisation).values
+        return canvas.overlay(scaled, self.style, self.alpha, self.interpolation)
+
+    def heatmap(self, canvas: Canvas, values: np.ndarray) -> np.ndarray:
+        """Draw a map `(rows, columns)`, not normalised, alone; uint8 `(H, W, 3)`."""
+        scaled = normalise(values, self.normalisation).values
+        return canvas.overlay(scaled, "heatmap", 1, self.interpolation)
+
+
+def chosen_patches(values: np.ndarray, mass: float) -> np.ndarray:
+    """Return which patches a mask shows: those that hold the mass of what speaks for the map.
+
+    Args:
+        values: `(rows, columns)`; negative values count as 0. A map of zeros and ones alone is a
+            mask already, and kept as it is.
+        mass: the share to keep, see `mass_mask`.
+
+    Returns:
+        bool `(rows, columns)`.
+    """
+    if np.isin(values, (0, 1)).all():
+        return values > 0
+    return mass_mask(np.maximum(values, 0), mass)
+
+
+def check_photograph(image: np.ndarray, geometry: Geometry) -> None:
+    """Raise `InputError` unless the photograph is RGB and has the size that its geometry names."""
+    if image.dtype != np.uint8 or image.shape != (*geometry.original_size, 3):
+        raise InputError(
+            "The photograph must be uint8 (H, W, 3) of the size that its geometry names, "
+            f"{geometry.original_size}. Received: {image.dtype} {image.shape}."
+        )
