@@ -12,6 +12,7 @@ from kerasvit.cli.predicting import predictions
 from kerasvit.cli.settings import Settings
 from kerasvit.errors import InputError
 from kerasvit.images import Prepared, Preprocessing
+from kerasvit.images.cropping import aspect_size
 from kerasvit.saliency import SaliencyMap, explain, explain_blocks, find_class
 
 # One block's scores of 16,384 tokens and 6 heads take 6 GiB; a larger picture is a mistake.
@@ -99,16 +100,28 @@ class Explainer:
             InputError: if it cannot be read, or has too many patches.
         """
         image = open_picture(self.options, path)
+        self._check_patches(path, image.shape[:2])
         prepared = self._prepare(image)
-        grid = self.model.token_layout(prepared.image.shape).grid
-        if grid[0] * grid[1] > MAX_PATCHES:
-            raise InputError(
-                f"{str(path)!r} would become {grid[0]}x{grid[1]} patches; a picture has up to "
-                f"{MAX_PATCHES}. Received: {image.shape[0]}x{image.shape[1]} pixels. "
-                "Use a smaller --resize, or --fit crop"
-            )
         evaluated = self.preprocessing.evaluate(image).pixels if self.classifier else None
         return Loaded(image, prepared, evaluated)
+
+    def _check_patches(self, path: pathlib.Path, size: tuple[int, int]) -> None:
+        """Raise `InputError` before a picture is enlarged to more patches than a model can bear."""
+        if self.settings.fit == "crop":
+            return
+        seen = size
+        if self.settings.fit == "aspect":
+            short_side = self.settings.resize or min(self.preprocessing.image_size)
+            seen = aspect_size(size, short_side, self.model.patch_size)
+        rows, columns = (
+            side // patch for side, patch in zip(seen, self.model.patch_size, strict=True)
+        )
+        if rows * columns > MAX_PATCHES:
+            raise InputError(
+                f"{str(path)!r} would become {rows}x{columns} patches; a picture has up to "
+                f"{MAX_PATCHES}. Received: {size[0]}x{size[1]} pixels. "
+                "Use a smaller --resize, or --fit crop"
+            )
 
     def _prepare(self, image: np.ndarray) -> Prepared:
         fit, patch_size = self.settings.fit, self.model.patch_size

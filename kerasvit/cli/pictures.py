@@ -48,8 +48,10 @@ def each_picture(
                 work(path, loaded.result(), progress)
                 done += 1
             except (InputError, UsageError) as error:
+                if isinstance(error, UsageError) and not done:
+                    raise
                 failed(path, error)
-                if fail_fast or len(paths) == 1 or (isinstance(error, UsageError) and not done):
+                if fail_fast or len(paths) == 1:
                     raise
                 progress.complain(_named(path, str(error)))
                 code = InputError.exit_code

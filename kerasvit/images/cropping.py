@@ -39,6 +39,23 @@ def resized_size(
     return tuple(round(side / ratio) for side in size)
 
 
+def aspect_size(
+    size: tuple[int, int], short_side: int, patch_size: tuple[int, int]
+) -> tuple[int, int]:
+    """Return the size that a whole picture is brought to, its aspect ratio kept.
+
+    Args:
+        size: `(H, W)` of the picture in pixels.
+        short_side: length in pixels that the shorter side is brought near to.
+        patch_size: `(height, width)` in pixels; each side becomes its nearest positive multiple.
+    """
+    scale = short_side / min(size)
+    return tuple(
+        max(1, math.floor(side * scale / patch + 0.5)) * patch
+        for side, patch in zip(size, patch_size, strict=True)
+    )
+
+
 def centred_offset(size: tuple[int, int], image_size: tuple[int, int]) -> tuple[int, int]:
     """Return `(top, left)` of a centred window in pixels; negative on a side that it pads."""
     # Halves go to the even neighbour when cropping, down when padding: torchvision's center_crop.

@@ -9,7 +9,13 @@ import numpy as np
 from PIL import Image
 
 from kerasvit.errors import InputError, UsageError
-from kerasvit.images.cropping import CROP_MODES, centred_offset, cut_window, resized_size
+from kerasvit.images.cropping import (
+    CROP_MODES,
+    aspect_size,
+    centred_offset,
+    cut_window,
+    resized_size,
+)
 from kerasvit.images.geometry import Geometry
 from kerasvit.images.reading import MAX_PIXELS
 
@@ -147,11 +153,7 @@ class Preprocessing:
         short_side = min(self.image_size) if short_side is None else short_side
         (short_side,) = _positive("short_side", (short_side,))
         height, width = image.shape[:2]
-        scale = short_side / min(height, width)
-        size = tuple(
-            max(1, math.floor(side * scale / patch + 0.5)) * patch
-            for side, patch in zip((height, width), patch_size, strict=True)
-        )
+        size = aspect_size((height, width), short_side, patch_size)
         return self._prepared(self._resize(image, size), (height, width), (0, 0, height, width))
 
     def exact(self, image: np.ndarray, patch_size: tuple[int, int]) -> Prepared:

@@ -1,0 +1,152 @@
+"""Working through many pictures: decoded ahead, in order, in flat memory, with or without a bar."""
+
+import io
+import pathlib
+import sys
+import threading
+import weakref
+
+import numpy as np
+import pytest
+
+from kerasvit.cli.pictures import Progress, each_picture, load_ahead, shown, top_classes
+from kerasvit.errors import InputError, OutputError, UsageError
+
+PATHS = [pathlib.Path(f"{index}.png") for index in range(9)]
+
+
+class Picture:
+    """Something that can be watched by a weak reference."""
+
+
+def test_pictures_come_in_order_and_only_a_few_are_held():
+    alive = weakref.WeakSet()
+    most = 0
+
+    def load(path):
+        picture = Picture()
+        alive.add(picture)
+        return picture
+
+    names = []
+    for path, future in load_ahead(PATHS, load):
+        future.result()
+        names.append(path)
+        most = max(most, len(alive))
+    assert names == PATHS
+    assert most <= 2 + 2
+
+
+def test_the_next_picture_is_decoded_while_one_is_computed():
+    second = threading.Event()
+
+    def load(path):
+        if path == PATHS[1]:
+            second.set()
+
+    def work(path, loaded, progress):
+        if path == PATHS[0]:
+            assert second.wait(5)
+
+    assert each_picture(PATHS[:2], load, work) == 0
+
+
+def test_after_an_error_no_more_pictures_are_decoded():
+    loaded = []
+    with pytest.raises(OutputError):
+        each_picture(PATHS * 9, loaded.append, _fails_with(OutputError("full")))
+    assert len(loaded) < 9
+
+
+def _fails_with(error, on=PATHS[0]):
+    def work(path, loaded, progress):
+        if path == on:
+            raise error
+
+    return work
+
+
+@pytest.mark.parametrize("broken", ["load", "work"])
+def test_a_bad_picture_is_named_counted_and_passed_over(capsys, broken):
+    fail = _fails_with(InputError("damaged"), PATHS[3])
+    load = (lambda path: fail(path, None, None)) if broken == "load" else (lambda path: None)
+    done, failed = [], []
+
+    def work(path, loaded, progress):
+        if broken == "work":
+            fail(path, loaded, progress)
+        done.append(path)
+
+    code = each_picture(PATHS, load, work, failed=lambda path, error: failed.append(path))
+    assert code == 3
+    assert done == PATHS[:3] + PATHS[4:]
+    assert failed == [PATHS[3]]
+    assert capsys.readouterr().err == "kerasvit: 3.png: damaged\n"
+
+
+def test_fail_fast_and_usage_errors_end_it():
+    bad = _fails_with(InputError("damaged"))
+    with pytest.raises(InputError):
+        each_picture(PATHS, str, bad, fail_fast=True)
+    with pytest.raises(UsageError):
+        each_picture(PATHS, str, _fails_with(UsageError("no such layer")))
+    # After a picture has gone well the fault is the picture's.
+    assert each_picture(PATHS, str, _fails_with(UsageError("no such patch"), PATHS[5])) == 3
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+def _run(monkeypatch, out, err):
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    each_picture(PATHS, str, lambda path, loaded, progress: progress.line(f"<{path}>"))
+    return out.getvalue(), err.getvalue()
+
+
+def test_a_line_for_each_picture_and_no_bar_without_a_terminal(monkeypatch):
+    out, err = _run(monkeypatch, io.StringIO(), io.StringIO())
+    assert out.splitlines() == [f"<{path}>" for path in PATHS]
+    assert err == ""
+
+
+def test_a_bar_and_no_lines_on_a_terminal(monkeypatch):
+    out, err = _run(monkeypatch, Terminal(), Terminal())
+    assert out == ""
+    assert "9/9" in err
+
+
+def test_a_bar_beside_lines_that_go_elsewhere(monkeypatch):
+    out, err = _run(monkeypatch, io.StringIO(), Terminal())
+    assert out.splitlines() == [f"<{path}>" for path in PATHS]
+    assert "9/9" in err
+
+
+def test_one_picture_needs_no_bar(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with Progress(1) as progress:
+        progress.advance()
+        progress.part(3, None)
+    assert sys.stderr.getvalue() == ""
+
+
+@pytest.mark.parametrize("name", ["a\nb.png", "a\x1b[31m.png", "\udcff.png"])
+def test_a_name_that_would_break_the_line_is_quoted(name):
+    assert shown(pathlib.Path(name)) == repr(name)
+    assert shown(pathlib.Path("ünï çödé.png")) == "ünï çödé.png"
+
+
+def test_top_classes_are_the_softmax_in_order():
+    class Model:
+        record = {"class_names": ["ant", "bee"]}  # noqa: RUF012
+
+    logits = np.log(np.array([0.1, 0.6, 0.3], np.float32)) + 7
+    found = top_classes(Model, logits, 2)
+    assert [(index, name) for index, name, _ in found] == [(1, "bee"), (2, "class 2")]
+    assert [probability for *_, probability in found] == pytest.approx([0.6, 0.3])
+    with pytest.raises(InputError, match="finite"):
+        top_classes(Model, logits * np.nan, 2)
