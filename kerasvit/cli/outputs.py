@@ -140,6 +140,18 @@ def refuse_existing(files: Iterable[pathlib.Path]) -> None:
             )
 
 
+def check_new_files(files: Sequence[pathlib.Path], overwrite: bool) -> None:
+    """See, before any work, that files can be written.
+
+    Raises:
+        OutputError: if one exists and `overwrite` is False, or its folder cannot be written to.
+    """
+    if not overwrite:
+        refuse_existing(files)
+    for file in files:
+        make_folder(file.parent)
+
+
 def make_folder(folder: pathlib.Path) -> None:
     """Make the folder of the outputs, and see that it can be written to.
 

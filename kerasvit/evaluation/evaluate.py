@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasvit.errors import UsageError
+from kerasvit.errors import InputError, UsageError
 from kerasvit.evaluation.curves import insertion_deletion, perturbation_curves
 from kerasvit.evaluation.infidelity import infidelity
 from kerasvit.evaluation.mosaics import make_mosaics, shares_in_cell
@@ -91,7 +91,10 @@ def _summary(curves) -> dict[str, Any]:
 def _grid_pointing(run: Evaluation, maps, method, options) -> dict[str, Any]:
     if run.objective.classes is None:
         return {"skipped": "the model has no classes"}
-    found = make_mosaics(run.pixels, run.objective.classes, _MOSAICS, seed=run.seed)
+    try:
+        found = make_mosaics(run.pixels, run.objective.classes, _MOSAICS, seed=run.seed)
+    except InputError as error:
+        return {"skipped": str(error)}
     shares, hits = [], []
     for cell in range(found.members.shape[1]):
         target = [run.objective.classes[index] for index in found.members[:, cell]]

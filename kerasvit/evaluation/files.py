@@ -12,7 +12,7 @@ from PIL import Image
 from kerasvit import __version__
 from kerasvit.errors import InputError, UsageError
 from kerasvit.evaluation.evaluate import evaluate_saliency
-from kerasvit.evaluation.masks import evaluate_masks
+from kerasvit.evaluation.masks import evaluate_masks, objects_of
 from kerasvit.files import atomic_path
 from kerasvit.images import Preprocessing, read
 
@@ -28,9 +28,10 @@ def evaluate_files(
     *,
     masks: str | os.PathLike[str] | None = None,
     report: Callable[[str], None] | None = None,
+    open_picture: Callable[[pathlib.Path], np.ndarray] = read,
     **settings: Any,
 ) -> dict[str, Any]:
-    """Measure methods on photographs; one that cannot be read is named, and the others count.
+    """Measure methods on photographs; one that cannot be used is named, and the others count.
 
     Args:
         model: a kerasvit model.
@@ -41,6 +42,7 @@ def evaluate_files(
         masks: a folder with the labels of each photograph under its name and `.png`, see
             `objects_of`; None for none.
         report: called with a line for each step and for each photograph that fails.
+        open_picture: reads a photograph; uint8 `(H, W, 3)`.
         **settings: of `evaluate_saliency`: `target`, `options`, `baseline`, `seed`, `batch_size`.
 
     Returns:
@@ -48,50 +50,69 @@ def evaluate_files(
         `failed` (messages by file), `version`.
 
     Raises:
-        InputError: if no photograph can be read, or a mask is missing or does not fit.
+        InputError: if no photograph can be used, for instance since its mask is missing.
         UsageError: as `evaluate_saliency`.
     """
     say = report or (lambda line: None)
+    if not metrics and masks is None:
+        raise UsageError("There is nothing to measure. Received: no metrics and no masks.")
+    folder = None if masks is None else pathlib.Path(masks)
     good, pixels, failed = [], [], {}
     for path in map(pathlib.Path, paths):
         try:
-            pixels.append(preprocessing.evaluate(read(path)).pixels)
+            image = open_picture(path)
+            if folder is not None:
+                _labels_of(path, image, folder)
+            pixels.append(preprocessing.evaluate(image).pixels)
             good.append(path)
         except InputError as error:
+            if len(paths) == 1:
+                raise
             failed[str(path)] = str(error)
             say(str(error))
     if not good:
         raise InputError(
             "An evaluation needs photographs. "
-            f"Received: {len(failed)}, none of which can be read. See the messages above."
+            f"Received: {len(failed)}, none of which can be used. See the messages above."
         )
-    if not metrics and masks is None:
-        raise UsageError("There is nothing to measure. Received: no metrics and no masks.")
     found: dict[str, Any] = {"version": __version__, "n": len(good), "methods": {}}
     if metrics:
         arguments = {"report": say, **settings}
         found |= evaluate_saliency(model, np.stack(pixels), methods, metrics, **arguments)
-    if masks is not None:
+    if folder is not None:
         say("masks")
-        examples = _examples(preprocessing, good, pathlib.Path(masks))
+        examples = _examples(preprocessing, good, folder, open_picture)
         chosen = {name: settings[name] for name in ("target", "options") if name in settings}
         found["masks"] = evaluate_masks(model, examples, methods, **chosen)
     return {**found, "files": [str(path) for path in good], "failed": failed}
 
 
 def _examples(
-    preprocessing: Preprocessing, paths: Sequence[pathlib.Path], folder: pathlib.Path
+    preprocessing: Preprocessing,
+    paths: Sequence[pathlib.Path],
+    folder: pathlib.Path,
+    open_picture: Callable[[pathlib.Path], np.ndarray],
 ) -> Iterator[tuple[np.ndarray, Any, np.ndarray]]:
+    """Yield what `evaluate_masks` takes, reading one photograph at a time."""
     for path in paths:
-        image = read(path)
-        labels = read_labels(folder / f"{path.stem}{MASK_SUFFIX}")
-        if labels.shape != image.shape[:2]:
-            raise InputError(
-                f"A mask is as large as its photograph {str(path)!r}, {image.shape[:2]}. "
-                f"Received: {labels.shape}. Save it at the photograph's size."
-            )
+        image = open_picture(path)
         prepared = preprocessing.evaluate(image)
-        yield prepared.pixels, prepared.geometry, labels
+        yield prepared.pixels, prepared.geometry, _labels_of(path, image, folder)
+
+
+def _labels_of(path: pathlib.Path, image: np.ndarray, folder: pathlib.Path) -> np.ndarray:
+    """Return the labels of a photograph, `(H, W)`, that name at least one object."""
+    labels = read_labels(folder / f"{path.stem}{MASK_SUFFIX}")
+    if labels.shape != image.shape[:2]:
+        raise InputError(
+            f"A mask is as large as its photograph {str(path)!r}, {image.shape[:2]}. "
+            f"Received: {labels.shape}. Save it at the photograph's size."
+        )
+    try:
+        objects_of(labels)
+    except InputError as error:
+        raise InputError(f"The mask of {str(path)!r}: {error}") from error
+    return labels
 
 
 def read_labels(path: pathlib.Path) -> np.ndarray:
@@ -125,9 +146,10 @@ def write_report(
     Raises:
         OutputError: if the file cannot be written, or exists and `overwrite` is false.
     """
-    text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
+    # Escapes alone hold file names that are no valid Unicode.
+    text = json.dumps(report, indent=1, allow_nan=False)
     with atomic_path(path, overwrite) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(text + "\n", encoding="ascii")
 
 
 def write_plot(

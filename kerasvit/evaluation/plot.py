@@ -46,11 +46,15 @@ def draw_curves(report: Mapping[str, Any], path: str | os.PathLike[str]) -> None
     figure = Figure(figsize=(5.2 * len(panels), 4), layout="constrained")
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axis, (metric, name) in zip(axes, panels, strict=True):
-        for method, found in report["methods"].items():
-            axis.plot(found[metric]["fractions"], found[metric]["curves"][name], label=method)
+        for index, (method, found) in enumerate(report["methods"].items()):
+            # Matplotlib has ten colours.
+            dashes = "-" if index < 10 else "--"
+            values = found[metric]["curves"][name]
+            axis.plot(found[metric]["fractions"], values, dashes, label=method)
         axis.set_title(_TITLES[name], fontsize=9)
         axis.set_xlabel("share of the pixels")
         axis.set_ylim(0, 1.02)
-    axes[-1].legend(fontsize=8)
+    lines, names = axes[-1].get_legend_handles_labels()
+    figure.legend(lines, names, loc="outside right upper", fontsize=8)
     figure.suptitle(f"{report['n']} pictures", fontsize=9)
     figure.savefig(path, format="png", dpi=110)

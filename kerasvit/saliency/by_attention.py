@@ -95,7 +95,13 @@ def block_scores(
 def explain_rollout(
     request: Request, layer: int | str | None, heads: Heads, options: dict[str, Any]
 ) -> SaliencyMap:
-    """Make the maps of `method="rollout"`; the options are those of `RolloutRule`."""
+    """Make the maps of `method="rollout"`; the options are those of `RolloutRule`.
+
+    Asked of CaiT's class token, which the self-attention stage does not have, it is the rollout
+    through both stages.
+    """
+    if request.stage == "ca" and request.query == "class":
+        return explain_class_attention_rollout(request, layer, heads, options)
     layout = request.layout("sa")
     query_tokens(layout, request.query)
 

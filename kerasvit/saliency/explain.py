@@ -48,7 +48,7 @@ def explain(
 
     Methods that show attention, whatever the class: `"attention"`, the rows of one block;
     `"rollout"`, self-attention through all blocks; `"class_attention_rollout"`, CaiT's two stages
-    together.
+    together, which is also what `"rollout"` from CaiT's class token is.
 
     Methods that explain a class by gradients: `"grad_attention"`, `"gradcam"` (one block),
     `"relevance"`, `"legrad"`, `"headwise"` (many blocks), `"integrated_gradients"`, `"smoothgrad"`

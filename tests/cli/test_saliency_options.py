@@ -196,7 +196,7 @@ def test_animation_is_a_video_where_mp4_is_asked_for(saliency, tmp_path):
         (("--option", "rollout.discard=0.5"), ["METHOD.NAME=VALUE", "rollout.discard"]),
         (("--option", "attention"), ["METHOD.NAME=VALUE"]),
         (("--method", "rise", "--option", "rise.mask=3"), ["mask", "masks"]),
-        (("--method", "rollout", "--query", "class"), ["'mean'"]),
+        (("--method", "rollout", "--stage", "sa"), ["'mean'"]),
     ],
 )
 def test_wrong_options_leave_no_picture(saliency, one_line, arguments, needles):

@@ -160,7 +160,7 @@ def test_a_bad_photograph_is_named_and_the_others_count(planted, folder):
     with Image.open(path / "plot.png") as plot:
         assert plot.width > plot.height
     with pytest.raises(InputError, match="none of which"):
-        evaluate_files(planted.model, preprocessing, [path / "bad.jpg"], ["attention"])
+        evaluate_files(planted.model, preprocessing, [path / "bad.jpg"] * 2, ["attention"])
 
 
 def test_masks_that_do_not_fit_name_their_file(planted, folder):

@@ -118,6 +118,14 @@ def test_cait_is_rolled_out_before_the_head_mixing_unless_told_how(fakes, pixels
     assert not any(name.startswith("ca") for name in patch.layers)
 
 
+def test_rollout_from_the_class_token_of_cait_goes_through_both_stages(fakes, pixels):
+    model = fakes.Model(num_class_layers=2)
+    both = explain(model, pixels, "class_attention_rollout", heads="max", start_layer=1)
+    found = explain(model, pixels, "rollout", heads="max", start_layer=1)
+    np.testing.assert_array_equal(found.values, both.values)
+    assert found.stage == "sa+ca"
+
+
 def test_many_blocks_come_from_one_run(fakes, pixels):
     model = fakes.Model(num_layers=11)
     blocks = explain_blocks(model, pixels, ["last", 2, 0, -1])
