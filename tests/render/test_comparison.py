@@ -5,8 +5,9 @@ from PIL import Image
 from kerasvit.errors import InputError
 from kerasvit.images.geometry import Geometry
 from kerasvit.render.animation import animate, write_gif
-from kerasvit.render.canvas import Canvas, Look, chosen_patches
+from kerasvit.render.canvas import Canvas
 from kerasvit.render.comparison import comparison_sheet
+from kerasvit.render.look import Look, chosen_patches
 from kerasvit.render.sheet import WIDTH
 
 GRID = (3, 5)
@@ -70,8 +71,8 @@ def test_a_map_lies_in_its_place_at_any_size():
     values = np.zeros((3, 3), np.float32)
     values[0, 2] = 1
     look = Look(style="heatmap", interpolation="nearest")
-    canvas = Canvas.of(IMAGE, geometry, (120, 200), look)
-    found = np.argwhere(yellow(canvas.overlay(values)))
+    canvas = Canvas.at_size(IMAGE, geometry, (120, 200), "cividis")
+    found = np.argwhere(yellow(look.overlay(canvas, values)))
     # The upper right of the box, which is 40 to 160 pixels from the left now.
     np.testing.assert_array_equal(found.min(axis=0), [0, 120])
     np.testing.assert_array_equal(found.max(axis=0), [39, 159])
