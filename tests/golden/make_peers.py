@@ -25,7 +25,7 @@ SIZES = {
     "patch_size": 4,
     "num_classes": 5,
     "hidden_dim": 12,
-    "num_layers": 3,
+    "num_layers": 2,
     "num_heads": 3,
     "mlp_dim": 24,
 }
@@ -49,7 +49,7 @@ def timm_models():
         "vit": timm.models.vision_transformer.VisionTransformer(**shared),
         "cait": timm.models.cait.Cait(**shared, depth_token_only=2, mlp_ratio_token_only=2.0),
     }
-    generator = torch.Generator().manual_seed(6)
+    generator = torch.Generator().manual_seed(7)
     for model in models.values():
         for name, parameter in model.named_parameters():
             is_scale = "gamma" in name or ("norm" in name and name.endswith("weight"))
@@ -310,7 +310,7 @@ def by_formula(name, model, pixels):
             "rollout": rollout(means)[:, 0, 1:],
             "relevance": relevance(found["sa"])[:, 0, 1:],
             "grad_attention": (gradient.mean(-1, keepdim=True) * scores).mean(1).clamp(min=0),
-            "headwise": headwise(model, pixels, start=1),
+            "headwise": headwise(model, pixels, start=0),
         }
     else:
         upper = rollout([class_matrix(scores.mean(1)) for scores, _ in found["ca"]])

@@ -18,15 +18,15 @@ SIZES = {
     "patch_size": 4,
     "num_classes": 5,
     "hidden_dim": 12,
-    "num_layers": 3,
+    "num_layers": 2,
     "num_heads": 3,
     "mlp_dim": 24,
 }
 OPTIONS = {
     "integrated_gradients": {"steps": 16},
     "smoothgrad": {"samples": 6, "noise": 0.15, "seed": 0},
-    "legrad": {"start_layer": 1},
-    "headwise": {"steps": 16, "start_layer": 1},
+    "legrad": {"start_layer": 0},
+    "headwise": {"steps": 16, "start_layer": 0},
     "gradcam": {},
     "occlusion": {},
     "relevance": {},
