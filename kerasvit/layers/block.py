@@ -81,10 +81,8 @@ class Block(ConfiguredLayer):
         self.attention_drop = self._drop("attention_drop")
         self.mlp_drop = self._drop("mlp_drop")
 
-    def _norm(self, name, init_value=1.0):
-        return make_norm(
-            self.norm_type, self.layer_norm_epsilon, name, self.dtype_policy, init_value
-        )
+    def _norm(self, name):
+        return make_norm(self.norm_type, self.layer_norm_epsilon, name, self.dtype_policy)
 
     def _make_attention(self, name):
         raise NotImplementedError

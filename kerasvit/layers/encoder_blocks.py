@@ -1,9 +1,10 @@
 """ViT's block, and the same with its norms after the branches."""
 
 import keras
+from keras import ops
 
 from kerasvit.layers.attention import SelfAttention
-from kerasvit.layers.base import PACKAGE, require
+from kerasvit.layers.base import PACKAGE
 from kerasvit.layers.block import Block
 from kerasvit.layers.differential_attention import DifferentialAttention
 
@@ -105,26 +106,25 @@ class PostNormBlock(EncoderBlock):
         tokens: `(B, N, D)`.
         scores: see `SelfAttention`.
 
-    Raises:
-        ValueError: if `layer_scale_init_value` is given for RMS norms.
-
     Source: Liu et al. 2022, section 3.2 (https://arxiv.org/abs/2111.09883); reference
     timm/models/vision_transformer.py `ResPostBlock`.
     """
 
     def _make_sublayers(self):
-        gain = self.layer_scale_init_value
-        require(
-            gain is None or self.norm_type == "layer",
-            "A PostNormBlock's layer_scale_init_value starts the gains of layer norms: leave it "
-            f"None. Received: layer_scale_init_value={gain}, norm_type={self.norm_type!r}",
-        )
         self.attention = self._make_attention("attention")
-        self.attention_norm = self._norm("attention_norm", 1.0 if gain is None else gain)
+        self.attention_norm = self._norm("attention_norm")
         self.mlp = self._make_mlp("mlp")
-        self.mlp_norm = self._norm("mlp_norm", 1.0 if gain is None else gain)
+        self.mlp_norm = self._norm("mlp_norm")
         self.attention_drop = self._drop("attention_drop")
         self.mlp_drop = self._drop("mlp_drop")
+
+    def build(self, input_shape):
+        """Create the weights of every sublayer, and start the gains of both norms."""
+        super().build(input_shape)
+        if self.layer_scale_init_value is not None:
+            for norm in (self.attention_norm, self.mlp_norm):
+                gains = norm.weights[0]
+                gains.assign(ops.full(gains.shape, self.layer_scale_init_value))
 
     def attention_inputs(self, tokens, token_tap=None):
         """Return what the attention reads: the tokens, plus the tap if there is one."""

@@ -7,9 +7,7 @@ from kerasvit.layers.base import require
 NORM_TYPES = ("layer", "rms")
 
 
-def make_norm(
-    norm_type: str, epsilon: float, name: str, dtype, init_value: float = 1.0
-) -> keras.layers.Layer:
+def make_norm(norm_type: str, epsilon: float, name: str, dtype) -> keras.layers.Layer:
     """Return Keras' normalisation over the last axis.
 
     Args:
@@ -19,7 +17,6 @@ def make_norm(
         epsilon: float, added to the variance. The ViT papers use 1e-6, Keras' default is 1e-3.
         name: of the layer.
         dtype: of the layer, or its policy.
-        init_value: float. Start of the gains of layer normalisation.
 
     Raises:
         ValueError: if the type is neither.
@@ -28,9 +25,5 @@ def make_norm(
         norm_type in NORM_TYPES,
         f"norm_type must be one of {NORM_TYPES}. Received: norm_type={norm_type!r}",
     )
-    if norm_type == "rms":
-        return keras.layers.RMSNormalization(epsilon=epsilon, name=name, dtype=dtype)
-    gains = "ones" if init_value == 1.0 else keras.initializers.Constant(init_value)
-    return keras.layers.LayerNormalization(
-        epsilon=epsilon, gamma_initializer=gains, name=name, dtype=dtype
-    )
+    norm = keras.layers.RMSNormalization if norm_type == "rms" else keras.layers.LayerNormalization
+    return norm(epsilon=epsilon, name=name, dtype=dtype)

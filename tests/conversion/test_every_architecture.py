@@ -1,10 +1,12 @@
 """Every architecture of timm's ViT, DeiT and CaiT modules: parity at a small size, shapes at full.
 
 The parity test runs timm's own architecture by its own name, made narrow and shallow: all of them
-on PyTorch, a spread over every family and kind of layer on the other backends. The shapes test
-makes both at full size without allocating a weight.
+on PyTorch, a spread over every family and kind of layer on the other backends. The other test makes
+both at full size without allocating a weight, and compares shapes and what shapes hide.
 """
 
+import contextlib
+import re
 import types
 
 import keras
@@ -116,6 +118,59 @@ def _without_equal_blocks(state, count):
     return {key: shape for key, shape in shapes.items() if not key.startswith(left_out)}
 
 
+@contextlib.contextmanager
+def _without_memory():
+    """Make torch modules without data, and without the time that filling them would take."""
+    import torch
+
+    class NoFilling(torch.overrides.TorchFunctionMode):
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            kwargs = kwargs or {}
+            if re.fullmatch(r"[a-z]\w*[a-z0-9]_", function.__name__):
+                return next(iter((*args, *kwargs.values())))
+            return function(*args, **kwargs)
+
+    with torch.device("meta"), NoFilling():
+        yield
+
+
+_ACTIVATIONS = {
+    "GELU": "gelu",
+    "GELUTanh": "gelu_tanh",
+    "GeluTanh": "gelu_tanh",
+    "QuickGELU": "quick_gelu",
+    "SiLU": "silu",
+}
+
+
+def _first(module, *places):
+    """Return the first of these submodules or attributes that a module has."""
+    for place in places:
+        with contextlib.suppress(AttributeError):
+            found = module
+            for part in place.split("."):
+                found = found[int(part)] if part.isdigit() else getattr(found, part)
+            return found
+    raise AttributeError(places)
+
+
+def _facts(reference):
+    """Return what the shapes of timm's model do not show."""
+    block = reference.blocks[0]
+    attention = _first(block, "attn", "attns.0.attn", "q_norm")
+    activation = _first(block, "mlp.act", "ffns.0.mlp.act", "mlp_act")
+    name = type(activation).__name__
+    if getattr(activation, "approximate", "none") == "tanh":
+        name = "GELUTanh"
+    return {
+        "num_heads": getattr(attention, "num_heads", None) or block.num_heads,
+        "layer_norm_epsilon": _first(block, "norm1", "in_norm", "attns.0.norm").eps,
+        "activation": _ACTIVATIONS[name],
+        "patch_size": reference.patch_embed.patch_size,
+        "pooling": {"token": "class", "avg": "average", "map": "attention"}[reference.global_pool],
+    }
+
+
 @pytest.mark.neutral
 @pytest.mark.parametrize("name", NAMES)
 def test_full_size_has_timms_tensors(timm, name):
@@ -123,12 +178,10 @@ def test_full_size_has_timms_tensors(timm, name):
 
     The blocks of a model are equal, which is checked, so that two of them do.
     """
-    import torch
-
-    with torch.device("meta"):
-        state = timm.create_model(name, num_classes=1000).state_dict()
-    depth = factory.variant(name)[1]["num_layers"]
-    assert f"blocks.{depth}.norm1.weight" not in state
+    with _without_memory():
+        reference = timm.create_model(name, num_classes=1000)
+    state, depth = reference.state_dict(), factory.variant(name)[1]["num_layers"]
+    assert len(reference.blocks) == depth
     shapes = _without_equal_blocks(state, depth)
     source = types.SimpleNamespace(names=tuple(shapes), shape=shapes.get, label="timm's model")
     detected = detect(source)
@@ -137,6 +190,11 @@ def test_full_size_has_timms_tensors(timm, name):
         model = model_for(detected, name, source.label, num_layers=2)
         rules, dropped = prove(model, source, detected.layout, left_out(detected, model))
     assert not dropped
+    facts = _facts(reference)
+    if name.startswith("cait"):
+        facts.pop("pooling")
+    assert {fact: getattr(model, fact) for fact in facts} == facts
+    assert model.token_layout().grid == reference.patch_embed.grid_size
     assert {key for rule in rules for key in rule.sources} == set(shapes)
     assert sum(int(np.prod(weight.shape)) for weight in model.weights) == sum(
         int(np.prod(shape)) for shape in shapes.values()

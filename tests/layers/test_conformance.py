@@ -26,10 +26,40 @@ BLOCK = {
     "layer_scale_init_value": 0.3,
     "layer_norm_epsilon": 1e-5,
     "drop_path_rate": 0.4,
+    "use_projection_bias": False,
+    "norm_type": "rms",
     **DROPOUTS,
 }
-NORM_PATHS = {"gamma", "beta"}
-MLP_PATHS = {f"dense_{index}/{name}" for index in (1, 2) for name in ("kernel", "bias")}
+SELF_ATTENTION = {
+    **ATTENTION,
+    "use_qk_norm": True,
+    "use_sub_norm": True,
+    "norm_type": "rms",
+    "layer_norm_epsilon": 1e-5,
+}
+SELF_ATTENTION_PATHS = {
+    "qkv/kernel",
+    "projection/kernel",
+    "query_norm/scale",
+    "key_norm/scale",
+    "sub_norm/scale",
+}
+DIFFERENTIAL_PATHS = {
+    *SELF_ATTENTION_PATHS,
+    "head_norm/scale",
+    *(f"lambda_{part}_{index}" for part in ("query", "key") for index in (1, 2)),
+}
+ENCODER_BLOCK = {**BLOCK, "use_qk_norm": True, "use_sub_norm": True, "initial_lambda": 0.4}
+MLP_ARGUMENTS = {
+    "mlp_dim": 20,
+    "dropout_rate": 0.1,
+    "use_bias": False,
+    "use_output_bias": True,
+    "use_sub_norm": True,
+    "norm_type": "rms",
+    "layer_norm_epsilon": 1e-5,
+}
+MLP_PATHS = {"dense_1/kernel", "dense_2/kernel"}
 
 
 def _under(prefix, names):
@@ -37,13 +67,17 @@ def _under(prefix, names):
 
 
 BLOCK_PATHS = {
-    *_under("attention_norm", NORM_PATHS),
-    *_under("mlp_norm", NORM_PATHS),
+    "attention_norm/scale",
+    "mlp_norm/scale",
     *_under("mlp", MLP_PATHS),
     "attention_scale/gamma",
     "mlp_scale/gamma",
     "attention/projection/kernel",
-    "attention/projection/bias",
+}
+ENCODER_BLOCK_PATHS = {
+    *BLOCK_PATHS,
+    "mlp/sub_norm/scale",
+    *_under("attention", DIFFERENTIAL_PATHS),
 }
 MIXING_PATHS = {
     f"mixing_{when}/{name}" for when in ("before", "after") for name in ("kernel", "bias")
@@ -106,14 +140,37 @@ CASES = {
     ),
     "SelfAttention": Case(
         layers.SelfAttention,
-        {**ATTENTION, "use_qk_norm": True, "layer_norm_epsilon": 1e-5},
+        SELF_ATTENTION,
         (TOKENS,),
         (TOKENS, (3, 16, 16)),
+        SELF_ATTENTION_PATHS,
+        probabilities=1,
+    ),
+    "DifferentialAttention": Case(
+        layers.DifferentialAttention,
+        {**SELF_ATTENTION, "initial_lambda": 0.4},
+        (TOKENS,),
+        (TOKENS, (3, 16, 16)),
+        DIFFERENTIAL_PATHS,
+    ),
+    "AttentionPooling": Case(
+        layers.AttentionPooling,
         {
-            "qkv/kernel",
+            **ATTENTION,
+            "mlp_dim": 20,
+            "activation": "relu",
+            "norm_type": "rms",
+            "layer_norm_epsilon": 1e-5,
+        },
+        (TOKENS,),
+        ((WIDTH,), (3, 1, 16)),
+        {
+            "latent",
+            "query/kernel",
+            "key_value/kernel",
             "projection/kernel",
-            *_under("query_norm", NORM_PATHS),
-            *_under("key_norm", NORM_PATHS),
+            "mlp_norm/scale",
+            *(f"mlp/dense_{index}/{name}" for index in (1, 2) for name in ("kernel", "bias")),
         },
         probabilities=1,
     ),
@@ -137,17 +194,17 @@ CASES = {
     ),
     "MLP": Case(
         layers.MLP,
-        {"mlp_dim": 20, "activation": "relu", "dropout_rate": 0.1, "use_bias": False},
+        {**MLP_ARGUMENTS, "activation": "relu"},
         (TOKENS,),
         (TOKENS,),
-        {"dense_1/kernel", "dense_2/kernel"},
+        {*MLP_PATHS, "dense_2/bias", "sub_norm/scale"},
     ),
     "GatedMLP": Case(
         layers.GatedMLP,
-        {"mlp_dim": 20, "activation": "gelu", "dropout_rate": 0.1, "use_bias": False},
+        {**MLP_ARGUMENTS, "activation": "gelu"},
         (TOKENS,),
         (TOKENS,),
-        {"dense_1/kernel", "dense_2/kernel"},
+        {*MLP_PATHS, "dense_2/bias", "sub_norm/scale"},
     ),
     "LayerScale": Case(layers.LayerScale, {"init_value": 0.3}, (TOKENS,), (TOKENS,), {"gamma"}),
     "StochasticDepth": Case(
@@ -155,16 +212,36 @@ CASES = {
     ),
     "EncoderBlock": Case(
         layers.EncoderBlock,
-        {**BLOCK, "use_qk_norm": True},
+        ENCODER_BLOCK,
         (TOKENS,),
         (TOKENS, (3, 16, 16)),
+        ENCODER_BLOCK_PATHS,
+    ),
+    "PostNormBlock": Case(
+        layers.PostNormBlock,
+        ENCODER_BLOCK,
+        (TOKENS,),
+        (TOKENS, (3, 16, 16)),
+        ENCODER_BLOCK_PATHS - {"attention_scale/gamma", "mlp_scale/gamma"},
+    ),
+    "ParallelBlock": Case(
+        layers.ParallelBlock,
+        ENCODER_BLOCK,
+        (TOKENS,),
+        (TOKENS, (3, 16, 16)),
+        ENCODER_BLOCK_PATHS - {"mlp_norm/scale", "mlp_scale/gamma"},
+    ),
+    "BranchedBlock": Case(
+        layers.BranchedBlock,
+        {**ENCODER_BLOCK, "num_branches": 3},
+        (TOKENS,),
+        (TOKENS, (9, 16, 16)),
         {
-            *BLOCK_PATHS,
-            "attention/qkv/kernel",
-            *_under("attention/query_norm", NORM_PATHS),
-            *_under("attention/key_norm", NORM_PATHS),
+            path.replace(part, f"{part}_{branch}", 1)
+            for path in ENCODER_BLOCK_PATHS
+            for part in [path.split("/")[0]]
+            for branch in range(3)
         },
-        probabilities=1,
     ),
     "LayerScaleBlock": Case(
         layers.LayerScaleBlock,

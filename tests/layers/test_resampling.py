@@ -21,10 +21,16 @@ def _random_grids(count):
 
 
 def _torch_arguments(old, new, rule):
-    if rule != "bicubic_offset":
-        return {"size": new, "antialias": rule == "bicubic_antialias"}
-    scales = tuple((after + 0.1) / before for before, after in zip(old, new, strict=True))
-    return {"scale_factor": scales, "antialias": False}
+    mode = rule.split("_")[0]
+    if rule == "bicubic_offset":
+        scales = tuple((after + 0.1) / before for before, after in zip(old, new, strict=True))
+        return {"scale_factor": scales, "mode": mode, "align_corners": False}
+    return {
+        "size": new,
+        "mode": mode,
+        "antialias": rule == "bicubic_antialias",
+        "align_corners": rule.endswith("align_corners"),
+    }
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -37,8 +43,6 @@ def test_resampling_equals_torch(rule):
         ours = resample_grid(positions, new, rule)
         theirs = torch.nn.functional.interpolate(
             torch.tensor(positions, dtype=torch.float64).permute(2, 0, 1)[None],
-            mode="bicubic",
-            align_corners=False,
             **_torch_arguments(old, new, rule),
         )
         expected = theirs[0].permute(1, 2, 0).numpy()

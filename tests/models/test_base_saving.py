@@ -25,7 +25,7 @@ def _defaults(model_type):
     return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
 
 
-# Every argument away from its default; two rows for a ViT, whose poolings exclude distillation.
+# Every argument away from its default; rows for a ViT, whose poolings and heads exclude each other.
 CHANGED = {
     "image_shape": [16, 24, 3],
     "patch_size": [16, 4],
@@ -52,12 +52,30 @@ CHANGED_VIT = {
     "position_embedding": "patches",
     "use_qk_norm": True,
     "use_pre_norm": True,
+    "use_patch_norm": True,
+    "use_sub_norm": True,
+    "use_projection_bias": False,
+    "norm_type": "rms",
+    "block_type": "parallel",
+    "attention_type": "differential",
     "mlp_type": "gated",
 }
 CONFIGS = {
     "pooled ViT": (
         VisionTransformer,
-        {**CHANGED_VIT, "pooling": "average", "norm_after_pooling": False},
+        {
+            **CHANGED_VIT,
+            "use_class_token": False,
+            "pooling": "attention",
+            "pool_prefix": True,
+            "norm_after_pooling": True,
+        },
+    ),
+    "ViT without a last norm": (VisionTransformer, {**CHANGED_VIT, "use_final_norm": False}),
+    "ViT with a linear head": (VisionTransformer, {**CHANGED_VIT, "head_blocks": 2}),
+    "ViT with an interleaved head": (
+        VisionTransformer,
+        {**CHANGED_VIT, "head_patch_mean": True, "head_interleaved": True},
     ),
     "distilled ViT": (
         VisionTransformer,

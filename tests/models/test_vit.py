@@ -144,7 +144,7 @@ def test_dropouts_act_in_training_alone(tools, images):
 
 @pytest.mark.parametrize("stage", ["ca", "other"])
 def test_a_vit_has_no_class_attention_stage(models, stage):
-    with pytest.raises(ValueError, match="self-attention scores alone") as error:
+    with pytest.raises(ValueError, match="A ViT has self-attention scores") as error:
         models["ViT"].token_layout(stage=stage)
     assert "\n" not in str(error.value)
 
@@ -152,7 +152,19 @@ def test_a_vit_has_no_class_attention_stage(models, stage):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"pooling": "max"}, "pooling must be one of"),
+        ({"pooling": "token"}, "pooling must be one of"),
+        ({"block_type": "other"}, "block_type must be one of"),
+        ({"attention_type": "cross"}, "attention_type must be one of"),
+        ({"norm_type": "batch"}, "norm_type must be one of"),
+        ({"use_class_token": False}, "needs the class token"),
+        (
+            {"use_class_token": False, "pooling": "average", "attention": "cls"},
+            "returns the rows of a class token",
+        ),
+        ({"head_blocks": 0}, "head_blocks must be"),
+        ({"head_blocks": 99}, "at most num_layers"),
+        ({"head_blocks": 2, "pooling": "average"}, "reads several tokens"),
+        ({"head_interleaved": True}, "needs one class token and the patch mean"),
         ({"position_embedding": "none"}, "position_embedding must be one of"),
         ({"distillation_output": "sum"}, "distillation_output must be one of"),
         ({"distillation_output": "both"}, "needs the second head"),
