@@ -25,6 +25,7 @@ from kerasvit.render import (
     write_png,
 )
 from kerasvit.render.standard import block_title
+from kerasvit.render.viewer import write_viewer
 from kerasvit.saliency import SaliencyMap, block_scores
 from kerasvit.saliency.explain import FORWARD_ONLY, SIGNED
 
@@ -138,12 +139,14 @@ class Artist:
         return animate(loaded.image, maps, geometry, look, self.settings.colormap)
 
     def _view(self, path: pathlib.Path, loaded: Loaded, file: pathlib.Path) -> None:
-        from kerasvit.render.viewer import write_viewer
-
         scores, layouts = block_scores(self.explainer.model, loaded.prepared.pixels)
-        title = f"{_heading(path)} · {self.explainer.label}"
-        geometry = loaded.prepared.geometry
-        write_viewer(file, loaded.image, scores, layouts, geometry, title, self.overwrite)
+        write_viewer(
+            *(file, loaded.image, scores, layouts, loaded.prepared.geometry),
+            title=_heading(path),
+            overwrite=self.overwrite,
+            note=self.explainer.label,
+            colormap=self.settings.colormap,
+        )
 
     def _arrays(self, found: Found) -> dict[str, np.ndarray]:
         """Return every map by its method, the heads by their block, and what they mean."""

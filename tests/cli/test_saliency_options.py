@@ -93,6 +93,16 @@ def test_gif_goes_through_every_block(saliency):
         assert gif.n_frames == 2
 
 
+def test_html_holds_every_block(saliency):
+    _, folder = saliency("--format", "html")
+    page = (folder / "photograph.html").read_text()
+    blocks = [f"sa_ffn_block_{index:02d}" for index in range(6)]
+    for name in (*blocks, "ca_ffn_block_00", "ca_ffn_block_01"):
+        assert name in page
+    assert "photograph" in page
+    assert "cait_nano_patch4_32.cifar10" in page
+
+
 def test_short_names_of_queries(saliency, small_vit):
     maps = []
     for query in ("cls", "class", "dist", "distillation"):
