@@ -1,3 +1,3 @@
-"""The command `kerasvit`: list, info, convert, predict, saliency."""
+"""The command `kerasvit`; each module beside this one holds one of its subcommands."""
 
 from kerasvit.cli.main import main as main

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from kerasvit import __version__
 from kerasvit.backend import BACKENDS, choose_backend
-from kerasvit.cli import converting, evaluating, listing, predicting, saliency
+from kerasvit.cli import converting, evaluating, listing, predicting, probing, saliency
 from kerasvit.errors import KerasViTError
 
-COMMANDS = (listing, converting, predicting, saliency, evaluating)
+COMMANDS = (listing, converting, predicting, saliency, evaluating, probing)
 BUG = 70
 INTERRUPTED = 130
 TERMINATED = 143
