@@ -155,6 +155,9 @@ def _image_shape(detected, variant, image_shape, label):
                 "that the weights were trained with; images of any other size are accepted later"
             )
         return shape
+    height, width = variant["image_shape"][:2]
+    if (height // patch_height) * (width // patch_width) == detected.num_positions:
+        return variant["image_shape"]
     side = math.isqrt(detected.num_positions)
     if side * side != detected.num_positions:
         raise InputError(

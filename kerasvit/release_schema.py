@@ -27,7 +27,8 @@ class Release:
             such as "dino_vits8".
         model: name of the architecture, for `kerasvit.create_model`.
         overrides: arguments for `create_model`; always `num_classes` and `image_shape`, the
-            `(height, width, channels)` that the position embedding is stored for.
+            `(height, width, channels)` that the position embedding is stored for; what `head` says
+            where there is one.
         preprocessing: arguments of `kerasvit.images.Preprocessing`: `image_size` (height, width),
             `crop_fraction`, `crop_mode`, `interpolation`, `mean` and `std` on the scale [0, 1].
         layout: naming of the tensors in the file, one of `LAYOUTS`: in the hub's file where there
@@ -121,6 +122,7 @@ def _release(
         "image_shape": (*preprocessing["image_size"], 3),
         **_with_tuples(fields.pop("overrides", {})),
         "num_classes": record["num_classes"],
+        **{f"head_{key}": value for key, value in record.get("head", {}).items()},
     }
     return Release(name=name, preprocessing=preprocessing, overrides=overrides, **fields)
 

@@ -21,6 +21,8 @@ class PatchEmbedding(ConfiguredLayer):
         hidden_dim: int. Width of a token.
         patch_size: `(height, width)` of a patch in pixels.
         use_bias: bool. Whether the projection has a bias.
+        ignore_remainder: bool. Whether pixels at the right and the bottom that fill no patch are
+            ignored, as SigLIP at 384 pixels with patches of 14 wants it, instead of refused.
 
     Call arguments:
         images: float tensor `(B, height, width, C)`, channels last on every backend.
@@ -35,16 +37,18 @@ class PatchEmbedding(ConfiguredLayer):
     Source: Dosovitskiy et al. 2021, section 3.1 (https://arxiv.org/abs/2010.11929).
     """
 
-    arguments = ("hidden_dim", "patch_size", "use_bias")
+    arguments = ("hidden_dim", "patch_size", "use_bias", "ignore_remainder")
 
     def __init__(
         self,
         hidden_dim: int,
         patch_size: tuple[int, int] = (16, 16),
         use_bias: bool = True,
+        ignore_remainder: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.ignore_remainder = ignore_remainder
         self.hidden_dim = hidden_dim
         self.patch_size = tuple(patch_size)
         require_at_least(1, hidden_dim=hidden_dim)
@@ -79,8 +83,9 @@ class PatchEmbedding(ConfiguredLayer):
             "Height and width of the images must be known when the model is traced. "
             f"Received: {height}x{width}. Give keras.Input or the data set its static size.",
         )
+        fits = self.ignore_remainder or (height % patch_height == 0 and width % patch_width == 0)
         require(
-            height % patch_height == 0 and width % patch_width == 0 and height > 0 and width > 0,
+            fits and height >= patch_height and width >= patch_width,
             f"Height and width of the images must be multiples of the patch size "
             f"{self.patch_size}. Received: {height}x{width}. Resize or crop them, for instance "
             "with kerasvit.images.Preprocessing.",

@@ -49,6 +49,8 @@ class VisionTransformer(ScoreModel):
         num_layers: int. Number of blocks.
         num_heads: int. Attention heads H of a block; must divide `hidden_dim`.
         mlp_dim: int. Width of the MLPs.
+        ignore_remainder: bool. Whether pixels at the right and the bottom that fill no patch are
+            ignored instead of refused.
         pooling: "class" (the class token), "average", "max" or "average_max" (of the patch tokens),
             or "attention" (a learned query reads the patches out: MAP, as in SigLIP).
         pool_prefix: bool. Whether pooling takes registers and class token in as well.
@@ -118,6 +120,7 @@ class VisionTransformer(ScoreModel):
 
     arguments = (
         *ScoreModel.arguments,
+        "ignore_remainder",
         "pooling",
         "pool_prefix",
         "use_class_token",
@@ -159,6 +162,7 @@ class VisionTransformer(ScoreModel):
         num_layers: int = 12,
         num_heads: int = 12,
         mlp_dim: int = 3072,
+        ignore_remainder: bool = False,
         pooling: str = "class",
         pool_prefix: bool = False,
         use_class_token: bool = True,
@@ -219,6 +223,7 @@ class VisionTransformer(ScoreModel):
             self.hidden_dim,
             self.patch_size,
             use_bias=not self.use_pre_norm,
+            ignore_remainder=self.ignore_remainder,
             name="patch_embedding",
             dtype=dtype,
         )

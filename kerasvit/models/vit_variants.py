@@ -201,7 +201,7 @@ def _siglip() -> Variants:
     exact = [
         ("base", 16, (224, 256, 384, 512)),
         ("large", 16, (256, 384)),
-        ("so400m", 14, (224, 378, 384)),
+        ("so400m", 14, (224, 378)),
     ]
     tanh = [
         ("base", 32, (256,)),
@@ -213,6 +213,8 @@ def _siglip() -> Variants:
     for infix, readout in (("", _MAP), ("gap_", {**_GAP, **_NORM_FIRST})):
         pattern = f"vit_{{size}}_patch{{patch}}_siglip_{infix}{{image}}"
         towers |= _family(pattern, exact, **readout) | _family(pattern, tanh, **readout, **_TANH)
+        odd = [("so400m", 14, (384,))]
+        towers |= _family(pattern, odd, ignore_remainder=True, **readout)
     larger = [("so400m", 14, (448, 896))]
     pattern = "vit_{size}_patch{patch}_siglip_gap_{image}"
     return towers | _family(pattern, larger, **_GAP, **_NORM_FIRST)

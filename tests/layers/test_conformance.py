@@ -122,8 +122,8 @@ class Case:
 CASES = {
     "PatchEmbedding": Case(
         layers.PatchEmbedding,
-        {"hidden_dim": WIDTH, "patch_size": (4, 6), "use_bias": False},
-        ((12, 30, 2),),
+        {"hidden_dim": WIDTH, "patch_size": (4, 6), "use_bias": False, "ignore_remainder": True},
+        ((13, 35, 2),),
         ((15, WIDTH),),
         {"projection/kernel"},
     ),

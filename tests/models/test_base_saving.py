@@ -48,6 +48,7 @@ CHANGED = {
 }
 CHANGED_VIT = {
     **CHANGED,
+    "ignore_remainder": True,
     "num_registers": 2,
     "position_embedding": "patches",
     "use_qk_norm": True,
