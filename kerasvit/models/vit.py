@@ -5,30 +5,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasvit.layers import (
-    AttentionPooling,
-    BranchedBlock,
-    EncoderBlock,
-    LearnedTokens,
-    ParallelBlock,
-    PatchEmbedding,
-    PositionEmbedding,
-    PostNormBlock,
-)
-from kerasvit.layers.base import PACKAGE, kernel_initializer
-from kerasvit.layers.differential_attention import initial_lambda
-from kerasvit.layers.norms import make_norm
+from kerasvit.layers.base import PACKAGE
 from kerasvit.models.base import ScoreModel
 from kerasvit.models.taps import NO_TAPS, Taps
 from kerasvit.models.vit_arguments import check_arguments, check_stage
+from kerasvit.models.vit_layers import BLOCKS, make_layers
 from kerasvit.models.vit_readout import NORMED_AFTER, linear_probe_feature, pool
-
-BLOCKS = {
-    "encoder": EncoderBlock,
-    "post_norm": PostNormBlock,
-    "parallel": ParallelBlock,
-    "branched": BranchedBlock,
-}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -203,96 +185,7 @@ class VisionTransformer(ScoreModel):
         self._start(arguments, _shared_layers, kwargs)
 
     def _make_layers(self) -> dict[str, keras.layers.Layer]:
-        layers = {
-            **self._make_embedding(),
-            "blocks": [self._make_block(index) for index in range(self.num_layers)],
-        }
-        if self.use_final_norm:
-            layers["norm"] = self._make_norm("norm")
-        if self.pooling == "attention":
-            layers["class_blocks"] = [self._make_pooling()]
-        if self.num_classes:
-            layers["head"] = self._make_head("head")
-            if self.use_distillation_token:
-                layers["distillation_head"] = self._make_head("distillation_head")
-        return layers
-
-    def _make_embedding(self):
-        dtype = self.dtype_policy
-        patch_embedding = PatchEmbedding(
-            self.hidden_dim,
-            self.patch_size,
-            use_bias=not self.use_pre_norm,
-            ignore_remainder=self.ignore_remainder,
-            name="patch_embedding",
-            dtype=dtype,
-        )
-        layers = {"patch_embedding": patch_embedding}
-        for name, count in (
-            ("class_token", int(self.use_class_token)),
-            ("distillation_token", int(self.use_distillation_token)),
-            ("registers", self.num_registers),
-        ):
-            if count:
-                layers[name] = LearnedTokens(count, name=name, dtype=dtype)
-        for name in ("patch_norm", "pre_norm"):
-            if getattr(self, f"use_{name}"):
-                layers[name] = self._make_norm(name)
-        layers["position"] = PositionEmbedding(
-            patch_embedding.grid(*self.image_shape[:2]),
-            len(self._prefix("sa")) if self.position_embedding == "all" else 0,
-            self.position_resampling,
-            name="position_embedding",
-            dtype=dtype,
-        )
-        layers["position_dropout"] = keras.layers.Dropout(
-            self.dropout_rate, name="position_dropout", dtype=dtype
-        )
-        return layers
-
-    def _make_block(self, index: int) -> EncoderBlock:
-        is_differential = self.attention_type == "differential"
-        return BLOCKS[self.block_type](
-            num_heads=self.num_heads,
-            mlp_dim=self.mlp_dim,
-            use_qkv_bias=self.use_qkv_bias,
-            use_qk_norm=self.use_qk_norm,
-            use_projection_bias=self.use_projection_bias,
-            use_sub_norm=self.use_sub_norm,
-            initial_lambda=initial_lambda(index) if is_differential else None,
-            mlp_type=self.mlp_type,
-            activation=self.activation,
-            norm_type=self.norm_type,
-            layer_scale_init_value=self.layer_scale_init_value,
-            layer_norm_epsilon=self.layer_norm_epsilon,
-            dropout_rate=self.dropout_rate,
-            attention_dropout_rate=self.attention_dropout_rate,
-            drop_path_rate=self.drop_path_rate * index / max(self.num_layers - 1, 1),
-            name=f"sa_ffn_block_{index:02d}",
-            dtype=self.dtype_policy,
-        )
-
-    def _make_pooling(self) -> AttentionPooling:
-        return AttentionPooling(
-            num_heads=self.num_heads,
-            mlp_dim=self.mlp_dim,
-            activation=self.activation,
-            norm_type=self.norm_type,
-            layer_norm_epsilon=self.layer_norm_epsilon,
-            name="ca_pooling_block_00",
-            dtype=self.dtype_policy,
-        )
-
-    def _make_norm(self, name):
-        return make_norm(self.norm_type, self.layer_norm_epsilon, name, self.dtype_policy)
-
-    def _make_head(self, name):
-        return keras.layers.Dense(
-            self.num_classes,
-            kernel_initializer=kernel_initializer(),
-            name=name,
-            dtype=self.dtype_policy,
-        )
+        return make_layers(self, self._prefix("sa"))
 
     def _input_shape_of(self, layer, input_shape):
         if layer is getattr(self, "head", None):

@@ -92,7 +92,7 @@ def _check_head(
         f"Received: head_blocks={head_blocks}, head_patch_mean={head_patch_mean}",
     )
     require(
-        head_blocks <= num_layers,
+        head_blocks <= max(num_layers, 1),
         f"head_blocks must be at most num_layers. Received: {head_blocks} of {num_layers}",
     )
     require(
