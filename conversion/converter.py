@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import gc
 import os
 import pathlib
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from kerasvit.conversion.architecture import left_out, model_for
 from kerasvit.conversion.checkpoint import Checkpoint, open_checkpoint
 from kerasvit.conversion.detection import Detected, detect
 from kerasvit.conversion.foreign import in_timm_names
+from kerasvit.conversion.memory import free_memory
 from kerasvit.conversion.recording import name_and_record, provenance
 from kerasvit.conversion.rules import Assignment, assign, variables_by_path
 from kerasvit.conversion.sources import find_source
@@ -110,6 +110,7 @@ def convert(
             detected, name, checkpoint.label, image_shape, **head.arguments, **overrides
         )
     assignment = _assign(keras_model, checkpoint, detected, head)
+    free_memory()
     report(
         f"Assigned {assignment.num_variables} weights from {assignment.num_source_tensors} tensors."
     )
@@ -176,6 +177,6 @@ def _verify(model, checkpoint, detected, verify, output, head, report) -> Parity
     if not verify or head.is_random:
         return None
     parity = verify_model(model, checkpoint, detected)
-    gc.collect()  # timm's model refers to itself, and is as large as ours
+    free_memory()  # timm's model is as large as ours
     report(f"Compared with timm: {parity.summary}")
     return parity

@@ -11,7 +11,7 @@ import numpy as np
 from kerasvit.conversion import augreg, huggingface
 from kerasvit.conversion.checkpoint import Checkpoint
 from kerasvit.conversion.naming import Naming
-from kerasvit.conversion.tensors import FLOAT_TYPES, StoredTensor
+from kerasvit.conversion.tensors import FLOAT_TYPES, StoredTensor, new_array
 from kerasvit.conversion.transforms import SAME, Rule
 from kerasvit.errors import InputError
 
@@ -126,4 +126,9 @@ class _Renamer:
 
 
 def _read(forward: Callable[..., Any], parts: list[tuple[str, StoredTensor]]) -> np.ndarray:
-    return forward(*(tensor.load(stored) for stored, tensor in parts))
+    made = forward(*(tensor.load(stored) for stored, tensor in parts))
+    if len(parts) == 1:
+        return made
+    new = new_array(made.shape)
+    np.copyto(new, made)
+    return new

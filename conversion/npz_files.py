@@ -7,9 +7,10 @@ import zipfile
 
 import numpy as np
 
-from kerasvit.conversion.tensors import StoredTensor, Tree
+from kerasvit.conversion.tensors import StoredTensor, Tree, new_array
 from kerasvit.errors import InputError
 
+_CHUNK = 2**20
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -34,45 +35,47 @@ def _describe(path: pathlib.Path, archive: zipfile.ZipFile, info: zipfile.ZipInf
     with archive.open(info) as member:
         version = np.lib.format.read_magic(member)
         shape, fortran_order, dtype = _HEADERS[version](member)
-        held = info.file_size - member.tell()
+        start = member.tell()
+    held = info.file_size - start
     # Checked here because NumPy allocates what the header says before it reads.
     if not dtype.hasobject and math.prod(shape) * dtype.itemsize != held:
         raise InputError(
             f"{str(path)!r} is damaged: array {info.filename!r} of shape {shape} and type {dtype} "
             f"does not fit its bytes. Received: {held} bytes. Get the file again"
         )
-    name = info.filename.removesuffix(".npy")
-    read = functools.partial(_read, path, name)
-    if fortran_order or dtype.hasobject or not shape:
-        return StoredTensor(shape, _type_name(dtype), read)
-    row = functools.partial(_read_row, path, info.filename, shape[1:], dtype, info.file_size - held)
-    return StoredTensor(shape, _type_name(dtype), read, row)
-
-
-def _type_name(dtype: np.dtype) -> str:
     # NumPy has no bfloat16: it writes one of JAX's as two bytes of unknown meaning.
-    return "bfloat16" if dtype.str == "|V2" else dtype.name
+    type_name = "bfloat16" if dtype.str == "|V2" else dtype.name
+    if fortran_order or dtype.hasobject:
+        name = info.filename.removesuffix(".npy")
+        return StoredTensor(shape, type_name, functools.partial(_load, path, name))
+    read = functools.partial(_read, path, info.filename, dtype, start)
+    if not shape:
+        return StoredTensor(shape, type_name, functools.partial(read, shape))
+    row = functools.partial(read, shape[1:])
+    return StoredTensor(shape, type_name, functools.partial(read, shape), row)
 
 
-def _values(array: np.ndarray) -> np.ndarray:
-    return array.view(np.uint16) if array.dtype.str == "|V2" else array
-
-
-def _read(path: pathlib.Path, name: str) -> np.ndarray:
+def _load(path: pathlib.Path, name: str) -> np.ndarray:
     with np.load(path, allow_pickle=False) as arrays:
-        return _values(arrays[name])
+        return arrays[name]
 
 
-def _read_row(
+def _read(
     path: pathlib.Path,
     member: str,
-    shape: tuple[int, ...],
     dtype: np.dtype,
     start: int,
-    index: int,
+    shape: tuple[int, ...],
+    index: int = 0,
 ) -> np.ndarray:
-    """Read one index of the first axis: its bytes lie side by side."""
-    size = math.prod(shape) * dtype.itemsize
+    """Read an array, or one index of the first axis of a larger one: its bytes lie side by side."""
+    dtype = np.dtype(np.uint16) if dtype.str == "|V2" else dtype
+    array = new_array(shape) if dtype == np.float32 else np.empty(shape, dtype)
+    left = memoryview(array.reshape(-1).view(np.uint8))
     with zipfile.ZipFile(path) as archive, archive.open(member) as file:
-        file.seek(start + index * size)
-        return _values(np.frombuffer(file.read(size), dtype).reshape(shape))
+        file.seek(start + index * array.nbytes)
+        while left and (count := file.readinto(left[:_CHUNK])):
+            left = left[count:]
+    if left:
+        raise EOFError(f"the array {member!r} ended early")
+    return array

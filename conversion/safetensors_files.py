@@ -2,13 +2,12 @@
 
 import functools
 import json
-import math
 import pathlib
 from typing import Any
 
 import numpy as np
 
-from kerasvit.conversion.tensors import StoredTensor, Tree
+from kerasvit.conversion.tensors import StoredTensor, Tree, new_array
 from kerasvit.errors import InputError
 
 # The format's type codes (https://github.com/huggingface/safetensors, "Format"): the name, and
@@ -59,11 +58,13 @@ def _describe(path: pathlib.Path, start: int, entry: dict[str, Any]) -> StoredTe
 
 
 def _read(path: pathlib.Path, offset: int, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-    count = math.prod(shape)
-    values = np.fromfile(path, dtype=dtype, count=count, offset=offset)
-    if values.size < count:
+    values = new_array(shape) if np.dtype(dtype) == np.float32 else np.empty(shape, dtype)
+    with path.open("rb") as file:
+        file.seek(offset)
+        held = file.readinto(values.reshape(-1).view(np.uint8))
+    if held < values.nbytes:
         raise InputError(
             f"{str(path)!r} ended before the tensor did; the file was cut while it was read. "
-            f"Received: {values.size} of {count} values. Get the file again"
+            f"Received: {held} of {values.nbytes} bytes. Get the file again"
         )
-    return values.reshape(shape)
+    return values

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import os
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -35,7 +36,7 @@ class Shard(Protocol):
 
 def file_in(path: pathlib.Path) -> pathlib.Path:
     """Return the weights of a model's folder; any other path, and a folder without, as it is."""
-    if not path.is_dir():
+    if not os.path.isdir(path):  # unlike the method of `Path`, false for any name that can't be
         return path
     usual = (path / name for name in _USUAL_FILES)
     return next((file for file in usual if file.is_file()), path)
@@ -43,7 +44,7 @@ def file_in(path: pathlib.Path) -> pathlib.Path:
 
 def is_index(path: pathlib.Path) -> bool:
     """Tell an index by its name, `*.index.json`."""
-    return path.name.endswith(_INDEX) and path.is_file()
+    return path.name.endswith(_INDEX) and os.path.isfile(path)
 
 
 def read_sharded(path: pathlib.Path, open_shard: Callable[[pathlib.Path], Shard]) -> Tree:

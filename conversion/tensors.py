@@ -2,6 +2,8 @@
 
 import collections.abc
 import dataclasses
+import math
+import mmap
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +18,8 @@ FLOAT_TYPES = ("float16", "bfloat16", "float32", "float64")
 # A pickle can hold a dictionary that contains itself, so both bounds are needed.
 MAX_DEPTH = 16
 MAX_ENTRIES = 200_000
+
+_MAPPED = 2**20
 
 Tree = dict[str, Any]
 
@@ -87,11 +91,27 @@ def as_float32(array: np.ndarray) -> np.ndarray:
 
     A bfloat16 is the upper half of the float32 with the same value, so widening is exact.
     """
+    if array.dtype == np.float32 and array.flags.c_contiguous and array.dtype.isnative:
+        return array
+    new = new_array(array.shape)
     if array.dtype == np.uint16 or array.dtype.name == "bfloat16":
-        bits = array.view(np.uint16).astype(np.uint32)
-        array = np.left_shift(bits, 16, out=bits).view(np.float32)
+        np.left_shift(array.view(np.uint16), 16, out=new.view(np.uint32), dtype=np.uint32)
+        return new
     with np.errstate(over="ignore"):  # a float64 out of range becomes inf, refused by the caller
-        return np.asarray(array, dtype=np.float32, order="C")
+        np.copyto(new, array, casting="same_kind")
+    return new
+
+
+def new_array(shape: tuple[int, ...]) -> np.ndarray:
+    """Return a float32 array of undefined values, a large one in a mapping of its own.
+
+    Its memory goes back to the system when the array does. glibc keeps freed blocks of up to 32
+    MiB, and a conversion that reads every weight of a model twice would seem to need them twice.
+    """
+    size = 4 * math.prod(shape)
+    if size < _MAPPED:
+        return np.empty(shape, np.float32)
+    return np.frombuffer(mmap.mmap(-1, size), np.float32).reshape(shape)
 
 
 def _check_finite(name: str, array: np.ndarray) -> None:
@@ -127,10 +147,9 @@ def torch_dtype(tensor: Any) -> str:
 def torch_to_numpy(tensor: Any) -> np.ndarray:
     """Return a contiguous float32 copy on the CPU of a floating `torch.Tensor` of any strides."""
     torch = loaded_torch()
-    copy = tensor.detach().to(
-        device="cpu", dtype=torch.float32, copy=True, memory_format=torch.contiguous_format
-    )
-    return copy.numpy()
+    new = new_array(tuple(tensor.shape))
+    torch.from_numpy(new).copy_(tensor.detach())
+    return new
 
 
 def is_tensor(value: Any) -> bool:

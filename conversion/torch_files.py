@@ -27,7 +27,9 @@ from kerasvit.errors import InputError, UsageError
 # Releases before it run code (CVE-2025-32434) or corrupt memory (CVE-2026-24747) on a crafted
 # file in spite of weights_only=True.
 _SAFE_SINCE = (2, 10)
-_REMAP_AFTER = 64 * 2**20
+# Mapping a file anew takes milliseconds; at most so many times.
+_REMAP_AFTER = 16 * 2**20
+_MAX_REMAPS = 64
 _SCANNED = 16 * 2**20
 
 
@@ -83,13 +85,14 @@ class _MappedFile:
         self._load = functools.partial(_load, torch, path, mmap=True)
         self.content = _check_mapping(path, self._load())
         self._num_bytes_read = 0
+        self._limit = max(_REMAP_AFTER, path.stat().st_size // _MAX_REMAPS)
 
     def describe(self, tensor: Any, keys: tuple) -> StoredTensor:
         read = functools.partial(self._read, keys)
         return StoredTensor(tuple(tensor.shape), torch_dtype(tensor), read)
 
     def _read(self, keys: tuple) -> Any:
-        if self._num_bytes_read > _REMAP_AFTER:
+        if self._num_bytes_read > self._limit:
             self.content = self._load()
             self._num_bytes_read = 0
         tensor = functools.reduce(operator.getitem, keys, self.content)

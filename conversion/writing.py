@@ -1,6 +1,5 @@
 """Writing a converted model so that what is on the disk is what was in memory, or nothing."""
 
-import gc
 import hashlib
 import os
 import pathlib
@@ -9,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasvit.conversion.memory import free_memory
 from kerasvit.conversion.rules import variables_by_path
 from kerasvit.errors import InputError, OutputError, UsageError
 from kerasvit.files import atomic_path
@@ -62,7 +62,7 @@ def write(models: list[ScoreModel], output: pathlib.Path, overwrite: bool) -> Sc
         # Not `model.save`, which is atomic by itself and would name the temporary file in errors.
         keras.Model.save(models[0], temporary)
         digests = _digests(models.pop())
-        gc.collect()  # a Keras model refers to itself
+        free_memory()
         model = load(temporary)
         for path, digest in _digests(model).items():
             if digests.pop(path, None) != digest:
