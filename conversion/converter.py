@@ -8,14 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from kerasvit.conversion.architecture import left_out, model_for
-from kerasvit.conversion.checkpoint import Checkpoint, open_checkpoint
+from kerasvit.conversion.checkpoint import Checkpoint
 from kerasvit.conversion.detection import Detected, detect
-from kerasvit.conversion.foreign import in_timm_names
 from kerasvit.conversion.memory import free_memory
+from kerasvit.conversion.opening import open_source
 from kerasvit.conversion.recording import name_and_record, provenance
 from kerasvit.conversion.rules import Assignment, assign, variables_by_path
-from kerasvit.conversion.sources import find_source
-from kerasvit.conversion.unwrapping import unwrap
 from kerasvit.conversion.verify import Parity, reference_available, verify_model
 from kerasvit.conversion.writing import check_output, write
 from kerasvit.layers.base import without_random_start
@@ -44,6 +42,7 @@ def convert(
     output: str | os.PathLike | None = None,
     model: str | None = None,
     *,
+    head: Any = None,
     image_shape: tuple[int, int] | None = None,
     num_classes: int | None = None,
     release: str | None = None,
@@ -54,24 +53,29 @@ def convert(
     report: Callable[[str], None] = lambda line: None,
     **overrides,
 ) -> Conversion:
-    """Convert a checkpoint of timm, DINO, DINOv2, DeiT or CaiT to a Keras model.
+    """Convert a checkpoint of a ViT, DeiT, DINO, DINOv2 or CaiT to a Keras model.
 
     Every tensor of the checkpoint is used once or dropped for a stated reason, every weight of the
     model is assigned once, all shapes agree and all values are finite; if not, nothing is written.
 
     Args:
-        source: path of a `.pth`, `.pt`, `.bin`, `.safetensors` or `.npz` file, a mapping of names
-            to arrays, a live `torch.nn.Module`, an open `Checkpoint`, or what is downloaded: the
-            name of a release, an `https://` address or `hf://organisation/name[@revision][/file]`.
+        source: path of a `.pth`, `.pt`, `.bin`, `.safetensors` or `.npz` file, of the index of a
+            sharded one or of a folder that holds one; a mapping of names to arrays, a live
+            `torch.nn.Module`, an open `Checkpoint`; or what is downloaded: the name of a release,
+            an `https://` address or `hf://organisation/name[@revision][/file]`. Names of timm,
+            DINO, DINOv2, DeiT, Hugging Face's transformers and Google's `.npz` files are known.
         output: path of the `.keras` file to write; None to write none.
         model: name of the architecture, or of a release; None to detect it.
+        head: a linear head that makes a classifier of the backbone, given likewise; the release of
+            a head, such as "dino_vits8.linear", is a source that brings its backbone.
         image_shape: `(height, width)` that the weights were trained with; needed for a position
             embedding whose grid is not square.
         num_classes: classes of the model. If it differs from the checkpoint's, the head keeps its
             random start; 0 leaves the head out. None for as many as the checkpoint has.
         release: name of the release that the weights belong to, for preprocessing and licence; None
             for the one that the model's name suggests.
-        select: "teacher" or "student" of a full DINO checkpoint.
+        select: network of a full training checkpoint: "teacher" or "student" of DINO and DINOv2,
+            "encoder" or "target_encoder" of I-JEPA.
         sha256: published digest of the file, or its first 8 digits or more.
         verify: whether the model is compared with the source's own forward pass, in timm. None: if
             timm and torch are installed and a file is written.
@@ -92,29 +96,28 @@ def convert(
     """
     if output is not None:
         check_output(pathlib.Path(output), source, overwrite)
-    remote = find_source(source)
-    if remote is not None:
-        source, sha256 = remote.open(sha256, report), None
-        model, release = model or remote.model, release or remote.release_name
-        image_shape = image_shape or remote.image_shape
-        overrides = {**remote.overrides, **overrides}
-    checkpoint = in_timm_names(unwrap(_open(source, sha256), select))
+    opened = open_source(source, head, select=select, sha256=sha256, report=report)
+    checkpoint, known = opened.checkpoint, opened.known
+    if known is not None:
+        model, release = model or known.model, release or known.release_name
+        image_shape = image_shape or known.image_shape
+        overrides = {**known.overrides, **overrides}
     detected = detect(checkpoint)
     layout = checkpoint.layout or detected.layout.name
     name, record = name_and_record(model, release, detected, layout)
     overrides = {**_implied_arguments(detected, checkpoint, num_classes), **overrides}
     report(f"Found {detected.summary} in the layout {layout!r}.")
-    head = _head_arguments(detected, num_classes)
-    with contextlib.nullcontext() if head.is_random else without_random_start():
+    classifier = _classifier(detected, num_classes)
+    with contextlib.nullcontext() if classifier.is_random else without_random_start():
         keras_model = model_for(
-            detected, name, checkpoint.label, image_shape, **head.arguments, **overrides
+            detected, name, checkpoint.label, image_shape, **classifier.arguments, **overrides
         )
-    assignment = _assign(keras_model, checkpoint, detected, head)
+    assignment = _assign(keras_model, checkpoint, detected, classifier)
     free_memory()
     report(
         f"Assigned {assignment.num_variables} weights from {assignment.num_source_tensors} tensors."
     )
-    parity = _verify(keras_model, checkpoint, detected, verify, output, head, report)
+    parity = _verify(keras_model, checkpoint, detected, verify, output, classifier, report)
     notes = (*checkpoint.notes, *(f"Dropped {k}: {v}." for k, v in assignment.dropped.items()))
     keras_model.record = {**record, **provenance(checkpoint, detected, assignment, parity)}
     if output is not None:
@@ -126,7 +129,7 @@ def convert(
 
 
 @dataclasses.dataclass(frozen=True)
-class _Head:
+class _Classifier:
     """What becomes of the checkpoint's classifier."""
 
     arguments: dict[str, int]
@@ -134,17 +137,11 @@ class _Head:
     is_random: bool
 
 
-def _head_arguments(detected: Detected, num_classes: int | None) -> _Head:
+def _classifier(detected: Detected, num_classes: int | None) -> _Classifier:
     if num_classes is None or num_classes == detected.num_classes:
-        return _Head({}, {}, False)
+        return _Classifier({}, {}, False)
     reason = f"num_classes={num_classes} was asked for instead of {detected.num_classes}"
-    return _Head({"num_classes": num_classes}, {"head*": reason}, num_classes > 0)
-
-
-def _open(source, sha256) -> Checkpoint:
-    if sha256 is not None and len(sha256) < 64:
-        return open_checkpoint(source, sha256_prefix=sha256)
-    return open_checkpoint(source, sha256=sha256)
+    return _Classifier({"num_classes": num_classes}, {"head*": reason}, num_classes > 0)
 
 
 def _implied_arguments(
@@ -161,20 +158,20 @@ def _implied_arguments(
     return implied
 
 
-def _assign(model, checkpoint, detected, head) -> Assignment:
+def _assign(model, checkpoint, detected, classifier) -> Assignment:
     keep = [path for path in variables_by_path(model) if path.split("/")[0] in _HEADS]
-    drop = {**head.drop, **left_out(detected, model)}
-    return assign(model, checkpoint, detected.layout, drop, keep if head.is_random else ())
+    drop = {**classifier.drop, **left_out(detected, model)}
+    return assign(model, checkpoint, detected.layout, drop, keep if classifier.is_random else ())
 
 
-def _verify(model, checkpoint, detected, verify, output, head, report) -> Parity | None:
+def _verify(model, checkpoint, detected, verify, output, classifier, report) -> Parity | None:
     if verify is None:
         verify = output is not None and reference_available()
         if output is not None and not verify:
             report(
                 'Not compared with the source\'s model: pip install "kerasvit[convert]" for that.'
             )
-    if not verify or head.is_random:
+    if not verify or classifier.is_random:
         return None
     parity = verify_model(model, checkpoint, detected)
     free_memory()  # timm's model is as large as ours

@@ -13,8 +13,6 @@ from kerasvit.errors import DownloadError, UsageError
 from kerasvit.pretrained import is_path
 from kerasvit.releases import Release, find_release, load_releases
 
-_HEADS = ("dino_linear", "dinov2_linear")
-
 
 @dataclasses.dataclass(frozen=True)
 class Source:
@@ -38,6 +36,11 @@ class Source:
     def release_name(self) -> str | None:
         """Name of the release, if it is one."""
         return self.release.name if self.release else None
+
+    @property
+    def is_head(self) -> bool:
+        """Whether it is a linear head, which is nothing without its backbone."""
+        return self.release is not None and self.release.backbone is not None
 
     @property
     def model(self) -> str | None:
@@ -105,12 +108,6 @@ class Source:
             raise UsageError(
                 "A release in the package is converted already. "
                 f"Received: {self.release.name!r}. Load it with kerasvit.from_pretrained"
-            )
-        if self.release.layout in _HEADS:
-            raise UsageError(
-                "A linear head alone is no model, and joining it to its backbone is not supported. "
-                f"Received: {self.release.name!r}. Load the backbone {self.release.backbone!r}, "
-                f"and get the head's weight and bias from {self.release.url}"
             )
         factory.variant(self.release.model)
 

@@ -1,11 +1,13 @@
 """timm's model of a checkpoint, and its outputs with every attention score."""
 
+import contextlib
 import types
 from typing import Any
 
 import numpy as np
 
 from kerasvit.conversion.checkpoint import Checkpoint
+from kerasvit.conversion.timm_probe import Probe, reads_blocks
 from kerasvit.conversion.timm_scores import Caught
 from kerasvit.models import factory
 from kerasvit.models.base import ScoreModel
@@ -31,6 +33,7 @@ class TimmReference:
         image_shape: tuple[int, int],
     ):
         self.timm = timm
+        self.model = model
         self.is_cait = isinstance(model, CaiT)
         self.module = make_timm_model(timm, model, image_shape)
         self.grid = tuple(side // model.patch_size[0] for side in model.image_shape[:2])
@@ -41,6 +44,10 @@ class TimmReference:
         import torch
 
         state = {name: torch.from_numpy(checkpoint[name]) for name in checkpoint.names}
+        self.probe: Any = contextlib.nullcontext()
+        if reads_blocks(self.model):
+            head = state.pop("head.weight"), state.pop("head.bias")
+            self.probe = Probe(self.module, self.model, *head)
         if self.is_cait:
             state = self.timm.models.cait.checkpoint_filter_fn(state, self.module)
             state["pos_embed"] = self._resampled(state["pos_embed"])
@@ -76,10 +83,10 @@ class TimmReference:
         import torch
 
         self.module.to(torch.float64 if images.dtype == np.float64 else torch.float32)
-        with Caught(self.module) as caught, torch.no_grad():
+        with Caught(self.module) as caught, self.probe as probe, torch.no_grad():
             pixels = torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
             features = self.module.forward_features(pixels)
-            logits = self.module.forward_head(features)
+            logits = probe.logits() if probe else self.module.forward_head(features)
             scores = caught.scores()
         return {
             "logits": logits.numpy(),
@@ -107,7 +114,7 @@ def make_timm_model(timm: types.ModuleType, model: ScoreModel, image_shape: tupl
         with torch.device("meta"):
             return timm.create_model(
                 factory.canonical_name(model.name),
-                num_classes=model.num_classes,
+                num_classes=0 if reads_blocks(model) else model.num_classes,
                 img_size=image_shape,
                 **differing_arguments(model),
             )

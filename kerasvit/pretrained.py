@@ -164,14 +164,17 @@ def _from_elsewhere(source: str, model: str | None, arguments: dict[str, Any]) -
 def _converted_entry(source: str, model: str | None, arguments: dict[str, Any]) -> Entry | None:
     """Return the place of a conversion in the cache; None for one that is not kept.
 
-    That is one with a random head, which must differ each time, or with an output of its own.
+    That is one with a random head, which must differ each time, with a head from elsewhere, whose
+    content a name does not tell, or with an output of its own.
     """
     from kerasvit.conversion.sources import find_source
 
     found = find_source(source)
     found.check()
     own_classes = found.release.num_classes if found.release else None
-    if arguments.get("num_classes") not in (None, 0, own_classes) or "output" in arguments:
+    if arguments.get("num_classes") not in (None, 0, own_classes) or {"head", "output"} & set(
+        arguments
+    ):
         return None
     kept = {key: value for key, value in arguments.items() if key not in ("overwrite", "report")}
     # The file keeps the dtype policy that the model was made with.

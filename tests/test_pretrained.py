@@ -350,7 +350,6 @@ def test_a_cache_that_is_a_file_is_an_output_error(publish, server, tmp_path, mo
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"layout": "dino_linear", "backbone": "dino_vits16", "head": {}}, "linear head"),
         ({"model": "vit_of_tomorrow"}, "vit_of_tomorrow"),
         ({"url": None, "hub": "org/name"}, r'pip install "kerasvit\[hub\]"'),
     ],

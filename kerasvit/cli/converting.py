@@ -10,12 +10,14 @@ def add_parsers(subparsers, common) -> None:
     )
     parser.add_argument(
         "source",
-        help="a .pth, .pt, .bin, .safetensors or .npz file, a release, https://... or hf://org/name",
+        help="a .pth, .pt, .bin, .safetensors or .npz file, a folder or index of shards, a release, "
+        "https://... or hf://org/name",
     )
     parser.add_argument("-o", "--output", required=True, help="the .keras file to write")
     parser.add_argument(
         "-m", "--model", help="its model, such as vit_small_patch16_224; detected where one fits"
     )
+    parser.add_argument("--head", help="a linear head of DINO or DINOv2 to join it with, likewise")
     parser.add_argument("--release", help="the release it is, for preprocessing and class names")
     parser.add_argument(
         "--image-size",
@@ -48,6 +50,7 @@ def run(options) -> int:
         options.source,
         options.output,
         options.model,
+        head=options.head,
         image_shape=options.image_size,
         num_classes=options.num_classes,
         release=options.release,

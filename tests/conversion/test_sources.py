@@ -65,11 +65,12 @@ def test_what_is_at_hand_has_no_source_elsewhere(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["dino_vits8.linear", "dinov2_vits14.linear4"])
-def test_a_linear_head_names_its_backbone_and_its_address(name):
+def test_a_linear_head_knows_its_backbone(name):
     release = find_release(name)
-    with pytest.raises(UsageError, match=release.backbone) as caught:
-        find_source(name).open()
-    assert release.url in str(caught.value)
+    for source in (find_source(name), find_source(release.url)):
+        assert source.is_head
+        assert not find_source(source.release.backbone).is_head
+        source.check()
 
 
 def test_a_release_of_the_package_is_no_source_of_a_conversion():
