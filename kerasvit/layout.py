@@ -14,11 +14,14 @@ class TokenLayout:
             `("class",)`, `("class", "distillation")` or `("class", "register_0", ...)`.
         grid: `(rows, columns)` of the patches, which follow in row-major order.
         patch_size: `(height, width)` of one patch in pixels of the model's input.
+        has_learned_query: whether what asks is no token but a learned query, as in attention
+            pooling: the scores then have one row.
     """
 
     prefix: tuple[str, ...]
     grid: tuple[int, int]
     patch_size: tuple[int, int]
+    has_learned_query: bool = False
 
     @property
     def num_prefix(self) -> int:

@@ -114,6 +114,9 @@ class ScoreModel(keras.Model):
 
     view_arguments: ClassVar[tuple[str, ...]] = ()
 
+    # Blocks of class attention, in models that have some: the learned query's or class token's.
+    class_blocks: ClassVar[tuple[keras.layers.Layer, ...]] = ()
+
     def build(self, input_shape):
         """Create the weights of every layer, unless they exist, as they do in every new model."""
         if self.built:
@@ -169,7 +172,7 @@ class ScoreModel(keras.Model):
 
     def all_blocks(self) -> list[keras.layers.Layer]:
         """Return the blocks in order of depth, class-attention blocks last."""
-        return [*self.blocks, *getattr(self, "class_blocks", ())]
+        return [*self.blocks, *self.class_blocks]
 
     def token_layout(
         self, image_shape: tuple[int, ...] | None = None, stage: str = "sa"
@@ -186,7 +189,8 @@ class ScoreModel(keras.Model):
         """
         height, width = (image_shape or self.image_shape)[:2]
         grid = self.patch_embedding.grid(height, width)
-        return TokenLayout(self._prefix(stage), grid, self.patch_size)
+        has_learned_query = stage == "ca" and getattr(self, "pooling", None) == "attention"
+        return TokenLayout(self._prefix(stage), grid, self.patch_size, has_learned_query)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Compute the loss of the logits; scores are no targets."""

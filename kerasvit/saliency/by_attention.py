@@ -33,7 +33,10 @@ def attention_by_block(request: Request, keys: list[str]) -> dict[str, SaliencyM
     """Return the maps of every head of some blocks of the request's stage, from one run."""
     layout = request.layout(request.stage)
     # The rows of patches are in the full scores alone.
-    needs_patches = max(query_tokens(layout, request.query)) >= layout.num_prefix
+    needs_patches = (
+        max(query_tokens(layout, request.query)) >= layout.num_prefix
+        and not layout.has_learned_query
+    )
     numbers = [block_number(key) for key in keys] if request.stage == "sa" else None
     view = request.view("full" if needs_patches else "cls", numbers)
     maps, logits = {key: [] for key in keys}, []

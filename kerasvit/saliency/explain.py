@@ -91,6 +91,7 @@ def explain(
             f"There is no such method. Received: method={method!r}. "
             f"Choose one of {', '.join(map(repr, METHODS))}."
         )
+    _check_fit(model, method)
     request = make_request(model, pixels, query, stage, geometries, batch_size, target)
     return METHODS[method](request, layer, heads, options)
 
@@ -137,6 +138,48 @@ def explain_blocks(
 LOOK_AT_ONE_BLOCK = ("attention", "grad_attention", "gradcam")
 FUSE_HEADS = ("attention", "rollout", "class_attention_rollout")
 SIGNED = ("integrated_gradients", "occlusion")
+
+# Which methods have no meaning for a model, by an argument of the model and its value.
+_UNFIT: tuple[tuple[str, Callable[[Any], bool], tuple[str, ...], str], ...] = (
+    (
+        "pooling",
+        lambda value: value == "attention",
+        ("rollout", "class_attention_rollout", "relevance", "legrad", "headwise"),
+        "follows a class token through the blocks, which attention pooling does not read",
+    ),
+    (
+        "block_type",
+        lambda value: value == "branched",
+        ("gradcam", "tokencut", "lost"),
+        "reads the tokens of one attention, and these blocks have several side by side",
+    ),
+    (
+        "attention_type",
+        lambda value: value == "differential",
+        ("rollout", "class_attention_rollout"),
+        "multiplies rows of probabilities, which differential attention has not",
+    ),
+    (
+        "head_blocks",
+        lambda value: value is not None and value > 1,
+        ("legrad",),
+        "reads out one block at a time, and this head reads several together",
+    ),
+)
+
+
+def _check_fit(model: Any, method: str) -> None:
+    """Raise `UsageError` if a method has no meaning for a model."""
+    for argument, applies, methods, reason in _UNFIT:
+        value = getattr(model, argument, None)
+        if method in methods and applies(value):
+            others = ", ".join(repr(name) for name in METHODS if name not in methods)
+            raise UsageError(
+                f"This method {reason}. Received: method={method!r}, a model with "
+                f"{argument}={value!r}. Choose one of {others}."
+            )
+
+
 FORWARD_ONLY = ("attention", "rollout", "class_attention_rollout", "tokencut", "lost")
 
 # Each takes the request, the layer, the heads and the method's own options.

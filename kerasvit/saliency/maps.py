@@ -21,7 +21,8 @@ def query_tokens(layout: TokenLayout, query: Query = "class") -> list[int]:
         layout: the meaning of the token axis.
         query: `"class"` or `"distillation"`, that token; `"mean"`, the class and distillation
             tokens together, or every patch where there is neither; `"patches"`, every patch;
-            `(row, column)`, one patch.
+            `(row, column)`, one patch. Attention pooling has a learned query alone, which `"class"`
+        and `"mean"` stand for.
 
     Returns:
         Indices into the token axis, at least one.
@@ -29,18 +30,25 @@ def query_tokens(layout: TokenLayout, query: Query = "class") -> list[int]:
     Raises:
         UsageError: if the layout has no such token.
     """
+    if layout.has_learned_query and query in ("class", "mean"):
+        return [0]
     read = [i for i, name in enumerate(layout.prefix) if name in _READ_TOKENS]
     patches = list(range(layout.num_prefix, layout.num_tokens))
     if query == "mean":
         return read or patches
-    if query == "patches":
+    if query == "patches" and not layout.has_learned_query:
         return patches
     if isinstance(query, str):
         if query in _READ_TOKENS and query in layout.prefix:
             return [layout.prefix.index(query)]
-    elif _is_patch(query, layout.grid):
+    elif _is_patch(query, layout.grid) and not layout.has_learned_query:
         row, column = query
         return [layout.num_prefix + row * layout.grid[1] + column]
+    if layout.has_learned_query:
+        raise UsageError(
+            "In attention pooling a learned query alone asks, which 'class' stands for. "
+            f"Received: query={query!r}. Choose 'class', or stage='sa'."
+        )
     names = [repr(layout.prefix[i]) for i in read]
     raise UsageError(
         f"This stage of the model has no such query. Received: query={query!r}. "
@@ -65,9 +73,10 @@ def attention_maps(scores: np.ndarray, layout: TokenLayout, query: Query = "clas
     Args:
         scores: `(B, H, N, N)`, every row; or `(B, H, Q, N)`, the rows of the class token and, where
             there is one, the distillation token only: self-attention with `attention="cls"`, or
-            class attention.
+            class attention; or the one row of attention pooling.
         layout: of the stage that made the scores; its token count must be N.
-        query: see `query_tokens`. A patch and a mean over patches need every row.
+        query: see `query_tokens`. A patch and a mean over patches need every row. `"class"` and
+            `"mean"` also stand for the learned query of attention pooling, the only row there is.
 
     Returns:
         `(B, H, rows, columns)`, float32: `[..., r, c]` belongs to the patch in row r from the top
@@ -101,7 +110,7 @@ def attention_maps(scores: np.ndarray, layout: TokenLayout, query: Query = "clas
 def _score_rows(num_rows: int, layout: TokenLayout, query: Query) -> list[int]:
     """Return the positions of the query's rows among the rows that the scores hold."""
     tokens = query_tokens(layout, query)
-    if num_rows == layout.num_tokens:
+    if num_rows == layout.num_tokens or layout.has_learned_query:
         return tokens
     present = [i for i, name in enumerate(layout.prefix) if name in _READ_TOKENS]
     if num_rows != len(present):

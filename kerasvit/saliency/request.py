@@ -45,9 +45,8 @@ class Request:
 
     def keys(self, stage: str | None = None) -> list[str]:
         """Return the keys of all blocks of a stage, also those whose scores are not asked for."""
-        stage = stage or self.stage
-        depth = getattr(self.model, "num_class_layers" if stage == "ca" else "num_layers", 0)
-        return [f"{stage}_ffn_block_{index:02d}_att" for index in range(depth)]
+        blocks = self.model.class_blocks if (stage or self.stage) == "ca" else self.model.blocks
+        return [f"{block.name}_att" for block in blocks]
 
     def view(self, mode: str, blocks: Sequence[int] | None = None, **overrides: Any) -> Any:
         """Return the model in another attention mode, with those overrides that it knows."""
@@ -104,15 +103,22 @@ def make_request(
         )
     if batch_size < 1:
         raise UsageError(f"A batch holds at least one image. Received: batch_size={batch_size}.")
-    stages = STAGES if getattr(model, "num_class_layers", 0) > 0 else STAGES[:1]
+    stages = STAGES if model.class_blocks else STAGES[:1]
     if stage is not None and stage not in stages:
         raise UsageError(
             f"This model has no such stage of attention. Received: stage={stage!r}. "
             f"Choose {' or '.join(map(repr, stages))}."
         )
+    if query == "class" and not _has_class_query(model):
+        query = "mean"
     check_count(target, len(pixels))
     geometries = None if geometries is None else tuple(geometries)
     return Request(model, pixels, query, stage or stages[-1], geometries, batch_size, target)
+
+
+def _has_class_query(model: Any) -> bool:
+    """Tell whether a class token or a learned query stands for the image; else all patches do."""
+    return bool(getattr(model, "use_class_token", True) or model.class_blocks)
 
 
 def check_options(options: Mapping[str, Any], known: Sequence[str]) -> None:

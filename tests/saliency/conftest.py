@@ -23,6 +23,10 @@ def softmax(logits):
     return (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
 
 
+def _named(stage, count):
+    return [types.SimpleNamespace(name=f"{stage}_ffn_block_{i:02d}") for i in range(count)]
+
+
 class FakeModel:
     """A model of softmax rows, each image's from its own pixels, that counts what it is asked for.
 
@@ -34,7 +38,9 @@ class FakeModel:
         self.num_layers, self.num_class_layers = num_layers, num_class_layers
         self.num_heads, self.patch = num_heads, patch
         self.prefix = () if num_class_layers else prefix
-        self.mode, self.blocks, self.before_mixing = "full", None, False
+        self.blocks = _named("sa", num_layers)
+        self.class_blocks = _named("ca", num_class_layers)
+        self.mode, self.chosen, self.before_mixing = "full", None, False
         self.logits = "both" if "distillation" in self.prefix else "average"
         self.view_arguments = (
             "scores_before_mixing" if num_class_layers else "distillation_output",
@@ -44,7 +50,7 @@ class FakeModel:
     def with_attention(self, mode, blocks=None, **overrides):
         assert set(overrides) <= set(self.view_arguments)
         view = object.__new__(type(self))
-        view.__dict__.update(self.__dict__, mode=mode, blocks=blocks)
+        view.__dict__.update(self.__dict__, mode=mode, chosen=blocks)
         view.before_mixing = overrides.get("scores_before_mixing", self.before_mixing)
         view.logits = overrides.get("distillation_output", self.logits)
         return view
@@ -68,10 +74,10 @@ class FakeModel:
 
     def __call__(self, pixels, training=False):
         assert training is False
-        self.log.append((self.mode, self.blocks, len(pixels)))
+        self.log.append((self.mode, self.chosen, len(pixels)))
         logits = np.stack([pixels.mean(axis=(1, 2, 3)), pixels.max(axis=(1, 2, 3))], axis=1)
         sa, ca = {}, {}
-        kept = range(self.num_layers) if self.blocks is None else self.blocks
+        kept = range(self.num_layers) if self.chosen is None else self.chosen
         queries = sum(name in ("class", "distillation") for name in self.prefix)
         for block in kept:
             scores = self._rows(pixels, "sa", block)
