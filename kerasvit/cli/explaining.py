@@ -165,7 +165,7 @@ class Explainer:
     def through_layers(self, loaded: Loaded) -> dict[str, SaliencyMap]:
         """Return the attention of every block in order of depth, heads fused."""
         pixels, settings = loaded.prepared.pixels[None], self.settings
-        if settings.stage is None and getattr(self.model, "num_class_layers", 0):
+        if settings.stage is None and self.model.class_blocks:
             # CaiT's patches have no class token to ask before its class attention.
             blocks = explain_blocks(self.model, pixels, "all", query="patches", stage="sa")
             blocks |= explain_blocks(self.model, pixels, "all", query=settings.query)

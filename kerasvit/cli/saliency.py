@@ -99,7 +99,7 @@ def run(options) -> int:
     paths, videos = find_inputs(options.inputs, settings)
     folder = pathlib.Path(options.output)
     outputs = plan_outputs(paths, videos, settings, folder, options.overwrite)
-    model, preprocessing = load_model(options, attention="cls")
+    model, preprocessing = load_model(options)
     explainer = Explainer(model, preprocessing, settings, options)
     facts = {
         "model": {
