@@ -10,6 +10,7 @@ from typing import Any
 from kerasvit.conversion.architecture import left_out, model_for
 from kerasvit.conversion.checkpoint import Checkpoint
 from kerasvit.conversion.detection import Detected, detect
+from kerasvit.conversion.flexible import fit
 from kerasvit.conversion.memory import free_memory
 from kerasvit.conversion.opening import open_source
 from kerasvit.conversion.recording import name_and_record, provenance
@@ -105,6 +106,9 @@ def convert(
     detected = detect(checkpoint)
     layout = checkpoint.layout or detected.layout.name
     name, record = name_and_record(model, release, detected, layout)
+    fitted = fit(checkpoint, name, image_shape, overrides)
+    if fitted is not checkpoint:
+        checkpoint, detected = fitted, detect(fitted)
     overrides = {**_implied_arguments(detected, checkpoint, num_classes), **overrides}
     report(f"Found {detected.summary} in the layout {layout!r}.")
     classifier = _classifier(detected, num_classes)

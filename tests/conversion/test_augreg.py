@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
+from kerasvit.conversion import convert
 from kerasvit.conversion.checkpoint import open_checkpoint
+from kerasvit.conversion.flexible import fit
 from kerasvit.conversion.foreign import in_timm_names
 from kerasvit.conversion.tensors import as_float32
+from kerasvit.errors import InputError
 
 WIDTH, HEADS, MLP, BLOCKS, CLASSES = 12, 3, 20, 3, 5
 PATCH, GRID = (4, 4), (3, 3)
@@ -129,6 +132,39 @@ def test_big_vision_as_timm_reads_it(timm, tmp_path):
     checkpoint = in_timm_names(open_checkpoint(path))
     assert checkpoint.layout == "big_vision"
     _assert_equal(checkpoint, _timm_state(timm, path, no_embed_class=True))
+
+
+@pytest.mark.parametrize(("file_patch", "file_grid"), [((8, 8), (2, 2)), ((4, 4), (5, 5))])
+def test_flexivit_is_resampled_as_timm_does_it(timm, tmp_path, file_patch, file_grid):
+    shapes = _big_vision()
+    shapes["embedding"]["kernel"] = (*file_patch, 3, WIDTH)
+    shapes["pos_embedding"] = (1, file_grid[0] * file_grid[1], WIDTH)
+    path = _save(tmp_path, _arrays(shapes, "params/"))
+    checkpoint = in_timm_names(open_checkpoint(path))
+    image_shape = (GRID[0] * PATCH[0], GRID[1] * PATCH[1])
+    fitted = fit(checkpoint, "flexivit_small", image_shape, {"patch_size": PATCH[0]})
+    expected = _timm_state(timm, path, no_embed_class=True)
+    assert set(fitted.names) == set(expected)
+    for name, array in expected.items():
+        np.testing.assert_allclose(fitted[name], array, rtol=1e-6, atol=1e-6, err_msg=name)
+    assert any("positions" in note for note in fitted.notes)
+    assert fit(checkpoint, "vit_small_patch16_224", image_shape) is checkpoint
+
+
+def test_a_flexivit_is_converted_at_the_patch_size_asked_for(tmp_path):
+    shapes = _big_vision()
+    shapes["embedding"]["kernel"] = (8, 8, 3, WIDTH)
+    path = _save(tmp_path, _arrays(shapes, "params/"))
+    sizes = {"hidden_dim": WIDTH, "num_layers": BLOCKS, "num_heads": HEADS, "mlp_dim": MLP}
+    for patch in (4, 6):
+        result = convert(
+            path, model="flexivit_small", image_shape=(24, 24), patch_size=patch, **sizes
+        )
+        assert result.model.patch_embedding.patch_size == (patch, patch)
+        assert result.model.position.grid == (24 // patch, 24 // patch)
+        assert result.model.record["source"]["layout"] == "big_vision"
+    with pytest.raises(InputError, match="patch_size is"):
+        convert(path, model="vit_small_patch16_224", **sizes)
 
 
 def test_siglip_as_timm_reads_it(timm, tmp_path):

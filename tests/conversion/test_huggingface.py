@@ -24,6 +24,7 @@ SIZES = {
 }
 PLAIN = {**SIZES, "mlp_dim": 20, "layer_norm_epsilon": 1e-12}
 DINOV2 = {**SIZES, "mlp_dim": 24, "layer_scale_init_value": 1.0}
+IJEPA = {"use_class_token": False, "pooling": "average", "norm_after_pooling": False}
 CASES = [
     ("vit", "file", {**PLAIN, "num_classes": 5}),
     ("vit", "memory", {**PLAIN, "num_classes": 5}),
@@ -31,6 +32,7 @@ CASES = [
     ("vit_msn", "file", {**PLAIN, "layer_norm_epsilon": 1e-6}),
     ("deit", "file", {**PLAIN, "num_classes": 5, "use_distillation_token": True}),
     ("dinov2", "file", DINOV2),
+    ("dinov2_classifier", "file", {**DINOV2, "num_classes": 5}),
     ("dinov2_gated", "file", {**DINOV2, "mlp_dim": 16, "mlp_type": "gated", "activation": "silu"}),
     (
         "dinov2_gated",
@@ -38,6 +40,7 @@ CASES = [
         {**DINOV2, "mlp_dim": 16, "mlp_type": "gated", "activation": "silu"},
     ),
     ("dinov2_registers", "file", {**DINOV2, "num_registers": 3, "position_embedding": "patches"}),
+    ("ijepa", "file", {**PLAIN, **IJEPA, "num_classes": 5}),
 ]
 
 
