@@ -1,0 +1,66 @@
+"""The models that are measured: their names, arguments and floating-point operations."""
+
+import dataclasses
+
+CLASSES = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """A model by timm's name, and the sizes that its operations are counted from.
+
+    `timm` and `kerasvit` hold arguments that differ from those of the name.
+    """
+
+    name: str
+    patch: int
+    width: int
+    layers: int
+    heads: int
+    class_layers: int = 0
+    size: int = 224
+    timm: dict = dataclasses.field(default_factory=dict)
+    kerasvit: dict = dataclasses.field(default_factory=dict)
+
+    def timm_arguments(self, size: int) -> dict:
+        return {"img_size": size, **self.timm}
+
+    def kerasvit_arguments(self, size: int) -> dict:
+        return {"image_shape": (size, size, 3), **self.kerasvit}
+
+    def operations(self, size: int) -> float:
+        """Count the multiplications and additions of the matrix products for one image."""
+        patches, width = (size // self.patch) ** 2, self.width
+        tokens = patches if self.class_layers else patches + 1
+        block = 2 * tokens * width * 12 * width + 4 * tokens**2 * width
+        if self.class_layers:
+            block += 4 * self.heads**2 * tokens**2
+        embedding = 2 * patches * width * 3 * self.patch**2
+        head = 2 * width * CLASSES
+        return embedding + self.layers * block + self.class_layers * self._reading(patches) + head
+
+    def _reading(self, patches):
+        """Count a block of class attention: one query, keys and values of all tokens."""
+        width, tokens = self.width, patches + 1
+        return 2 * width**2 * (2 * tokens + 10) + 4 * tokens * width
+
+
+_SUBJECTS = (
+    Subject("cait_xxs24_224", patch=16, width=192, layers=24, heads=4, class_layers=2),
+    Subject("vit_small_patch16_224", patch=16, width=384, layers=12, heads=6),
+    Subject("vit_small_patch8_224", patch=8, width=384, layers=12, heads=6),
+    Subject("vit_base_patch16_224", patch=16, width=768, layers=12, heads=12),
+)
+# Two layers of a narrow ViT: shows in seconds that the benchmark runs, and nothing else.
+QUICK = Subject(
+    "vit_tiny_patch16_224",
+    patch=16,
+    width=48,
+    layers=2,
+    heads=3,
+    size=64,
+    timm={"embed_dim": 48, "depth": 2, "num_heads": 3},
+    kerasvit={"hidden_dim": 48, "num_layers": 2, "num_heads": 3, "mlp_dim": 192},
+)
+SUBJECTS = {subject.name: subject for subject in (*_SUBJECTS, QUICK)}
+NAMES = tuple(subject.name for subject in _SUBJECTS)
