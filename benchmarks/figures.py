@@ -11,7 +11,8 @@ from benchmarks.rounds import Turn
 class Row:
     """The figures of one contender at one task; None where there is none.
 
-    Times in seconds, memory in bytes. `spread` is the half of the middle 50 % of the rounds, as a
+    Times in seconds, memory in bytes. `cpu` is the CPU time of all threads, which says more than
+    `seconds` while others use the machine, if there is one thread: several wait busily. `spread` is the half of the middle 50 % of the rounds, as a
     share of their median; `ratios` how many times as fast as each reference; `share` the part of
     the measured peak of a matrix product.
     """
@@ -27,6 +28,7 @@ class Row:
     added: int | None = None
     scores: str = ""
     skipped: str | None = None
+    cpu: float | None = None
 
 
 def by_round(turns: Sequence[Turn], contender: str) -> dict[tuple[int, int], float]:
@@ -103,4 +105,5 @@ def row(
         facts["added"],
         facts["scores"],
         facts.get("skipped"),
+        statistics.median(turn.cpu for turn in turns if turn.contender == contender),
     )

@@ -28,6 +28,7 @@ def table(rows: Sequence[Row], references: Sequence[str]) -> str:
         "contender",
         "ms",
         "±",
+        "CPU ms",
         "images/s",
         *(f"x {name}" for name in references),
         "% of peak",
@@ -47,6 +48,7 @@ def _cells(row, references):
         row.contender,
         f"{1000 * row.seconds:.1f}",
         _or_dash(row.spread, "{:.0%}"),
+        _or_dash(row.cpu and 1000 * row.cpu, "{:.1f}"),
         f"{row.images_per_second:.2f}",
         *(_or_dash(row.ratios.get(name), "{:.2f}") for name in references),
         _or_dash(row.share, "{:.0%}"),
@@ -63,7 +65,7 @@ def _or_dash(value, form):
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return the lines of a Markdown table, all but the first and the last column to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(3, *map(len, column)) for column in zip(*rows, strict=True)]
     last = len(widths) - 1
 
     def line(cells):

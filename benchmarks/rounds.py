@@ -16,12 +16,16 @@ REFERENCES = ("timm-fused", "onnxruntime", "train-timm")
 
 @dataclasses.dataclass(frozen=True)
 class Turn:
-    """The seconds of each call that a contender made in one round of one group."""
+    """The seconds of each call that a contender made in one round of one group.
+
+    `cpu` is the CPU time of one call, all threads together.
+    """
 
     contender: str
     group: int
     round: int
     seconds: tuple[float, ...]
+    cpu: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,12 +91,12 @@ def _turn(pool, task, facts, group, number, effort, say):
         facts[task.contender] = dict(worker.facts)
         say(f"{task.contender}: {_heard(worker.facts)}")
     if "skipped" not in worker.facts:
-        seconds = worker.run(calls_a_turn(worker.facts["again"], effort.seconds))
+        seconds, cpu = worker.run(calls_a_turn(worker.facts["again"], effort.seconds))
         _remember(facts[task.contender], worker.facts)
     if "skipped" in worker.facts:
         facts[task.contender]["skipped"] = worker.facts["skipped"]
         return []
-    return [Turn(task.contender, group, number, tuple(seconds))]
+    return [Turn(task.contender, group, number, tuple(seconds), cpu)]
 
 
 def _heard(facts):

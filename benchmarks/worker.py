@@ -4,7 +4,8 @@
 
 Every order and every answer is a line of JSON. The first order is a `Task`; the answer says how
 long the contender took to be made and to return its first result, and what that result is, or why
-it is skipped. Then each order is a number of calls, and the answer their seconds and the memory.
+it is skipped. Then each order is a number of calls, and the answer their seconds, the CPU time
+of one and the memory.
 What libraries print goes to the standard error.
 """
 
@@ -38,8 +39,10 @@ def serve(orders, answer) -> None:
         return answer({"skipped": f"{type(error).__name__}: {message[:200]}"})
     answer(facts)
     for order in orders:
+        start = time.process_time()
         seconds = [_timed(contender)[0] for _ in range(json.loads(order))]
-        answer({"seconds": seconds, **_peaks(facts)})
+        cpu = (time.process_time() - start) / len(seconds)
+        answer({"seconds": seconds, "cpu": cpu, **_peaks(facts)})
     return None
 
 

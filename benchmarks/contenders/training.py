@@ -1,0 +1,99 @@
+"""Training steps: Keras' `fit` on kerasvit, and a plain PyTorch loop on timm.
+
+A call is an epoch of a few steps on noise; the first one compiles. CaiT on small pictures, as
+the recipe for CIFAR-10 trains it.
+"""
+
+import numpy as np
+
+STEPS = 4
+CLASSES = 10
+LEARNING_RATE = 1e-3
+PATCH, WIDTH, LAYERS, CLASS_LAYERS, HEADS = 4, 192, 12, 2, 4
+
+
+def examples(task, channels_first: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return pictures and labels for all steps of a call."""
+    random = np.random.default_rng(0)
+    count, side = task.batch * STEPS, task.size
+    shape = (count, 3, side, side) if channels_first else (count, side, side, 3)
+    pictures = random.standard_normal(shape, "float32")
+    return pictures, random.integers(0, CLASSES, count)
+
+
+class Loop:
+    """timm's CaiT in a plain PyTorch loop."""
+
+    def __init__(self, task):
+        import torch
+
+        from kerasvit.conversion.reference import import_timm
+
+        torch.set_num_threads(task.threads)
+        self.batch, self.images = task.batch, task.batch * STEPS
+        self.model = import_timm().models.cait.Cait(
+            img_size=task.size,
+            patch_size=PATCH,
+            num_classes=CLASSES,
+            embed_dim=WIDTH,
+            depth=LAYERS,
+            num_heads=HEADS,
+            depth_token_only=CLASS_LAYERS,
+        )
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), LEARNING_RATE)
+        self.examples = [torch.from_numpy(array) for array in examples(task, channels_first=True)]
+
+    def __call__(self):
+        from torch.nn.functional import cross_entropy
+
+        losses = []
+        parts = (part.split(self.batch) for part in self.examples)
+        for pictures, labels in zip(*parts, strict=True):
+            self.optimizer.zero_grad()
+            loss = cross_entropy(self.model(pictures), labels)
+            loss.backward()
+            self.optimizer.step()
+            losses.append(loss.item())
+        return np.array(losses), {}
+
+
+class Fit:
+    """`fit` on kerasvit's CaiT.
+
+    Args:
+        task: what to run.
+        engine: "jax", "tf", "tf-xla" or "torch".
+        mode: "full" or "none", the scores that each step returns beside the logits.
+    """
+
+    def __init__(self, task, engine: str, mode: str):
+        import keras
+
+        import kerasvit
+        from benchmarks.contenders.keras_models import limit_threads
+
+        limit_threads(engine, task.threads)
+        self.batch, self.images = task.batch, task.batch * STEPS
+        self.model = kerasvit.CaiT(
+            image_shape=(task.size, task.size, 3),
+            patch_size=PATCH,
+            num_classes=CLASSES,
+            hidden_dim=WIDTH,
+            num_layers=LAYERS,
+            num_class_layers=CLASS_LAYERS,
+            num_heads=HEADS,
+            mlp_dim=4 * WIDTH,
+            attention=mode,
+        )
+        self.model.compile(
+            optimizer=keras.optimizers.AdamW(LEARNING_RATE),
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            jit_compile=engine in ("jax", "tf-xla"),
+        )
+        self.pictures, self.labels = examples(task, channels_first=False)
+
+    def __call__(self):
+        history = self.model.fit(
+            self.pictures, self.labels, batch_size=self.batch, shuffle=False, verbose=0
+        )
+        return np.array(history.history["loss"]), {}
