@@ -12,9 +12,9 @@ class Row:
     """The figures of one contender at one task; None where there is none.
 
     Times in seconds, memory in bytes. `cpu` is the CPU time of all threads, which says more than
-    `seconds` while others use the machine, if there is one thread: several wait busily. `spread` is the half of the middle 50 % of the rounds, as a
-    share of their median; `ratios` how many times as fast as each reference; `share` the part of
-    the measured peak of a matrix product.
+    `seconds` while others use the machine, if there is one thread: several wait busily. `spread`
+    is the half of the middle 50 % of the rounds, as a share of their median; `ratios` how many
+    times as fast as each reference; `share` the part of the measured peak of a matrix product.
     """
 
     contender: str
