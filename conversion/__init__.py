@@ -1,14 +1,20 @@
 """From foreign checkpoints to Keras weights: the only room that needs torch or timm."""
 
+import importlib
 from typing import Any
 
-__all__ = ["Conversion", "convert"]
+_MODULES = {
+    "Conversion": "converter",
+    "convert": "converter",
+    "export_weights": "export",
+    "verify_file": "verifying",
+}
+__all__ = ["Conversion", "convert", "export_weights", "verify_file"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import `convert` when it is first used: readers and downloads need no Keras."""
-    if name in __all__:
-        from kerasvit.conversion import converter
-
-        return getattr(converter, name)
+    """Import a function when it is first used: readers and downloads need no Keras."""
+    if name in _MODULES:
+        module = importlib.import_module(f"kerasvit.conversion.{_MODULES[name]}")
+        return getattr(module, name)
     raise AttributeError(f"module 'kerasvit.conversion' has no attribute {name!r}")

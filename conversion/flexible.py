@@ -32,14 +32,16 @@ def fit(
 
     Args:
         checkpoint: an unwrapped checkpoint in timm's names.
-        name: of the variant; a checkpoint for one that is no FlexiViT is returned as it is.
+        name: of the variant. A checkpoint for one that is no FlexiViT, or that is not Google's, is
+            returned as it is.
         image_shape: `(height, width)` that the positions are wanted for; None for the variant's.
         arguments: further arguments of the model, of which `patch_size` counts.
 
     Source: Beyer et al. 2023, section 3.4 (https://arxiv.org/abs/2212.08013); timm/models/
     vision_transformer.py `_load_weights`.
     """
-    if name is None or not name.startswith("flexivit") or _POSITIONS not in checkpoint:
+    is_flexible = name is not None and name.startswith("flexivit")
+    if not is_flexible or checkpoint.layout != "big_vision" or _POSITIONS not in checkpoint:
         return checkpoint
     variant = {**factory.variant(name)[1], **arguments}
     patch = (variant["patch_size"],) * 2

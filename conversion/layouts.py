@@ -118,26 +118,34 @@ _BRANCHED_BLOCK = (*_branch(0), *_branch(1))
 _IN_MLP = Kind(
     forward=lambda weight: weight[: -3 * weight.shape[1]].T,
     shape=lambda weight: (weight[1], weight[0] - 3 * weight[1]),
+    backward=lambda kernel: kernel.T,
 )
 _IN_QKV = Kind(
     forward=lambda weight: weight[-3 * weight.shape[1] :].T,
     shape=lambda weight: (weight[1], 3 * weight[1]),
+    backward=lambda kernel: kernel.T,
 )
 _IN_MLP_BIAS = Kind(
     forward=lambda bias, norm: bias[: -3 * len(norm)],
     shape=lambda bias, norm: (bias[0] - 3 * norm[0],),
+    backward=lambda bias: (bias, None),
 )
 _IN_QKV_BIAS = Kind(
     forward=lambda bias, norm: bias[-3 * len(norm) :],
     shape=lambda bias, norm: (3 * norm[0],),
+    backward=lambda bias: (bias, None),
 )
 _OUT_ATTENTION = Kind(
     forward=lambda weight: weight[:, : weight.shape[0]].T,
     shape=lambda weight: (weight[0], weight[0]),
+    backward=lambda kernel: kernel.T,
+    axis=1,
 )
 _OUT_MLP = Kind(
     forward=lambda weight: weight[:, weight.shape[0] :].T,
     shape=lambda weight: (weight[1] - weight[0], weight[0]),
+    backward=lambda kernel: kernel.T,
+    axis=1,
 )
 
 _PARALLEL_BLOCK = (
@@ -202,10 +210,14 @@ _DINOV2_GATE = (
 _CLASS_WITH_POSITION = Kind(
     forward=lambda token, positions: token + positions[:, :1],
     shape=lambda token, positions: (*token[:2], positions[2]),
+    backward=lambda token: (token, np.zeros_like(token)),
+    axis=1,
 )
 _PATCH_POSITIONS = Kind(
     forward=lambda positions: positions[:, 1:],
     shape=lambda positions: (positions[0], positions[1] - 1, positions[2]),
+    backward=lambda positions: positions,
+    axis=1,
 )
 _DINOV2_REGISTERS = (
     Rule("register_tokens", "registers/tokens"),

@@ -57,16 +57,18 @@ class Layout:
     ignored: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def for_model(self, model: keras.Model) -> list[Rule]:
-        """Return the rules of the variables that this model has, one for each block.
+        """Return the rules of the variables that this model has, in the order of the table.
 
         Raises:
             InputError: if a variable of the model has no rule.
         """
         paths = variables_by_path(model)
-        expanded = {}
+        expanded: dict[str, Rule] = {}
         for rule in self.rules:
             for one in _expand(rule, getattr(model, "num_layers", 0) + 1):
                 if one.target in paths:
+                    # A later rule of a target replaces an earlier one, and its place.
+                    expanded.pop(one.target, None)
                     expanded[one.target] = one
         missing = [path for path in paths if path not in expanded]
         if missing:
@@ -74,7 +76,7 @@ class Layout:
                 f"The layout {self.name!r} has no tensor for every weight of {model.name!r}. "
                 f"Received: a model with {_listing(missing)}. Choose the model that the file holds"
             )
-        return [expanded[path] for path in paths]
+        return list(expanded.values())
 
 
 @dataclasses.dataclass(frozen=True)

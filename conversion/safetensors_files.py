@@ -1,8 +1,10 @@
-"""Reading safetensors files one tensor at a time, bfloat16 included, without torch."""
+"""Safetensors files, one tensor in memory at a time, bfloat16 included, without torch."""
 
 import functools
 import json
+import math
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -68,3 +70,30 @@ def _read(path: pathlib.Path, offset: int, shape: tuple[int, ...], dtype: str) -
             f"Received: {held} of {values.nbytes} bytes. Get the file again"
         )
     return values
+
+
+def write_safetensors(
+    path: pathlib.Path, tensors: Mapping[str, StoredTensor], metadata: Mapping[str, str]
+) -> None:
+    """Write tensors as float32 to a safetensors file, one in memory at a time.
+
+    Args:
+        path: the file to write, existing or not.
+        tensors: by name, in the order of the file.
+        metadata: texts that the header keeps.
+
+    Raises:
+        InputError: if a value is not finite.
+        OSError: if the file can't be written.
+    """
+    header: dict[str, Any] = {"__metadata__": dict(metadata)}
+    end = 0
+    for name, tensor in tensors.items():
+        start, end = end, end + 4 * math.prod(tensor.shape)
+        header[name] = {"dtype": "F32", "shape": tensor.shape, "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # so that the tensors are aligned
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for name, tensor in tensors.items():
+            file.write(tensor.load(name).astype("<f4", copy=False))

@@ -160,6 +160,17 @@ def differing_arguments(model: ScoreModel) -> dict[str, Any]:
     return arguments
 
 
+def timm_call(model: ScoreModel) -> str:
+    """Return the call that makes timm's model of the same name and arguments, as text."""
+    arguments = {
+        "num_classes": model.num_classes,
+        "img_size": tuple(model.image_shape[:2]),
+        **differing_arguments(model),
+    }
+    listing = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+    return f"timm.create_model({factory.canonical_name(model.name)!r}, {listing})"
+
+
 def _default_readout(variant: dict[str, Any]) -> tuple[str, bool]:
     pooling = variant.get("pooling", "class")
     norms_after = variant.get("norm_after_pooling")

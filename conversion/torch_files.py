@@ -1,4 +1,4 @@
-"""Reading files of `torch.save` without running what they contain."""
+"""Files of `torch.save`, read without running what they contain."""
 
 import argparse
 import functools
@@ -72,6 +72,22 @@ def explain(path: pathlib.Path, error: Exception) -> str:
         f"{str(path)!r} can't be read by torch.load; it must be a whole file of torch.save. "
         f"Received: {_summary(error)}. The file is damaged or unsafe: get it again"
     )
+
+
+def write_torch(
+    path: pathlib.Path, tensors: Mapping[str, StoredTensor], metadata: Mapping[str, str]
+) -> None:
+    """Write tensors as a state dict of float32 with `torch.save`; metadata has no place in it.
+
+    Raises:
+        InputError: if a value is not finite.
+        OSError: if the file can't be written.
+        UsageError: if torch is missing or too old.
+    """
+    torch = _import_torch()
+    state = {name: torch.from_numpy(tensor.load(name)) for name, tensor in tensors.items()}
+    with path.open("wb") as file:
+        torch.save(state, file)
 
 
 class _MappedFile:

@@ -18,12 +18,15 @@ class Kind:
         shape: takes a shape for each source, returns the target's; raises `IndexError` or
             `ValueError` for shapes that can't be right.
         backward: takes the target's array and returns the source's, or a tuple of them where the
-            rule has several; None where that can't be undone.
+            rule has several, None for one that another rule gives; None where that can't be undone.
+        axis: where several rules read a part of one source each, the axis along which the parts
+            follow each other in the order of the rules.
     """
 
     forward: Transform
     shape: ShapeTransform
-    backward: Callable[[np.ndarray], np.ndarray | tuple[np.ndarray, ...]] | None = None
+    backward: Callable[[np.ndarray], np.ndarray | tuple[np.ndarray | None, ...]] | None = None
+    axis: int = 0
 
 
 def permutation(*axes: int) -> Kind:

@@ -53,13 +53,21 @@ class Parity:
             f"{self.largest_score_difference:.1e}{rounding}."
         )
 
+    def rows(self) -> list[tuple[str, str, float, float, bool]]:
+        """Return every figure: stage, map, difference, bar, and whether it is within its bar."""
+        bar = max(SCORE_TOLERANCE, 2 * self.rounding)
+        stages = {"sa": "self-attention", "ca": "class attention"}
+        figures = [
+            ("head", "logits", self.logits, FEATURE_TOLERANCE),
+            ("tokens", "features", self.features, FEATURE_TOLERANCE),
+            *((stages[key[:2]], key, value, bar) for key, value in self.scores.items()),
+        ]
+        rows = [(*row, row[2] <= row[3]) for row in figures]
+        return [*rows, ("head", "argmax", float(not self.argmax_equal), 0.0, self.argmax_equal)]
+
     def check(self, label: str) -> None:
         """Raise `InputError` unless every figure is within its bar."""
-        if (
-            max(self.logits, self.features) <= FEATURE_TOLERANCE
-            and self.largest_score_difference <= max(SCORE_TOLERANCE, 2 * self.rounding)
-            and self.argmax_equal
-        ):
+        if all(row[-1] for row in self.rows()):
             return
         raise InputError(
             f"The converted model does not agree with the source of {label}: logits and features "
@@ -79,11 +87,7 @@ def reference_available() -> bool:
 
 
 def verify_model(model: ScoreModel, checkpoint: Checkpoint, detected: Detected) -> Parity:
-    """Compare a converted model with timm's model of the same checkpoint.
-
-    timm reads the checkpoint through its own filter, so the names are mapped twice, independently.
-    Two random images of another aspect ratio than the pretrained one show a swap of rows and
-    columns; both sides resample their position embeddings by timm's rule.
+    """Compare a converted model with timm's, as `measure_model` does, and insist on the bars.
 
     Args:
         model: the converted model.
@@ -97,6 +101,26 @@ def verify_model(model: ScoreModel, checkpoint: Checkpoint, detected: Detected) 
         InputError: if a figure is beyond its bar.
         UsageError: if timm or torch is missing.
     """
+    parity = measure_model(model, checkpoint, detected)
+    parity.check(checkpoint.label)
+    return parity
+
+
+def measure_model(model: ScoreModel, checkpoint: Checkpoint, detected: Detected) -> Parity:
+    """Measure how far a model is from timm's model of the same checkpoint.
+
+    timm reads the checkpoint through its own filter, so the names are mapped twice, independently.
+    Two random images of another aspect ratio than the pretrained one show a swap of rows and
+    columns; both sides resample their position embeddings by timm's rule.
+
+    Args:
+        model: the converted model.
+        checkpoint: the unwrapped checkpoint that it came from.
+        detected: what was detected in it.
+
+    Raises:
+        UsageError: if timm or torch is missing.
+    """
     from kerasvit.conversion.timm_model import TimmReference
 
     rows, columns = model.patch_size
@@ -107,7 +131,6 @@ def verify_model(model: ScoreModel, checkpoint: Checkpoint, detected: Detected) 
     parity = compare(model, expected, images)
     if parity.largest_score_difference > SCORE_TOLERANCE:
         parity = dataclasses.replace(parity, rounding=_rounding(reference, expected, images))
-    parity.check(checkpoint.label)
     return parity
 
 

@@ -10,8 +10,8 @@ def add_parsers(subparsers, common) -> None:
     )
     parser.add_argument(
         "source",
-        help="a .pth, .pt, .bin, .safetensors or .npz file, a folder or index of shards, a release, "
-        "https://... or hf://org/name",
+        help="a .pth, .pt, .bin, .safetensors or .npz file, a folder or index of shards, a "
+        "release, https://... or hf://org/name",
     )
     parser.add_argument("-o", "--output", required=True, help="the .keras file to write")
     parser.add_argument(

@@ -10,10 +10,19 @@ from collections.abc import Sequence
 
 from kerasvit import __version__
 from kerasvit.backend import BACKENDS, choose_backend
-from kerasvit.cli import converting, evaluating, listing, predicting, probing, saliency
+from kerasvit.cli import (
+    converting,
+    evaluating,
+    exporting,
+    listing,
+    predicting,
+    probing,
+    saliency,
+    verifying,
+)
 from kerasvit.errors import KerasViTError
 
-COMMANDS = (listing, converting, predicting, saliency, evaluating, probing)
+COMMANDS = (listing, converting, verifying, exporting, predicting, saliency, evaluating, probing)
 BUG = 70
 INTERRUPTED = 130
 TERMINATED = 143

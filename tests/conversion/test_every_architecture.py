@@ -18,6 +18,7 @@ from kerasvit.conversion import convert
 from kerasvit.conversion.architecture import left_out, model_for
 from kerasvit.conversion.checkpoint import open_checkpoint
 from kerasvit.conversion.detection import detect
+from kerasvit.conversion.export import tensors_of
 from kerasvit.conversion.rules import prove
 from kerasvit.conversion.timm_model import TimmReference, differing_arguments
 from kerasvit.conversion.verify import FEATURE_TOLERANCE, SCORE_TOLERANCE, compare
@@ -99,6 +100,9 @@ def test_small_model_agrees_with_timm(timm, random_state, name):
     assert parity.argmax_equal
     assert max(parity.logits, parity.features) <= FEATURE_TOLERANCE, parity.summary
     assert parity.largest_score_difference <= SCORE_TOLERANCE, parity.summary
+    exported = tensors_of(model)
+    assert set(exported) == set(state)
+    assert all(np.array_equal(exported[key].load(key), state[key].numpy()) for key in state)
 
 
 def _without_equal_blocks(state, count):

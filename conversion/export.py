@@ -1,0 +1,157 @@
+"""The way back: a model's weights under the names that PyTorch's models of it have."""
+
+import functools
+import importlib.metadata
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasvit.conversion.export_layouts import export_layout
+from kerasvit.conversion.rules import Rule, variables_by_path
+from kerasvit.conversion.safetensors_files import write_safetensors
+from kerasvit.conversion.tensors import StoredTensor
+from kerasvit.conversion.torch_files import write_torch
+from kerasvit.errors import OutputError, UsageError
+from kerasvit.files import atomic_path
+from kerasvit.models import factory
+from kerasvit.models.base import ScoreModel
+
+_WRITERS: dict[str, Callable[..., None]] = {
+    ".safetensors": write_safetensors,
+    ".pth": write_torch,
+    ".pt": write_torch,
+    ".bin": write_torch,
+}
+
+
+def export_weights(
+    model: ScoreModel,
+    path: str | os.PathLike,
+    layout: str = "timm",
+    overwrite: bool = False,
+) -> pathlib.Path:
+    """Write a model's weights to a file that PyTorch's model of it loads with `strict=True`.
+
+    Converted again, the file gives the same weights bit for bit. All are written as float32, one
+    tensor in memory at a time.
+
+    Args:
+        model: a model of this package.
+        path: the file; `.safetensors` needs no torch, `.pth`, `.pt` and `.bin` do.
+        layout: whose names: "timm", "dino", "dinov2", "deit", "deit3" or "cait".
+        overwrite: whether an existing file is replaced.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: if the model has weights that no layout names, as those of LoRA or int8.
+        OutputError: if the file can't be written, or exists and `overwrite` is False.
+        UsageError: if the layout is unknown or has no names for such a model, the suffix is
+            another one, or torch is missing.
+    """
+    path = pathlib.Path(path)
+    writer = check_export(path)
+    tensors = tensors_of(model, layout)
+    metadata = {
+        "format": "pt",
+        "model": factory.canonical_name(model.name),
+        "layout": layout,
+        "written_by": f"kerasvit {importlib.metadata.version('kerasvit')}",
+    }
+    with atomic_path(path, overwrite) as temporary:
+        writer(temporary, tensors, metadata)
+    return path
+
+
+def check_export(path: pathlib.Path, source: Any = None) -> Callable[..., None]:
+    """Return what writes files of a suffix, before any long work is done for one.
+
+    Args:
+        path: the file to write.
+        source: the file that the model comes from, if any.
+
+    Raises:
+        OutputError: if it is the source.
+        UsageError: if there is no such kind of file.
+    """
+    if path.suffix not in _WRITERS:
+        raise UsageError(
+            f"The file must end in {', '.join(_WRITERS)}. Received: {str(path)!r}. Name it "
+            f"{str(path.with_suffix('.safetensors'))!r}"
+        )
+    is_file = isinstance(source, str | os.PathLike) and os.path.exists(source) and path.exists()
+    if is_file and os.path.samefile(source, path):
+        raise OutputError(
+            f"The output must be another file than the source. Received: {str(path)!r} for both. "
+            "Choose another output"
+        )
+    return _WRITERS[path.suffix]
+
+
+def tensors_of(model: ScoreModel, layout: str = "timm") -> dict[str, StoredTensor]:
+    """Return a model's weights under a layout's names, each made when it is read.
+
+    Args:
+        model: a model of this package.
+        layout: see `export_weights`.
+
+    Raises:
+        InputError: if the model has weights that no layout names.
+        UsageError: if the layout is unknown or has no names for such a model.
+    """
+    chosen = export_layout(model, layout)
+    variables = variables_by_path(model)
+    parts: dict[str, list[_Part]] = {}
+    for rule in chosen.rules.for_model(model):
+        if rule.kind.backward is None:
+            raise UsageError(
+                f"The layout {layout!r} can't be written for such a model: {rule.target} has no "
+                f"way back to {', '.join(rule.sources)}. Received: {model.name!r}. Choose another "
+                "layout"
+            )
+        for index, source in enumerate(rule.sources):
+            part = _Part(rule, index, variables[rule.target])
+            if part.like(part.variable.shape) is not None:
+                parts.setdefault(source, []).append(part)
+    tensors = {source: _joined(found) for source, found in sorted(parts.items())}
+    for name, shape in chosen.zeros.items():
+        tensors[name] = StoredTensor(shape, "float32", functools.partial(np.zeros, shape, "f4"))
+    return tensors
+
+
+class _Part:
+    """What one variable contributes to one tensor: all of it, or a part."""
+
+    def __init__(self, rule: Rule, index: int, variable: keras.Variable):
+        self.rule, self.index, self.variable = rule, index, variable
+
+    def _backward(self, array: np.ndarray) -> np.ndarray | None:
+        made = self.rule.kind.backward(array)
+        return made[self.index] if isinstance(made, tuple) else made
+
+    def like(self, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+        """Return the part's shape; None if another rule gives it."""
+        made = self._backward(np.broadcast_to(np.float32(0), tuple(shape)))
+        return None if made is None else made.shape
+
+    def read(self) -> np.ndarray:
+        """Return the part."""
+        value = keras.ops.convert_to_numpy(keras.ops.cast(self.variable, "float32"))
+        return self._backward(value)
+
+
+def _joined(parts: list[_Part]) -> StoredTensor:
+    shapes = [part.like(part.variable.shape) for part in parts]
+    axis = parts[0].rule.kind.axis
+    if len(parts) == 1:
+        return StoredTensor(shapes[0], "float32", parts[0].read)
+    length = sum(shape[axis] for shape in shapes)
+    shape = (*shapes[0][:axis], length, *shapes[0][axis + 1 :])
+    return StoredTensor(
+        shape, "float32", lambda: np.concatenate([part.read() for part in parts], axis)
+    )
