@@ -7,7 +7,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent
 
-# What no backend changes: pictures, files, records, the reading of checkpoints, NumPy after the run.
+# What no backend changes: pictures, files, records, reading checkpoints, NumPy after the run.
 NEUTRAL = (
     "images",
     "render",
