@@ -3,8 +3,10 @@
 import contextlib
 import os
 import pathlib
+import re
 import secrets
 import stat
+import time
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -13,6 +15,11 @@ from kerasvit.errors import KerasViTError, OutputError
 
 # Linux allows 255 bytes a name; a longer suffix is cut so that the temporary name always fits.
 _LONGEST_SUFFIX = 100
+
+_HDF5_ERRNO = re.compile(r"\berrno = (\d+)")
+_TEMPORARY = re.compile(r"\.kerasvit-[0-9a-f]{16}(\..*)?")
+# Longer than any writing leaves its file without a change.
+_STALE_SECONDS = 24 * 3600
 
 
 @contextlib.contextmanager
@@ -57,12 +64,27 @@ def _errors_naming(target: pathlib.Path) -> Iterator[None]:
         yield
     except KerasViTError:
         raise
-    except OSError as error:
-        reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
+    except (OSError, RuntimeError) as error:
+        reason = _reason(error)
+        if reason is None:
+            raise
         raise OutputError(
             f"{str(target)!r} could not be written: {reason}. "
             "What was there before is untouched. Free the disk or choose another output."
         ) from error
+
+
+def _reason(error: OSError | RuntimeError) -> str | None:
+    """Return what the system said, in one line; None for an error that is none of the system's.
+
+    HDF5 tells of a full disk in many lines, and with a RuntimeError where it closes the file.
+    """
+    number = _HDF5_ERRNO.search(str(error))
+    if number is not None:
+        return os.strerror(int(number[1]))
+    if not isinstance(error, OSError):
+        return None
+    return " ".join((error.strerror or str(error)).split()) or type(error).__name__
 
 
 def _check_target(target: pathlib.Path, place: pathlib.Path, overwrite: bool) -> int | None:
@@ -95,6 +117,7 @@ def _check_target(target: pathlib.Path, place: pathlib.Path, overwrite: bool) ->
 
 def _create_temporary(place: pathlib.Path) -> tuple[pathlib.Path, int]:
     """Create the empty temporary file; its permissions follow the process' umask."""
+    _remove_stale(place.parent)
     suffix = "".join(place.suffixes)
     if len(os.fsencode(suffix)) > _LONGEST_SUFFIX:
         suffix = ""
@@ -104,6 +127,18 @@ def _create_temporary(place: pathlib.Path) -> tuple[pathlib.Path, int]:
         return temporary, stat.S_IMODE(os.fstat(descriptor).st_mode)
     finally:
         os.close(descriptor)
+
+
+def _remove_stale(folder: pathlib.Path) -> None:
+    """Remove what killed processes left; nothing ever reads it."""
+    old = []
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:  # it may be write-only
+        old = [entry for entry in entries if _TEMPORARY.fullmatch(entry.name)]
+    for entry in old:
+        with contextlib.suppress(OSError):  # another process may be faster
+            status = entry.stat(follow_symlinks=False)
+            if stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > _STALE_SECONDS:
+                os.unlink(entry.path)
 
 
 def _commit(

@@ -1,5 +1,6 @@
 import os
 import stat
+import time
 
 import pytest
 
@@ -196,3 +197,30 @@ def test_a_relative_name_is_written_in_the_current_folder(tmp_path, monkeypatch)
     with atomic_path("a.txt") as temporary:
         temporary.write_bytes(b"x")
     assert listing(tmp_path) == ["a.txt"]
+
+
+def test_what_a_killed_process_left_is_removed_a_day_later(tmp_path):
+    names = {
+        ".kerasvit-0123456789abcdef.keras": 48 * 3600,
+        ".kerasvit-fedcba9876543210.keras": 60,
+        ".kerasvit-mine.keras": 48 * 3600,
+    }
+    for name, age in names.items():
+        path = tmp_path / name
+        path.write_bytes(b"half")
+        os.utime(path, (time.time() - age,) * 2)
+    with atomic_path(tmp_path / "new.keras") as temporary:
+        temporary.write_bytes(b"whole")
+    assert {path.name for path in tmp_path.iterdir()} == {*list(names)[1:], "new.keras"}
+
+
+@pytest.mark.parametrize("kind", [OSError, RuntimeError])
+def test_the_many_lines_of_hdf5_on_a_full_disk_become_one(tmp_path, kind):
+    words = "Can't close file (file write failed: time = now\n, errno = 28, error message = 'No'"
+    path = tmp_path / "new.keras"
+    with pytest.raises(OutputError, match="No space left on device") as caught, atomic_path(path):
+        raise kind(words)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(RuntimeError, match="another"), atomic_path(path):
+        raise RuntimeError("another")
+    assert not list(tmp_path.iterdir())

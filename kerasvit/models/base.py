@@ -10,6 +10,7 @@ from kerasvit.files import atomic_path
 from kerasvit.layers.base import require, require_at_least
 from kerasvit.layout import TokenLayout
 from kerasvit.models.taps import Taps
+from kerasvit.models.weight_files import check_weights_file
 
 ATTENTION_MODES = ("full", "cls", "none")
 
@@ -246,6 +247,21 @@ class ScoreModel(keras.Model):
         """
         with atomic_path(filepath, overwrite=overwrite) as temporary:
             super().save(temporary, overwrite=True, **kwargs)
+
+    def load_weights(self, filepath, skip_mismatch: bool = False, **kwargs) -> None:
+        """Load the weights of a file, as Keras does, but only of one that has exactly these.
+
+        Args:
+            filepath: path of a `.weights.h5` or `.keras` file.
+            skip_mismatch: bool. Whether weights that do not fit are passed over.
+            **kwargs: further arguments of `keras.Model.load_weights`.
+
+        Raises:
+            InputError: if the file holds another model's weights; this one's are then untouched.
+        """
+        if not skip_mismatch:
+            check_weights_file(self, filepath)
+        super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
 
 
 def _plain(value: Any) -> Any:
