@@ -15,6 +15,7 @@ from kerasvit.errors import InputError
 from kerasvit.layers.base import without_random_start
 from kerasvit.models import CaiT, VisionTransformer
 from kerasvit.models.base import ScoreModel
+from kerasvit.models.factory import canonical_name
 from kerasvit.releases import EMBEDDED, Release, find_release, load_releases
 
 # They change what is returned and not the weights, so that all share one converted file.
@@ -58,7 +59,9 @@ def from_pretrained(source: Any = EMBEDDED, model: str | None = None, **argument
         return _convert(source, model, arguments)
     if isinstance(source, os.PathLike) or is_path(source):
         path = pathlib.Path(source)
-        return load(path, **arguments) if _is_keras_file(path) else _convert(path, model, arguments)
+        if _is_keras_file(path):
+            return _check_name(load(path, **arguments), model, path)
+        return _convert(path, model, arguments)
     if "://" not in source:
         release = find_release(source)
         if release.embedded:
@@ -94,6 +97,17 @@ def load(path: str | os.PathLike, **view) -> ScoreModel:
             "with: kerasvit convert"
         )
     return _viewed(model, view)
+
+
+def _check_name(model: ScoreModel, wanted: str | None, path: pathlib.Path) -> ScoreModel:
+    """Return the model, or raise `InputError` if another one was asked for by name."""
+    # Without the tag of a release.
+    if wanted is not None and canonical_name(wanted.split(".")[0]) != canonical_name(model.name):
+        raise InputError(
+            f"{str(path)!r} is not {wanted!r}; a .keras file decides about its model itself. "
+            f"Received: a file of {model.name!r}. Leave the model out"
+        )
+    return model
 
 
 def _viewed(model: ScoreModel, view: dict[str, Any]) -> ScoreModel:
