@@ -205,7 +205,10 @@ class SaliencyMap:
 
 def _restored(header: dict[str, Any]) -> dict[str, Any]:
     """Return the fields as `SaliencyMap` takes them: JSON knows lists only."""
-    layout = {name: tuple(value) for name, value in header["layout"].items()}
+    layout = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in header["layout"].items()
+    }
     places = header["geometries"] and tuple(
         Geometry(**{name: tuple(value) for name, value in place.items()})
         for place in header["geometries"]
