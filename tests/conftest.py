@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import unittest.mock
 
 import pytest
 
@@ -11,13 +12,14 @@ ROOT = pathlib.Path(__file__).resolve().parent
 NEUTRAL = (
     "images",
     "render",
+    "test_cache.py",
     "test_files.py",
+    "test_packaging.py",
     "test_release_schema.py",
     "test_releases.py",
-    "test_cache.py",
-    "test_packaging.py",
     "cli/test_faults.py",
     "cli/test_listing.py",
+    "cli/test_pictures.py",
     "conversion/test_augreg.py",
     "conversion/test_checkpoint.py",
     "conversion/test_corruptions.py",
@@ -27,14 +29,17 @@ NEUTRAL = (
     "conversion/test_sniffing.py",
     "conversion/test_torch_files.py",
     "conversion/test_unwrapping.py",
+    "evaluation/test_curves.py",
     "evaluation/test_mosaics.py",
     "evaluation/test_segmentation.py",
     "models/test_killed_saves.py",
+    "saliency/test_explain.py",
     "saliency/test_hiding.py",
     "saliency/test_maps.py",
     "saliency/test_mass.py",
     "saliency/test_normalise.py",
     "saliency/test_result.py",
+    "saliency/test_rollout.py",
     "saliency/test_scores.py",
 )
 
@@ -45,6 +50,19 @@ def pytest_collection_modifyitems(items):
         path = item.path.relative_to(ROOT).as_posix()
         if path.startswith(NEUTRAL):
             item.add_marker(pytest.mark.neutral)
+
+
+@pytest.fixture(scope="session")
+def quick_compilation():
+    """Let JAX compile saliency without optimising: twice as fast to compile, slower to run.
+
+    What concerns the numbers themselves switches it off: `saliency/test_golden.py`.
+    """
+    from kerasvit.saliency import backends
+
+    plain = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+    with unittest.mock.patch.object(backends, "COMPILER_OPTIONS", plain):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from kerasvit.render.comparison import comparison_sheet
 from kerasvit.render.files import write_npz, write_png
 from kerasvit.render.layer_sheet import layer_sheet
 from kerasvit.render.look import Look
+from kerasvit.render.maps import draw_map, save_map
 from kerasvit.render.overlay import STYLES, overlay
 from kerasvit.render.sheet import Panel, Section, sectioned_sheet, sheet
 from kerasvit.render.standard import saliency_sheet
@@ -20,9 +21,11 @@ __all__ = [
     "animate",
     "colourise",
     "comparison_sheet",
+    "draw_map",
     "layer_sheet",
     "overlay",
     "saliency_sheet",
+    "save_map",
     "sectioned_sheet",
     "sheet",
     "write_gif",

@@ -101,10 +101,14 @@ def _torch_gradients(function: Function, tensors: dict[str, Any]) -> tuple[Any, 
     return dict(zip(tensors, gradients, strict=True)), outputs
 
 
+# Options of XLA for what JAX compiles here; None for its own.
+COMPILER_OPTIONS: dict[str, Any] | None = None
+
+
 def _jax_run(function: Function) -> Callable[..., Any]:
     import jax
 
-    return jax.jit(function)
+    return jax.jit(function, compiler_options=COMPILER_OPTIONS)
 
 
 def _jax_gradients(function: Function) -> Callable[..., Any]:
@@ -113,7 +117,7 @@ def _jax_gradients(function: Function) -> Callable[..., Any]:
     def objective(inputs, weights, constants):
         return function({**inputs, **constants}, weights)
 
-    gradients = jax.jit(jax.grad(objective, has_aux=True))
+    gradients = jax.jit(jax.grad(objective, has_aux=True), compiler_options=COMPILER_OPTIONS)
     return lambda inputs, weights, constants: gradients(inputs, weights, constants)
 
 
@@ -132,7 +136,7 @@ def _compiled(
     import keras
 
     views = {name: getattr(model, name) for name in (*_VIEW, *model.view_arguments)}
-    key = (function, static, transform, repr(views))
+    key = (function, static, transform, repr((views, COMPILER_OPTIONS)))
     shared = _CODE.setdefault(model.patch_embedding, {})
     if key not in shared:
         # Only weakly: the code must not keep alive what it is kept by.

@@ -184,7 +184,8 @@ def linear_cka(first: np.ndarray, second: np.ndarray) -> float:
             "Two layers are compared on the same inputs, one row each. "
             f"Received: shapes {first.shape} and {second.shape}."
         )
-    one, other = (rows - rows.mean(axis=0) for rows in (first.astype(np.float64), second))
+    wide = (rows.astype(np.float64) for rows in (first, second))
+    one, other = (rows - rows.mean(axis=0) for rows in wide)
     # The smaller of the two ways to write the same numbers.
     if len(one) < one.shape[1] + other.shape[1]:
         one, other = one @ one.T, other @ other.T

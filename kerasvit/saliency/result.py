@@ -12,8 +12,10 @@ import numpy as np
 from kerasvit.errors import InputError, UsageError
 from kerasvit.files import write_npz
 from kerasvit.images.geometry import Geometry
+from kerasvit.images.resampling import resize_array
 from kerasvit.layout import TokenLayout
 from kerasvit.saliency.maps import Heads, Query, fuse_heads
+from kerasvit.saliency.mass import mass_mask
 from kerasvit.saliency.normalise import Normalised, normalise
 
 _FORMAT = "kerasvit saliency map, version 1"
@@ -112,6 +114,36 @@ class SaliencyMap:
     def normalise(self, method: str | None = "minmax") -> Normalised:
         """Return the values in a common range, each map alone; see `normalise`."""
         return normalise(self.values, method)
+
+    def mask(self, mass: float = 0.6) -> np.ndarray:
+        """Return the patches that hold a share of each map, bool, shaped as the values.
+
+        Args:
+            mass: the share, see `mass_mask`. Negative values count as 0.
+
+        Raises:
+            InputError: if the values are not finite.
+            UsageError: if `mass` is out of range.
+        """
+        return mass_mask(np.maximum(self.values, 0), mass)
+
+    def upsample(
+        self, size: tuple[int, int] | None = None, interpolation: str = "bilinear"
+    ) -> np.ndarray:
+        """Enlarge the maps, outline on outline; see `kerasvit.images.resize_array`.
+
+        Args:
+            size: `(height, width)`; None for that of the model's input.
+            interpolation: `"nearest"`, `"bilinear"` or `"bicubic"`, which stays within each map's
+                range.
+
+        Returns:
+            `(B, height, width)`, or with the heads between, float32.
+
+        Raises:
+            UsageError: if the size or the interpolation is none.
+        """
+        return resize_array(self.values, size or self.layout.image_size, interpolation)
 
     def place(self, index: int = 0, interpolation: str = "bilinear") -> np.ndarray:
         """Lay one image's map, or its heads' maps, onto its photograph.

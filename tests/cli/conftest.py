@@ -13,6 +13,11 @@ from kerasvit.cli import main
 
 
 @pytest.fixture(scope="session", autouse=True)
+def compile_quickly(quick_compilation):
+    """See `quick_compilation`."""
+
+
+@pytest.fixture(scope="session", autouse=True)
 def shipped_model_is_read_once():
     """Keep the shipped model in memory: each command of a test would read it anew."""
     from kerasvit import pretrained

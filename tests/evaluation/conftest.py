@@ -40,6 +40,11 @@ def light(corner, size=(16, 24)):
     return picture
 
 
+@pytest.fixture(scope="session", autouse=True)
+def compile_quickly(quick_compilation):
+    """See `quick_compilation`."""
+
+
 @pytest.fixture
 def corners():
     pixels = np.stack([light(corner) for corner in range(4)])

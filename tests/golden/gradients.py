@@ -2,7 +2,7 @@
 
     KERAS_BACKEND=tensorflow python tests/golden/gradients.py
 
-The other backends are held against these arrays by `tests/saliency/test_gradients.py`. Run it again
+The other backends are held against these arrays by `tests/saliency/test_golden.py`. Run it again
 only when the small models change; the arrays must not change with the code that finds them.
 """
 

@@ -92,6 +92,11 @@ class FakeModel:
         return (logits, logits) if self.logits == "both" else logits, sa, ca
 
 
+@pytest.fixture(scope="session", autouse=True)
+def compile_quickly(quick_compilation):
+    """See `quick_compilation`."""
+
+
 @pytest.fixture
 def fakes():
     return types.SimpleNamespace(Model=FakeModel, softmax=softmax, PREFIXES=PREFIXES)

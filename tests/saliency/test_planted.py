@@ -13,7 +13,7 @@ METHODS = {
     "legrad": {},
     "headwise": {"steps": 8},
     "gradcam": {},
-    "integrated_gradients": {"steps": 16},
+    "integrated_gradients": {"steps": 8},
     "occlusion": {},
     "rise": {"masks": 400, "cells": 5},
 }
@@ -24,7 +24,7 @@ COUNT = 24
 
 def pointed(model, pixels, method, targets, options):
     """Return the patch with the highest value of each image."""
-    settings = {"target": targets.tolist(), "batch_size": COUNT, **options}
+    settings = {"target": targets.tolist(), "batch_size": 200, **options}
     values = explain(model, pixels, method, **settings).values
     return values.reshape(len(values), -1).argmax(axis=1)
 
@@ -43,7 +43,8 @@ def test_the_models_know_the_textures(planted, name):
 def test_the_map_points_at_the_class_and_moves_with_it(planted, name, method):
     if (name, method) == ("cait", "gradcam"):
         pytest.skip("Grad-CAM's one weight a channel is too coarse here: see the test below")
-    pixels, classes, places = planted.plant(COUNT if method != "rise" else 4, seed=6)
+    count = {"rise": 4, "occlusion": 8}.get(method, COUNT)
+    pixels, classes, places = planted.plant(count, seed=6)
     options = METHODS[method] | (LAST_ALONE.get(method, {}) if name == "vit" else {})
     for which in (0, 1):
         found = pointed(planted.models[name], pixels, method, classes[:, which], options)

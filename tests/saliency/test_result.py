@@ -179,3 +179,19 @@ def test_a_flat_map_says_so():
 def test_fields_that_do_not_fit_each_other_are_refused(changes):
     with pytest.raises(InputError, match="Received"):
         full_map(**changes)
+
+
+def test_maps_are_enlarged_to_the_input_and_masked():
+    found = full_map()
+    large = found.upsample(interpolation="nearest")
+    assert large.shape == (2, 4, 42, 70)
+    np.testing.assert_array_equal(large[:, :, ::14, ::14], found.values)
+    assert found.upsample((9, 9)).shape == (2, 4, 9, 9)
+    smooth = found.upsample((300, 500), "bicubic")
+    assert smooth.max() <= found.values.max()
+    assert smooth.min() >= found.values.min()
+    mask = found.mask(0.7)
+    kept = np.where(mask, found.values, 0).sum(axis=(2, 3))
+    total = np.maximum(found.values, 0).sum(axis=(2, 3))
+    assert (kept >= 0.7 * total - 1e-6).all()
+    assert not mask[found.values < 0].any()
