@@ -28,7 +28,7 @@ def check_output(output: pathlib.Path, source: Any, overwrite: bool) -> None:
             f"The output must end in .keras. Received: {str(output)!r}. Name it "
             f"{str(output.with_suffix('.keras'))!r}"
         )
-    if output.exists() and _is_same_file(source, output):
+    if os.path.exists(output) and _is_same_file(source, output):
         raise OutputError(
             f"The output must be another file than the source. Received: {str(output)!r} for both. "
             "Choose another output"

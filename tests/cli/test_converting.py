@@ -1,4 +1,27 @@
-"""`kerasvit convert`: what it writes, what it refuses, and that a failure leaves no trace."""
+"""`kerasvit convert`: what it writes, what it refuses, and that a failure leaves no trace.
+
+The fault table's rows about checkpoints, and the tests of each (`cli` is this file):
+1 truncated: cli test_damaged_file, conversion/test_checkpoint.py, test_torch_files.py
+2 flipped bits: conversion/test_corruptions.py
+3 not a checkpoint: cli test_damaged_file, conversion/test_sniffing.py
+4 malicious pickles: cli test_pickle_that_runs_code, conversion/test_torch_files.py
+5 full DINO checkpoints: conversion/test_torch_files.py, test_unwrapping.py
+6 no state dict on top: conversion/test_torch_files.py
+7 another architecture: cli test_wrong_architecture_names_both
+8, 10, 11 missing, extra, misshapen, not finite: cli test_wrong_tensors
+9 names twice after prefixes: conversion/test_unwrapping.py
+12, 13 number types, shared and strided tensors: conversion/test_checkpoint.py, test_torch_files.py
+14 position grids: cli test_a_grid_that_is_not_square_needs_its_size, layers/test_resampling.py
+15 full disk: cli test_full_disk_leaves_the_old_file, tests/test_files.py
+16 kills: models/test_killed_saves.py
+17 Ctrl-C and SIGTERM: cli test_a_signal_leaves_nothing
+18, 19, 20 outputs: cli test_output_that_exists_and_output_that_is_the_source,
+   test_an_output_that_cannot_be_is_refused_before_any_work
+21 temporary files: tests/test_files.py
+22 another model's weights: models/test_weight_files.py, test_a_file_of_another_model_is_refused
+23 missing packages: tests/test_packaging.py
+24 to 31 downloads: conversion/test_fetch.py, test_hub.py, tests/test_pretrained.py, test_cache.py
+"""
 
 import hashlib
 import os
@@ -211,7 +234,8 @@ def test_full_disk_leaves_the_old_file(run, one_line, checkpoint, tmp_path):
         signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_termination_leaves_nothing(checkpoint, tmp_path):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_leaves_nothing(checkpoint, tmp_path, number, code):
     folder = tmp_path / "result"
     folder.mkdir()
     command = [sys.executable, "-m", "kerasvit", "convert", str(checkpoint), "-m", NAME]
@@ -220,7 +244,41 @@ def test_termination_leaves_nothing(checkpoint, tmp_path):
     )
     for line in process.stderr:
         if line.startswith("Assigned"):
-            process.terminate()
+            process.send_signal(number)
             break
-    assert process.wait(60) == 143
+    assert process.wait(60) == code
     assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("name", ["file/out.keras", "x" * 260 + ".keras"])
+def test_an_output_that_cannot_be_is_refused_before_any_work(
+    run, one_line, checkpoint, tmp_path, name
+):
+    (tmp_path / "file").write_bytes(b"no folder")
+    before = sorted(tmp_path.iterdir())
+    result = run("convert", checkpoint, "-m", NAME, "-o", tmp_path / name)
+    assert result.code == 5
+    one_line(result.err)
+    assert "Found" not in result.err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_grid_that_is_not_square_needs_its_size(run, one_line, state, tmp_path):
+    path = tmp_path / "wide.pth"
+    torch.save({**state, "pos_embed": state["pos_embed"][:, : 13 * 15]}, path)
+    _assert_refused(run, one_line, tmp_path, path, 3, "195", "--image-size")
+    out = tmp_path / "wide.keras"
+    size = ("--image-size", 13 * 16, 15 * 16)
+    result = run("convert", path, "-m", NAME, "-o", out, "--no-verify", *size)
+    assert result.code == 0, result.err
+    assert kerasvit.from_pretrained(out).image_shape == (208, 240, 3)
+
+
+def test_a_file_of_another_model_is_refused(checkpoint, tmp_path):
+    from kerasvit.errors import InputError
+
+    out = tmp_path / "out.keras"
+    convert(checkpoint, out, model=NAME, verify=False)
+    assert kerasvit.from_pretrained(out, model=NAME).name == NAME
+    with pytest.raises(InputError, match="a file of 'cait_xxs24_224'"):
+        kerasvit.from_pretrained(out, model="cait_s24_224")
