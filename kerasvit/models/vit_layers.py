@@ -39,6 +39,7 @@ def make_layers(model: Any, prefix: tuple[str, ...]) -> dict[str, Any]:
     }
     if model.use_final_norm:
         layers["norm"] = _norm(model, "norm")
+    layers |= _optional(model)
     if model.pooling == "attention":
         layers["class_blocks"] = [_pooling(model)]
     if model.num_classes:
@@ -59,16 +60,8 @@ def _embedding(model, prefix):
         dtype=dtype,
     )
     layers = {"patch_embedding": patch_embedding}
-    for name, count in (
-        ("class_token", int(model.use_class_token)),
-        ("distillation_token", int(model.use_distillation_token)),
-        ("registers", model.num_registers),
-    ):
-        if count:
-            layers[name] = LearnedTokens(count, name=name, dtype=dtype)
-    for name in ("patch_norm", "pre_norm"):
-        if getattr(model, f"use_{name}"):
-            layers[name] = _norm(model, name)
+    if model.use_class_token:
+        layers["class_token"] = LearnedTokens(1, name="class_token", dtype=dtype)
     layers["position"] = PositionEmbedding(
         patch_embedding.grid(*model.image_shape[:2]),
         len(prefix) if model.position_embedding == "all" else 0,
@@ -79,6 +72,22 @@ def _embedding(model, prefix):
     layers["position_dropout"] = keras.layers.Dropout(
         model.dropout_rate, name="position_dropout", dtype=dtype
     )
+    return layers
+
+
+def _optional(model):
+    counts = {
+        "distillation_token": int(model.use_distillation_token),
+        "registers": model.num_registers,
+    }
+    layers = {
+        name: LearnedTokens(count, name=name, dtype=model.dtype_policy)
+        for name, count in counts.items()
+        if count
+    }
+    for name in ("pre_norm", "patch_norm"):
+        if getattr(model, f"use_{name}"):
+            layers[name] = _norm(model, name)
     return layers
 
 
