@@ -30,6 +30,7 @@ _MODULES = (
     "releases",
     "render",
     "saliency",
+    "training",
 )
 
 __all__ = ["__version__", *_HOMES, *_MODULES]

@@ -41,6 +41,7 @@ NEUTRAL = (
     "saliency/test_result.py",
     "saliency/test_rollout.py",
     "saliency/test_scores.py",
+    "training/test_folders.py",
 )
 
 

@@ -30,6 +30,7 @@ ORDER = [
     ("evaluation",),
     ("render",),
     ("callbacks",),
+    ("training",),
     ("cli",),
 ]
 
