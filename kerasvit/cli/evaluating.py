@@ -1,5 +1,6 @@
 """`kerasvit evaluate-saliency`: how good methods are for a model, as JSON, a table and a plot."""
 
+import dataclasses
 import pathlib
 import sys
 
@@ -50,6 +51,12 @@ def add_parsers(subparsers, common) -> None:
         "randomisation; none with --masks",
     )
     parser.add_argument(
+        "--resize",
+        type=at_least(1),
+        metavar="N",
+        help="shorter side in pixels that the model sees; defaults to the size of its training",
+    )
+    parser.add_argument(
         "--masks",
         metavar="FOLDER",
         help="a PNG for each picture under its name: 0 background, 255 void, others the objects; "
@@ -76,6 +83,7 @@ def run(options) -> int:
     from kerasvit.errors import InputError
     from kerasvit.evaluation import METRICS, evaluate_files, write_plot, write_report
     from kerasvit.images import resolve
+    from kerasvit.images.cropping import aspect_size
     from kerasvit.saliency import METHODS
 
     methods = split_names(options.methods, "method", tuple(METHODS))
@@ -85,6 +93,9 @@ def run(options) -> int:
     files = [pathlib.Path(name) for name in (options.output, options.plot) if name]
     check_new_files(files, options.overwrite)
     model, preprocessing = load_model(options, attention="none")
+    if options.resize:
+        size = aspect_size(preprocessing.image_size, options.resize, model.patch_size)
+        preprocessing = dataclasses.replace(preprocessing, image_size=size)
     report = evaluate_files(
         *(model, preprocessing, paths, methods),
         [name for name in metrics if name != _NONE],

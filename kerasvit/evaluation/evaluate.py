@@ -1,6 +1,7 @@
 """Methods against metrics: one table of how good each method's maps are for a model."""
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -8,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from kerasvit.errors import InputError, UsageError
-from kerasvit.evaluation.curves import insertion_deletion, perturbation_curves
-from kerasvit.evaluation.infidelity import infidelity
+from kerasvit.evaluation.curves import STEPS, insertion_deletion, perturbation_curves
+from kerasvit.evaluation.infidelity import Hidden, hide_patches, infidelity
 from kerasvit.evaluation.mosaics import make_mosaics, shares_in_cell
 from kerasvit.evaluation.randomisation import randomisation
 from kerasvit.saliency.baselines import Baseline
@@ -17,7 +18,7 @@ from kerasvit.saliency.explain import METHODS, explain
 from kerasvit.saliency.request import make_request, model_outputs
 from kerasvit.saliency.targets import Objective, Target, make_objective
 
-_MOSAICS, _CHECKED = 32, 4
+_CHECKED = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Evaluation:
         baseline: what takes the place of pixels in the perturbation, see `make_baseline`.
         seed: of everything random.
         batch_size: how many pictures run at once.
+        mosaics: how many.
+        steps: of insertion and deletion.
     """
 
     model: Any
@@ -39,16 +42,25 @@ class Evaluation:
     baseline: Baseline
     seed: int
     batch_size: int
+    mosaics: int
+    steps: int
 
-    @property
-    def target(self) -> Target:
-        """The classes as `explain` takes them."""
-        return "feature" if self.objective.classes is None else list(self.objective.classes)
+    def target_of(self, numbers: Sequence[int] | np.ndarray) -> Target:
+        """Return what some of the pictures show, as `explain` takes it: classes or features."""
+        if self.objective.classes is None:
+            return self.objective.weights[numbers]
+        return [self.objective.classes[number] for number in numbers]
 
     def first(self, count: int) -> tuple[np.ndarray, Target]:
         """Return the first pictures and their targets."""
-        target = self.target
-        return self.pixels[:count], target if isinstance(target, str) else target[:count]
+        return self.pixels[:count], self.target_of(range(len(self.pixels))[:count])
+
+    @functools.cached_property
+    def hidden(self) -> Hidden:
+        """What hiding sets of patches changes, which no method alters."""
+        grid = self.model.token_layout(self.pixels.shape[1:3]).grid
+        arguments = {"seed": self.seed, "batch_size": self.batch_size}
+        return hide_patches(self.model, self.pixels, grid, self.objective, **arguments)
 
     def maps(self, method: str, options: Mapping[str, Any], count: int | None = None) -> np.ndarray:
         """Return a method's maps of the first pictures, or of all."""
@@ -76,9 +88,9 @@ def _perturbation(run: Evaluation, maps, method, options) -> dict[str, Any]:
 
 
 def _insertion_deletion(run: Evaluation, maps, method, options) -> dict[str, Any]:
-    return _summary(
-        insertion_deletion(run.model, run.pixels, maps, run.objective, batch_size=run.batch_size)
-    )
+    fractions = np.linspace(0, 1, run.steps + 1).round(4)
+    arguments = {"fractions": fractions, "batch_size": run.batch_size}
+    return _summary(insertion_deletion(run.model, run.pixels, maps, run.objective, **arguments))
 
 
 def _summary(curves) -> dict[str, Any]:
@@ -89,15 +101,15 @@ def _summary(curves) -> dict[str, Any]:
 
 
 def _grid_pointing(run: Evaluation, maps, method, options) -> dict[str, Any]:
-    if run.objective.classes is None:
-        return {"skipped": "the model has no classes"}
+    # Without classes each picture shows something of its own: its feature.
+    shown = run.objective.classes or range(len(run.pixels))
     try:
-        found = make_mosaics(run.pixels, run.objective.classes, _MOSAICS, seed=run.seed)
+        found = make_mosaics(run.pixels, shown, run.mosaics, seed=run.seed)
     except InputError as error:
         return {"skipped": str(error)}
     shares, hits = [], []
     for cell in range(found.members.shape[1]):
-        target = [run.objective.classes[index] for index in found.members[:, cell]]
+        target = run.target_of(found.members[:, cell])
         values = run.explain_other(run.model, found.pixels, target, method, options)
         cells = [cell] * len(values)
         shares.append(shares_in_cell(values, cells, found.side))
@@ -111,10 +123,7 @@ def _grid_pointing(run: Evaluation, maps, method, options) -> dict[str, Any]:
 
 
 def _infidelity(run: Evaluation, maps, method, options) -> dict[str, Any]:
-    values = infidelity(
-        run.model, run.pixels, maps, run.objective, seed=run.seed, batch_size=run.batch_size
-    )
-    return {"mean": float(values.mean())}
+    return {"mean": float(infidelity(maps, run.hidden).mean())}
 
 
 def _randomisation(run: Evaluation, maps, method, options) -> dict[str, Any]:
@@ -140,11 +149,11 @@ PROTOCOLS = {
     "perturbation": "Chefer et al. 2021: 10 to 90 % of the pixels replaced in 9 steps; area under "
     "the share of pictures still called the same (positive: most relevant first, low is good; "
     "negative: least relevant first, high is good), and the same of the probability",
-    "insertion_deletion": "Petsiuk et al. 2018: area under the probability, 28 steps; insertion "
-    "into a blurred picture (high is good), deletion to the mean colour (low is good)",
+    "insertion_deletion": "Petsiuk et al. 2018: area under the probability; insertion into a "
+    "blurred picture (high is good), deletion to the mean colour (low is good)",
     "grid_pointing": "after Böhle et al. 2021: mosaics of 2x2 pictures that the model calls "
-    "differently, each at half its size; share of the positive values in the right cell, and of "
-    "the highest values (chance: 0.25)",
+    "differently (without classes: any), each at half its size, explained for each one's class or "
+    "feature; share of the positive values in its cell, and of the highest values (chance: 0.25)",
     "infidelity": "after Yeh et al. 2019: unexplained share of the change of the logit when 30 % "
     "of the patches are hidden, 50 sets, best scaling (0 is perfect, 1 says nothing)",
     "randomisation": "Adebayo et al. 2018: Spearman's correlation with the map of the model whose "
@@ -163,6 +172,8 @@ def evaluate_saliency(
     baseline: Baseline = "mean",
     seed: int = 0,
     batch_size: int = 8,
+    mosaics: int = 32,
+    steps: int = len(STEPS) - 1,
     report: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Measure how good methods are on some pictures.
@@ -173,11 +184,14 @@ def evaluate_saliency(
         methods: of `kerasvit.saliency.METHODS`.
         metrics: of `METRICS`; what each does is in `PROTOCOLS`.
         target: what is explained and watched, see `make_objective`; by default the class that the
-            model gives first.
+            model gives first. A model without classes is watched by its feature: probabilities are
+            then the feature's cosine with what it was.
         options: a method's options for `explain`, by method.
         baseline: what takes the place of pixels in the perturbation. The paper takes `"black"`.
         seed: of everything random.
         batch_size: how many pictures run at once.
+        mosaics: how many, for `"grid_pointing"`.
+        steps: of `"insertion_deletion"`.
         report: called with a line for each step.
 
     Returns:
@@ -193,7 +207,7 @@ def evaluate_saliency(
     request = make_request(model, pixels, batch_size=batch_size, target=target)
     view = request.view("none")
     objective = make_objective(model, model_outputs(view, request.pixels, batch_size), target)
-    run = Evaluation(view, request.pixels, objective, baseline, seed, batch_size)
+    run = Evaluation(view, request.pixels, objective, baseline, seed, batch_size, mosaics, steps)
     found = {}
     for method in methods:
         chosen = dict((options or {}).get(method, {}))

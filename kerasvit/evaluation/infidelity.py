@@ -1,6 +1,6 @@
 """Infidelity: does a map foretell by how much the output changes?"""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -9,17 +9,54 @@ from kerasvit.saliency.request import model_outputs
 from kerasvit.saliency.targets import Objective
 
 
-def infidelity(
+class Hidden(NamedTuple):
+    """Random sets of patches, and what hiding each of them changes.
+
+    Args:
+        sets: bool `(samples, rows, columns)`, True where a patch is hidden.
+        changes: `(B, samples)`, by how much each picture's objective falls.
+    """
+
+    sets: np.ndarray
+    changes: np.ndarray
+
+
+def hide_patches(
     model: Any,
     pixels: np.ndarray,
-    maps: np.ndarray,
+    grid: tuple[int, int],
     objective: Objective,
     baseline: Baseline = "mean",
     samples: int = 50,
     hidden: float = 0.3,
     seed: int = 0,
     batch_size: int = 8,
-) -> np.ndarray:
+) -> Hidden:
+    """Hide random sets of patches, and return by how much the objective falls.
+
+    Args:
+        model: a kerasvit model.
+        pixels: `(B, h, w, 3)`, preprocessed.
+        grid: `(rows, columns)` of the patches.
+        objective: the class of each picture; the change is that of its logit.
+        baseline: what patches are replaced by, see `make_baseline`.
+        samples: number of sets.
+        hidden: share of the patches in a set.
+        seed: of the sets, which are the same for all pictures.
+        batch_size: how many pictures run at once.
+    """
+    sets = np.random.default_rng(seed).random((samples, *grid)) < hidden
+    ground = make_baseline(model, pixels, baseline)
+    before = objective.of(model_outputs(model, pixels, batch_size))
+    changes = np.empty((len(pixels), samples))
+    for index, picture in enumerate(pixels):
+        outputs = _hidden_outputs(model, picture, ground[index], sets, batch_size)
+        own = objective.select(slice(index, index + 1))
+        changes[index] = before[index] - own.of(outputs)
+    return Hidden(sets, changes)
+
+
+def infidelity(maps: np.ndarray, hidden: Hidden) -> np.ndarray:
     """Return how badly the values of hidden patches foretell the change of the objective.
 
     For random sets of patches, hidden at once, `E[(beta * sum of their values - change)^2]`, over
@@ -27,15 +64,8 @@ def infidelity(
     each picture best, not below 0: 0 is a perfect map, 1 one that says nothing.
 
     Args:
-        model: a kerasvit model.
-        pixels: `(B, h, w, 3)`, preprocessed.
         maps: `(B, rows, columns)`.
-        objective: the class of each picture; the change is that of its logit.
-        baseline: what patches are replaced by, see `make_baseline`.
-        samples: number of sets.
-        hidden: share of the patches in a set.
-        seed: of the sets, which are the same for all pictures.
-        batch_size: how many pictures run at once.
+        hidden: of the same pictures and patches; the same for every method.
 
     Returns:
         `(B,)` in [0, 1].
@@ -43,18 +73,8 @@ def infidelity(
     Source: Yeh et al., NeurIPS 2019, definition 2.1 and the optimal scaling of its appendix
     (https://arxiv.org/abs/1901.09392).
     """
-    rows, columns = maps.shape[1:]
-    sets = np.random.default_rng(seed).random((samples, rows, columns)) < hidden
-    ground = make_baseline(model, pixels, baseline)
-    before = objective.of(model_outputs(model, pixels, batch_size))
-    errors = np.empty(len(pixels))
-    for index, values in enumerate(maps.astype(np.float64)):
-        outputs = _hidden_outputs(model, pixels[index], ground[index], sets, batch_size)
-        own = objective.select(slice(index, index + 1))
-        change = (before[index] - own.of(outputs)).astype(np.float64)
-        foretold = (sets * values).sum(axis=(1, 2))
-        errors[index] = _unexplained(foretold, change)
-    return errors
+    foretold = np.einsum("src,brc->bs", hidden.sets.astype(np.float64), maps.astype(np.float64))
+    return np.array([_unexplained(*pair) for pair in zip(foretold, hidden.changes, strict=True)])
 
 
 def _hidden_outputs(

@@ -61,7 +61,8 @@ def explain(
         pixels: `(B, h, w, 3)`, preprocessed as the model expects it.
         method: one of those above.
         target: what a method that knows classes explains; the others leave it aside. A class by
-            number or name, `"top1"`, `"feature"`, or one for each image: see `make_objective`.
+            number or name, `"top1"`, `"feature"`, or one for each image, also as the feature of
+            another picture: see `make_objective`.
         layer: for methods of one block, the block, see `select_block`. None: the first block of
             class attention, which the CaiT paper draws, or the last block of self-attention.
         heads: how heads are combined, see `fuse_heads`; `"attention"` can keep them with `"all"`.

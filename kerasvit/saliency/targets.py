@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasvit.errors import InputError, UsageError
 
-Target = int | str | Sequence[int | str] | None
+Target = int | str | Sequence[int | str] | np.ndarray | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,14 +49,16 @@ def make_objective(model: Any, logits: np.ndarray, target: Target = None) -> Obj
         logits: `(B, K)`, its first output for the images.
         target: a class by number or by name; `"top1"`, the most probable one of each image;
             `"feature"`, the length of the output along its own direction, which needs no classes; a
-            sequence with one of the classes for each image. None: `"top1"`, or `"feature"` for a
-            model without a head.
+            sequence with one of the classes for each image; or a float array `(B, K)`, a direction
+            for each image, such as the feature of another picture. None: `"top1"`, or `"feature"`
+            for a model without a head.
 
     Returns:
         The objective.
 
     Raises:
-        InputError: if the sequence has another length, or the outputs are not finite.
+        InputError: if the sequence has another length, the directions another shape, or they or the
+            outputs are not finite.
         UsageError: if there is no such class, or the model has no classes at all.
     """
     if not np.isfinite(logits).all():
@@ -67,8 +69,9 @@ def make_objective(model: Any, logits: np.ndarray, target: Target = None) -> Obj
     if target is None:
         target = "top1" if model.num_classes else "feature"
     if isinstance(target, str) and target == "feature":
-        lengths = np.linalg.norm(logits, axis=-1, keepdims=True)
-        return Objective((logits / np.maximum(lengths, 1e-12)).astype(np.float32), None)
+        return _along(logits, logits.shape)
+    if isinstance(target, np.ndarray) and target.dtype.kind == "f":
+        return _along(target, logits.shape)
     if not model.num_classes:
         raise UsageError(
             "This model has no classes, only features. "
@@ -76,6 +79,17 @@ def make_objective(model: Any, logits: np.ndarray, target: Target = None) -> Obj
         )
     classes = _classes(model, logits, target)
     return Objective(np.eye(logits.shape[1], dtype=np.float32)[list(classes)], classes)
+
+
+def _along(directions: np.ndarray, shape: tuple[int, ...]) -> Objective:
+    """Return the objective of outputs of a shape along directions, whose length does not matter."""
+    if directions.shape != shape or not np.isfinite(directions).all():
+        raise InputError(
+            "Directions are finite, one for each image, as long as the model's output: shape "
+            f"{shape}. Received: shape {directions.shape}, or NaN. Pass one row for each image."
+        )
+    lengths = np.linalg.norm(directions, axis=-1, keepdims=True)
+    return Objective((directions / np.maximum(lengths, 1e-12)).astype(np.float32), None)
 
 
 def _classes(model: Any, logits: np.ndarray, target: Target) -> tuple[int, ...]:

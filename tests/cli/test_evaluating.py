@@ -38,6 +38,16 @@ def evaluate(run, folder):
     return command
 
 
+def test_the_model_sees_pictures_at_another_size(evaluate):
+    arguments = ("--methods", "attention", "--metrics", "perturbation")
+    own = evaluate(*arguments)[1]["methods"]["attention"]["perturbation"]
+    result, report = evaluate(*arguments, "--resize", "15", "--overwrite")
+    assert result.code == 0, result.err
+    # 16 pixels are 4 patches a side.
+    assert report["methods"]["attention"]["perturbation"] != own
+    assert evaluate("--resize", "0")[0].code == 2
+
+
 def test_report_table_and_plot(evaluate, folder):
     plot = folder / "result" / "plot.png"
     arguments = ("--methods", "attention,gradcam", "--metrics", "perturbation", "--plot", plot)

@@ -40,6 +40,24 @@ def light(corner, size=(16, 24)):
     return picture
 
 
+class Colours(Corners):
+    """A model without classes: its feature is the mean colour."""
+
+    num_classes = 0
+    class_blocks = ()
+
+    def __call__(self, pixels, training=False):
+        return pixels.mean(axis=(1, 2)), {}, {}
+
+
+@pytest.fixture
+def colours():
+    """The model, and a picture of each direction of colour."""
+    shades = np.vstack([np.eye(3), -np.ones((1, 3))]).astype(np.float32)
+    pixels = np.broadcast_to(shades[:, None, None], (4, 16, 24, 3))
+    return types.SimpleNamespace(model=Colours(), pixels=pixels)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def compile_quickly(quick_compilation):
     """See `quick_compilation`."""
@@ -70,3 +88,15 @@ def planted():
     with unittest.mock.patch.object(keras.initializers.TruncatedNormal, "__call__", zeros):
         module.model = module.load("vit")
     return module
+
+
+@pytest.fixture(scope="session")
+def headless(planted):
+    """The trained ViT without its head."""
+    from kerasvit.models import VisionTransformer
+
+    model = VisionTransformer(**{**planted.SIZES, "num_classes": 0})
+    known = {variable.path.split("/", 1)[1]: variable for variable in planted.model.weights}
+    for variable in model.weights:
+        variable.assign(known[variable.path.split("/", 1)[1]])
+    return model

@@ -9,9 +9,10 @@ from kerasvit.evaluation.curves import (
     pixel_ranks,
     replaced_outputs,
 )
-from kerasvit.evaluation.infidelity import infidelity
+from kerasvit.evaluation.infidelity import hide_patches, infidelity
 from kerasvit.saliency.targets import Objective
 
+GRID = (4, 6)
 CLASSES = Objective(np.eye(4, dtype=np.float32), (0, 1, 2, 3))
 
 
@@ -70,12 +71,12 @@ def test_a_right_map_is_better_than_a_wrong_one_on_every_curve(corners):
 def test_infidelity_is_zero_for_what_each_patch_adds(corners):
     # The logit of a class is the mean light of its quarter, 6 patches of light 4.
     exact = corners.maps * 4 / 6
-    arguments = (corners.model, corners.pixels)
-    np.testing.assert_allclose(infidelity(*arguments, exact, CLASSES), 0, atol=1e-10)
-    np.testing.assert_allclose(infidelity(*arguments, 7 * exact, CLASSES), 0, atol=1e-10)
-    np.testing.assert_allclose(infidelity(*arguments, -exact, CLASSES), 1)
-    np.testing.assert_allclose(infidelity(*arguments, 0 * exact, CLASSES), 1)
+    hidden = hide_patches(corners.model, corners.pixels, GRID, CLASSES)
+    np.testing.assert_allclose(infidelity(exact, hidden), 0, atol=1e-10)
+    np.testing.assert_allclose(infidelity(7 * exact, hidden), 0, atol=1e-10)
+    np.testing.assert_allclose(infidelity(-exact, hidden), 1)
+    np.testing.assert_allclose(infidelity(0 * exact, hidden), 1)
     noisy = exact + np.random.default_rng(0).normal(0, 0.2, exact.shape)
-    found = infidelity(*arguments, noisy, CLASSES)
+    found = infidelity(noisy, hidden)
     assert (found > 0.01).all()
     assert (found < 1).all()

@@ -64,6 +64,21 @@ def test_a_map_that_knows_the_class_wins_where_the_class_counts(report):
     assert attention["randomisation"]["rank_correlation"]["embedding"] < 0.9
 
 
+def test_a_model_without_classes_is_watched_by_its_feature(headless, planted):
+    pixels, _, _ = planted.plant(6, seed=8, planted=1)
+    found = evaluate_saliency(
+        headless, pixels, ["occlusion", "attention"], mosaics=5, steps=4, batch_size=30
+    )["methods"]["occlusion"]
+    grid = found["grid_pointing"]
+    assert grid["mosaics"] == 5
+    assert 0 <= grid["share"] <= 1
+    assert len(found["insertion_deletion"]["fractions"]) == 5
+    assert found["insertion_deletion"]["curves"]["insertion"][-1] == pytest.approx(1, abs=1e-4)
+    assert found["perturbation"]["positive"] < found["perturbation"]["negative"]
+    with pytest.raises(UsageError, match="target='feature'"):
+        evaluate_saliency(headless, pixels, ["attention"], target="top1")
+
+
 def test_weights_are_shuffled_from_the_head_down_and_the_model_is_left_alone(planted):
     pixels, _, _ = planted.plant(2, seed=1)
     before = [to_numpy(weight.value) for weight in planted.model.weights]

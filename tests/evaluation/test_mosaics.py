@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from kerasvit.errors import InputError
+from kerasvit.evaluation.evaluate import evaluate_saliency
 from kerasvit.evaluation.mosaics import make_mosaics, shares_in_cell
 
 PIXELS = np.broadcast_to(np.arange(6, dtype=np.float32)[:, None, None, None], (6, 8, 12, 3))
@@ -41,3 +42,12 @@ def test_shares_count_positive_values_alone():
     maps[0, 0, 5], maps[0, 3, 5] = 3, 1
     maps[1, 0, 5], maps[1, 3, 0] = 2, -8
     np.testing.assert_allclose(shares_in_cell(maps, [1, 1, 1], 2), [0.75, 1, 0.25])
+
+
+def test_without_classes_the_feature_of_each_picture_is_sought(colours):
+    found = evaluate_saliency(
+        colours.model, colours.pixels, ["occlusion"], ["grid_pointing"], mosaics=3
+    )
+    grid = found["methods"]["occlusion"]["grid_pointing"]
+    # What is most like a picture in a mosaic is that picture, and nothing else in it.
+    assert grid == {"share": pytest.approx(1), "pointing": pytest.approx(1), "mosaics": 3}

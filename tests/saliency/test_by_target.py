@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerasvit.errors import UsageError
+from kerasvit.errors import InputError, UsageError
 from kerasvit.saliency.backends import to_numpy
 from kerasvit.saliency.baselines import make_baseline
 from kerasvit.saliency.explain import METHODS, explain
@@ -152,6 +152,21 @@ def test_the_head_decides_which_tokens_are_read(real):
     assert explain(average, pixels, "grad_attention").values.any()
     distilled = real.vit(use_distillation_token=True, layer_scale_init_value=0.5)
     assert explain(distilled, pixels, "relevance").query == "mean"
+
+
+def test_a_direction_for_each_picture_stands_for_a_class(real):
+    model = real.vit()
+    classes = [2, 0][: len(real.pixels)] + [1] * (len(real.pixels) - 2)
+    directions = 3 * np.eye(model.num_classes, dtype=np.float32)[classes]
+    for method in ("relevance", "occlusion"):
+        one, other = (
+            explain(model, real.pixels, method, target=target).values
+            for target in (classes, directions)
+        )
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
+    for wrong in (directions[:, 1:], directions[:1], directions * np.nan):
+        with pytest.raises(InputError):
+            explain(model, real.pixels, "relevance", target=wrong)
 
 
 def test_a_feature_is_explained_without_a_class(real):
