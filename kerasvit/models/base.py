@@ -132,7 +132,7 @@ class ScoreModel(keras.Model):
         return (input_shape[0], None, self.hidden_dim)
 
     def call_with_taps(
-        self, images, taps: Mapping[str, Any], isolate: bool = False
+        self, images, taps: Mapping[str, Any], isolate: bool = False, training: bool = False
     ) -> tuple[Any, dict[str, Any]]:
         """Run the model and add tensors at named places inside; the way to gradients in there.
 
@@ -144,9 +144,10 @@ class ScoreModel(keras.Model):
             taps: tensors of zeros, or None to read only, by place: see
                 `kerasvit.models.taps.Taps`. Shapes: `tap_shape`.
             isolate: whether no gradient flows from one block into those before it.
+            training: bool, as in Keras.
 
         Returns:
-            logits: as of a call with `training=False`.
+            logits: as of a call.
             found: the tensors at these places, by name.
 
         Raises:
@@ -154,7 +155,7 @@ class ScoreModel(keras.Model):
         """
         taps = Taps(taps, isolate)
         taps.check(self.all_blocks())
-        logits, _, _ = self._forward(images, False, taps)
+        logits, _, _ = self._forward(images, training, taps)
         return logits, taps.found
 
     def tap_shape(self, place: str, images_shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -1,0 +1,201 @@
+"""A teacher's patch tokens, computed once for all pictures and moved as the pictures are."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from kerasvit.errors import InputError, UsageError
+from kerasvit.files import atomic_path
+from kerasvit.images.preprocessing import Preprocessing
+from kerasvit.layers.resampling import resampling_matrix
+from kerasvit.models.base import ScoreModel
+from kerasvit.training.distillation import patch_tokens
+
+
+class TeacherFeatures:
+    """Patch tokens of a teacher for every picture of a data set.
+
+    Args:
+        tokens: float array `(N, V, rows, columns, W)`: N pictures; V is 1, or 2 where the mirrored
+            pictures have tokens of their own. It may be memory-mapped and of float16.
+
+    Raises:
+        InputError: if the array has another shape.
+    """
+
+    def __init__(self, tokens: np.ndarray):
+        if tokens.ndim != 5 or tokens.shape[1] not in (1, 2):
+            raise InputError(
+                "A teacher's tokens are an array (pictures, 1 or 2, rows, columns, width). "
+                f"Received: shape {tokens.shape}. Compute them with precompute_features."
+            )
+        self.tokens = tokens
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "TeacherFeatures":
+        """Open a file of `precompute_features`; what is read of it is read when it is needed.
+
+        Raises:
+            InputError: if the file is missing or none of these.
+        """
+        try:
+            return cls(np.load(path, mmap_mode="r"))
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(
+                f"{str(path)!r} holds no teacher's tokens: {error}. "
+                "Compute them with precompute_features."
+            ) from error
+
+    def __len__(self) -> int:
+        """Return the number of pictures."""
+        return len(self.tokens)
+
+    @property
+    def width(self) -> int:
+        """Width W of a token: the `feature_width` of `DistilledTraining`."""
+        return self.tokens.shape[-1]
+
+    def batch(
+        self,
+        indices: np.ndarray,
+        shifts: np.ndarray | None = None,
+        mirrored: np.ndarray | None = None,
+        grid: tuple[int, int] | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the tokens of a batch of pictures, each shifted and then mirrored.
+
+        Args:
+            indices: int array `(B,)`, numbers of the pictures.
+            shifts: int array `(B, 2)`: how many patches of `grid` the picture's content has moved
+                down and to the right, before any mirroring; None for not at all.
+            mirrored: bool array `(B,)`: which pictures are mirrored left to right; None for none.
+            grid: `(rows, columns)` of the student's patches, where it is another than the
+                teacher's, as for smaller pictures: the tokens are then resampled.
+
+        Returns:
+            features: float32 array `(B, P, W)`, row by row.
+            valid: float32 array `(B, P)`: 1 where a patch shows what the teacher saw, 0 where it
+                was moved in from outside.
+        """
+        indices = np.asarray(indices)
+        count = len(indices)
+        mirrored = np.zeros(count, bool) if mirrored is None else np.asarray(mirrored, bool)
+        shifts = np.zeros((count, 2), int) if shifts is None else np.array(shifts)
+        tokens = self._oriented(indices, mirrored)
+        if grid is not None and tuple(grid) != tokens.shape[1:3]:
+            tokens = _resample(tokens, grid)
+        # What moves right before mirroring moves left in the mirrored picture.
+        return _shift(tokens, shifts[:, 0], np.where(mirrored, -shifts[:, 1], shifts[:, 1]))
+
+    def _oriented(self, indices: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
+        if self.tokens.shape[1] == 2:
+            return self.tokens[indices, mirrored.astype(int)]
+        tokens = self.tokens[indices, 0]
+        tokens[mirrored] = tokens[mirrored, :, ::-1]
+        return tokens
+
+
+def _resample(tokens: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
+    rows = resampling_matrix(tokens.shape[1], grid[0], "bicubic_antialias")
+    columns = resampling_matrix(tokens.shape[2], grid[1], "bicubic_antialias")
+    return np.einsum("yh,bhwd,xw->byxd", rows, tokens.astype("float32"), columns, optimize=True)
+
+
+def _shift(tokens, down: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Move each sample's grid of tokens; places without a source repeat the border, invalid."""
+    count, rows, columns, width = tokens.shape
+    row = np.arange(rows)[None] - down[:, None]
+    column = np.arange(columns)[None] - right[:, None]
+    row_exists, column_exists = (row >= 0) & (row < rows), (column >= 0) & (column < columns)
+    valid = row_exists[:, :, None] & column_exists[:, None, :]
+    row, column = np.clip(row, 0, rows - 1), np.clip(column, 0, columns - 1)
+    moved = tokens[np.arange(count)[:, None, None], row[:, :, None], column[:, None, :]]
+    return (
+        moved.reshape(count, -1, width).astype("float32"),
+        valid.reshape(count, -1).astype("float32"),
+    )
+
+
+class _PatchTokens(keras.Model):
+    """A model's patch tokens as an output, so that Keras compiles the way to them."""
+
+    def __init__(self, model: ScoreModel):
+        super().__init__(name="patch_tokens")
+        self.model = model
+        self.view = model.with_attention("none")
+        self.built = True
+
+    def call(self, images):
+        return patch_tokens(self.view, images)
+
+
+def precompute_features(
+    teacher: ScoreModel,
+    read: Callable[[int], np.ndarray],
+    count: int,
+    preprocessing: Preprocessing,
+    path: str | os.PathLike[str],
+    *,
+    mirrored: bool = False,
+    batch_size: int = 64,
+    dtype: str = "float16",
+    overwrite: bool = False,
+    progress: bool = False,
+) -> TeacherFeatures:
+    """Run a teacher over all pictures and keep its patch tokens in a `.npy` file.
+
+    The file has `count * (1 + mirrored) * P * W` values: 2.5 GB in float16 for the 50,000 pictures
+    of CIFAR-10, an 8x8 grid and a width of 384.
+
+    Args:
+        teacher: a `VisionTransformer` or `CaiT`; its tokens after the last norm are kept.
+        read: function from a picture's number to its pixels, uint8 `(h, w, 3)`, such as
+            `PictureFolder.read`.
+        count: number of pictures.
+        preprocessing: how a picture becomes the teacher's input: its release's, with the
+            `image_size` that gives the grid wanted (112 pixels for 8x8 patches of 14) and
+            `crop_fraction=1`, so that teacher and student see the same.
+        path: file to write, ending in `.npy`.
+        mirrored: whether mirrored pictures get tokens of their own.
+        batch_size: int. Pictures at a time.
+        dtype: of the file.
+        overwrite: whether an existing file is replaced.
+        progress: whether to show a bar.
+
+    Returns:
+        The tokens, memory-mapped.
+
+    Raises:
+        OutputError: if the file cannot be written.
+        UsageError: if the path does not end in `.npy` or there are no pictures.
+    """
+    if count < 1 or batch_size < 1 or os.path.splitext(path)[1] != ".npy":
+        raise UsageError(
+            "There must be pictures, batches of at least one, and a path that ends in '.npy'. "
+            f"Received: count={count}, batch_size={batch_size}, path={str(path)!r}"
+        )
+    model = _PatchTokens(teacher)
+    grid = teacher.token_layout(preprocessing.image_size).grid
+    shape = (count, 1 + mirrored, *grid, teacher.hidden_dim)
+    with atomic_path(path, overwrite=overwrite) as temporary:
+        tokens = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
+        for start in tqdm(range(0, count, batch_size), disable=not progress, unit="batch"):
+            numbers = range(start, min(start + batch_size, count))
+            pixels = [preprocessing.evaluate(read(number)).pixels for number in numbers]
+            for variant in range(1 + mirrored):
+                outputs = _run(model, np.stack(pixels), batch_size, bool(variant))
+                tokens[start : numbers.stop, variant] = outputs.reshape(-1, *grid, shape[-1])
+        tokens.flush()
+    return TeacherFeatures.load(path)
+
+
+def _run(model: Any, pixels: np.ndarray, batch_size: int, mirror: bool) -> np.ndarray:
+    """Run one batch, filled up to a size that is compiled only once."""
+    pixels = pixels[:, :, ::-1] if mirror else pixels
+    missing = batch_size - len(pixels)
+    filled = np.concatenate([pixels, np.repeat(pixels[-1:], missing, axis=0)])
+    return model.predict_on_batch(filled)[: len(pixels)]
