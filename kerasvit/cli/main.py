@@ -14,15 +14,21 @@ from kerasvit.cli import (
     converting,
     evaluating,
     exporting,
+    finetuning,
     listing,
     predicting,
     probing,
     saliency,
+    training,
     verifying,
 )
 from kerasvit.errors import KerasViTError
 
-COMMANDS = (listing, converting, verifying, exporting, predicting, saliency, evaluating, probing)
+COMMANDS = (
+    *(listing, converting, verifying, exporting),
+    *(predicting, saliency, evaluating, probing),
+    *(training, finetuning),
+)
 BUG = 70
 INTERRUPTED = 130
 TERMINATED = 143

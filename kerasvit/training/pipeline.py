@@ -1,0 +1,154 @@
+"""Batches for `fit` from pictures in memory, the same for the same seed and step."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from kerasvit.images.preprocessing import Preprocessing
+from kerasvit.training import augmentation as augmenting
+from kerasvit.training.augmentation import Moves
+from kerasvit.training.order import Order
+from kerasvit.training.recipe_tables import Augmentation
+
+# Batches that wait for the training step.
+_AHEAD = 3
+
+Batch = tuple[np.ndarray, Any]
+
+
+class MemoryBatches:
+    """Augmented training batches of pictures that all have one size and lie in memory.
+
+    Args:
+        images: uint8 array `(N, h, w, 3)`.
+        labels: int array `(N,)`.
+        order: which pictures make a step.
+        augmentation: how they vary.
+        preprocessing: whose mean and std normalise them.
+        num_classes: K.
+        patch_size: pixels of a patch's side, for shifts of whole patches.
+        follow: function from `(indices, moves)` to what a teacher says of these pictures, a dict
+            that is joined with the labels; None for labels alone.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        order: Order,
+        augmentation: Augmentation,
+        preprocessing: Preprocessing,
+        num_classes: int,
+        patch_size: int = 1,
+        follow: Callable[[np.ndarray, Moves], dict[str, np.ndarray]] | None = None,
+    ) -> None:
+        self.labels, self.order, self.augmentation = labels, order, augmentation
+        self.num_classes, self.follow = num_classes, follow
+        self.normalise = Normaliser(preprocessing)
+        self.step = patch_size if augmentation.whole_patches else 1
+        self.margin = augmentation.padding if augmentation.crop == "padded" else 0
+        self.images = images
+        if self.margin:
+            self.images = augmenting.pad(images, self.margin, augmentation.padding_mode)
+
+    def batch(self, step: int) -> Batch:
+        """Return the batch of a step of the run, counted from 0.
+
+        Returns:
+            float32 images `(B, h, w, 3)`, and int32 labels `(B,)`, or probabilities `(B, K)` where
+            pictures are mixed, or a dict with "labels" and what `follow` returns.
+        """
+        indices, rng = self.order.batch(step), self.order.rng(step)
+        pictures, moves = augmenting.padded_windows(
+            self.images, indices, self.margin, rng, self.step, self.augmentation.flip
+        )
+        images, labels = finish(
+            self.normalise(pictures), self.labels[indices], self.augmentation, self.num_classes, rng
+        )
+        if self.follow is None:
+            return images, labels
+        return images, {"labels": labels, **self.follow(indices, moves)}
+
+    def from_step(self, step: int) -> Iterator[Batch]:
+        """Yield the batches from a step on, without end, prepared ahead by a thread."""
+        return ahead(self.batch, step)
+
+
+class Normaliser:
+    """Scales uint8 pixels as a release's preprocessing does, by table."""
+
+    def __init__(self, preprocessing: Preprocessing) -> None:
+        values = np.arange(256, dtype=np.float32)[:, None] / np.float32(255.0)
+        self.table = (values - np.float32(preprocessing.mean)) / np.float32(preprocessing.std)
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Return float32 of the same shape `(..., 3)`."""
+        result = np.empty(images.shape, np.float32)
+        for channel in range(3):
+            np.take(self.table[:, channel], images[..., channel], out=result[..., channel])
+        return result
+
+
+def finish(
+    images: np.ndarray,
+    labels: np.ndarray,
+    augmentation: Augmentation,
+    num_classes: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Erase and mix a normalised batch, as a recipe says.
+
+    Returns:
+        images, and labels: as they were, or probabilities `(B, K)` where the recipe mixes.
+    """
+    if augmentation.erasing:
+        images = augmenting.erase(images, rng, augmentation.erasing)
+    if not (augmentation.mixup or augmentation.cutmix):
+        return images, labels
+    return augmenting.mix(
+        images,
+        augmenting.one_hot(labels, num_classes),
+        rng,
+        augmentation.mixup,
+        augmentation.cutmix,
+        augmentation.mixing,
+        augmentation.switch,
+    )
+
+
+def ahead(make: Callable[[int], Batch], step: int, depth: int = _AHEAD) -> Iterator[Batch]:
+    """Yield `make(step)`, `make(step + 1)`, ... computed ahead by a thread.
+
+    The thread ends when the iterator is closed or forgotten; what it raises is raised here.
+    """
+    waiting: queue.Queue = queue.Queue(maxsize=depth)
+    stopped = threading.Event()
+
+    def put(item: Any) -> None:
+        while not stopped.is_set():
+            try:
+                return waiting.put(item, timeout=0.2)
+            except queue.Full:
+                continue
+
+    def work() -> None:
+        number = step
+        try:
+            while not stopped.is_set():
+                put((make(number), None))
+                number += 1
+        except BaseException as error:
+            put((None, error))
+
+    threading.Thread(target=work, daemon=True, name="kerasvit-batches").start()
+    try:
+        while True:
+            batch, error = waiting.get()
+            if error is not None:
+                raise error
+            yield batch
+    finally:
+        stopped.set()
