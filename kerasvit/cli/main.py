@@ -13,6 +13,7 @@ from kerasvit.backend import BACKENDS, choose_backend
 from kerasvit.cli import (
     converting,
     evaluating,
+    evaluating_accuracy,
     exporting,
     finetuning,
     listing,
@@ -27,7 +28,7 @@ from kerasvit.errors import KerasViTError
 COMMANDS = (
     *(listing, converting, verifying, exporting),
     *(predicting, saliency, evaluating, probing),
-    *(training, finetuning),
+    *(training, finetuning, evaluating_accuracy),
 )
 BUG = 70
 INTERRUPTED = 130
