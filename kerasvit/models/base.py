@@ -1,4 +1,4 @@
-"""What ViT and CaiT share: the score contract, training on the logits alone, views, saving."""
+"""What ViT and CaiT share: the score contract, views, saving."""
 
 import operator
 from collections.abc import Iterable, Mapping
@@ -9,13 +9,14 @@ import keras
 from kerasvit.files import atomic_path
 from kerasvit.layers.base import require, require_at_least
 from kerasvit.layout import TokenLayout
+from kerasvit.models.steps import LogitSteps
 from kerasvit.models.taps import Taps
 from kerasvit.models.weight_files import check_weights_file
 
 ATTENTION_MODES = ("full", "cls", "none")
 
 
-class ScoreModel(keras.Model):
+class ScoreModel(LogitSteps, keras.Model):
     """A model that returns `(logits, sa_scores, ca_scores)` and trains on the logits.
 
     Subclasses name their constructor's arguments in `arguments`, keep each as an attribute, and
@@ -193,16 +194,6 @@ class ScoreModel(keras.Model):
         grid = self.patch_embedding.grid(height, width)
         has_learned_query = stage == "ca" and getattr(self, "pooling", None) == "attention"
         return TokenLayout(self._prefix(stage), grid, self.patch_size, has_learned_query)
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Compute the loss of the logits; scores are no targets."""
-        return super().compute_loss(
-            x=x, y=y, y_pred=y_pred[0], sample_weight=sample_weight, training=training
-        )
-
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        """Update the metrics with the logits."""
-        return super().compute_metrics(x, y, y_pred[0], sample_weight=sample_weight)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, serialisable as JSON."""

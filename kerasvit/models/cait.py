@@ -194,7 +194,7 @@ class CaiT(ScoreModel):
         patches = self.position_dropout(patches, training=training)
         scores = {}
         for index, block in enumerate(self.blocks):
-            wanted = self.attention == "full" and self._wants_scores(index)
+            wanted = self.returned_scores == "full" and self._wants_scores(index)
             output, block_scores = block(
                 patches,
                 scores_before_mixing=self.scores_before_mixing,
@@ -207,7 +207,7 @@ class CaiT(ScoreModel):
         return patches, scores
 
     def _attend_to_patches(self, patches, training, taps: Taps = NO_TAPS):
-        rows = 0 if self.attention == "none" else None
+        rows = 0 if self.returned_scores == "none" else None
         class_token = self.class_token.broadcast(patches)
         scores = {}
         for block in self.class_blocks:

@@ -230,7 +230,7 @@ class VisionTransformer(ScoreModel):
         """Return the normalised tokens of the blocks that the head reads, and the scores."""
         tokens = self._embed(images, training)
         read_tokens = self.use_class_token + self.use_distillation_token
-        rows = {"full": None, "cls": read_tokens, "none": 0}[self.attention]
+        rows = {"full": None, "cls": read_tokens, "none": 0}[self.returned_scores]
         outputs, scores = [], {}
         for index, block in enumerate(self.blocks):
             arguments = taps.arguments(block, rows if self._wants_scores(index) else 0)
@@ -292,7 +292,7 @@ class VisionTransformer(ScoreModel):
 
     def _pool_by_attention(self, tokens, training, taps):
         pooling = self.class_blocks[0]
-        arguments = taps.arguments(pooling, 0 if self.attention == "none" else None)
+        arguments = taps.arguments(pooling, 0 if self.returned_scores == "none" else None)
         feature, scores = pooling(tokens, training=training, **arguments)
         feature = taps.read(pooling, (tokens,), feature, scores)
         return feature, {} if scores is None else {f"{pooling.name}_att": scores}

@@ -1,6 +1,5 @@
 """Distillation with plain Keras `fit`: a student learns from labels and from a teacher."""
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,6 +8,7 @@ import keras
 from kerasvit.layers.base import require
 from kerasvit.models.base import ScoreModel
 from kerasvit.training.losses import FeatureDistillation, HardDistillation, SoftDistillation
+from kerasvit.training.outputs import student_outputs, teacher_outputs
 
 # The teacher's share of the loss: of DeiT for logits, where the labels have the rest.
 WEIGHTS = {"hard": 0.5, "soft": 0.1, "features": 1.0}
@@ -86,10 +86,10 @@ class DistilledTraining(keras.Model):
         self.teacher_loss_tracker = keras.metrics.Mean(name="teacher_loss")
         if kind == "features":
             self._make_projection(feature_width, block)
-        self._outputs = _student_outputs(student, self._place(block))
+        self._outputs = student_outputs(student, self._place(block))
         if teacher is not None:
             teacher.trainable = False
-            self._targets = _teacher_outputs(teacher, kind, teacher_inputs)
+            self._targets = teacher_outputs(teacher, kind, teacher_inputs)
         self._updates_teacher_loss = False
         self.built = True
 
@@ -157,7 +157,7 @@ class DistilledTraining(keras.Model):
             )
             targets = self._targets(images)
         require(
-            tuple(targets.shape[1:]) == tuple(prediction.shape[1:]),
+            _same_shape(targets.shape, prediction.shape),
             "The teacher's outputs must have the shape of what the student makes of them: "
             f"{tuple(prediction.shape[1:])} a sample. Received: {tuple(targets.shape[1:])}",
         )
@@ -180,6 +180,12 @@ class DistilledTraining(keras.Model):
             **kwargs: further arguments of the student's `save`.
         """
         self.student.save(filepath, overwrite=overwrite, **kwargs)
+
+
+def _same_shape(one, other) -> bool:
+    """Tell whether two samples have one shape, as far as it is known while tracing."""
+    pairs = zip(one[1:], other[1:], strict=True) if len(one) == len(other) else [(0, 1)]
+    return all(a is None or b is None or a == b for a, b in pairs)
 
 
 def _weight(kind: str, weight: float | None) -> float:
@@ -221,50 +227,3 @@ def _weights(sample_weight, valid, targets):
     sample_weight = keras.ops.cast(keras.ops.reshape(sample_weight, (-1, 1)), "float32")
     patches = keras.ops.ones_like(targets[..., 0]) if valid is None else valid
     return sample_weight * keras.ops.cast(patches, "float32")
-
-
-# The views below are held by functions, so that Keras does not track their weights twice.
-
-
-def _student_outputs(student: keras.Model, place: str | None) -> Callable:
-    """Return the function from images to logits, or both heads' `(B, 2, K)`, and patch tokens."""
-    if not isinstance(student, ScoreModel):
-        return functools.partial(_foreign_outputs, student)
-    overrides = {}
-    if getattr(student, "use_distillation_token", False):
-        overrides["distillation_output"] = "average" if place else "both"
-    view = student.with_attention("none", **overrides)
-
-    def outputs(images, training):
-        logits, found = view.call_with_taps(images, {place: None} if place else {}, False, training)
-        if place is None:
-            return logits, None
-        return logits, found[place][:, view.token_layout(images.shape[1:3]).num_prefix :]
-
-    return outputs
-
-
-def _foreign_outputs(model, images, training):
-    outputs = model(images, training=training)
-    return (outputs[0] if isinstance(outputs, list | tuple) else outputs), None
-
-
-def _teacher_outputs(teacher: keras.Model, kind: str, prepare: Callable | None) -> Callable:
-    """Return the function from the student's images to the teacher's logits or patch tokens."""
-    is_ours = isinstance(teacher, ScoreModel)
-    view = teacher.with_attention("none") if is_ours else teacher
-
-    def outputs(images):
-        images = images if prepare is None else prepare(images)
-        if is_ours and kind == "features":
-            return patch_tokens(view, images)
-        return _foreign_outputs(view, images, False)[0]
-
-    return outputs
-
-
-def patch_tokens(model: ScoreModel, images):
-    """Return a model's patch tokens after the last norm, `(B, P, D)`, row by row."""
-    tokens = model.forward_features(images, training=False)
-    rows, columns = model.token_layout(images.shape[1:3]).grid
-    return tokens[:, tokens.shape[1] - rows * columns :]

@@ -1,0 +1,52 @@
+"""The steps of `fit` and `evaluate`: they see the logits alone, and no scores are made for them."""
+
+import contextlib
+import contextvars
+from collections.abc import Iterator
+
+from kerasvit.layers.base import PACKAGE
+
+# The model whose step runs in this thread.
+_stepping = contextvars.ContextVar("stepping", default=None)
+
+
+class LogitSteps:
+    """What makes a `keras.Model` that returns `(logits, sa_scores, ca_scores)` train on the logits.
+
+    A step runs as in `attention="none"`; the model itself, calls in between and `predict` stay as
+    they are. Classes that others derive may read their scores in a step, so theirs are made.
+    """
+
+    @property
+    def returned_scores(self) -> str:
+        """What a call returns here and now: `attention`, or "none" in a step of `fit`."""
+        return "none" if _stepping.get() is self else self.attention
+
+    @contextlib.contextmanager
+    def _without_scores(self) -> Iterator[None]:
+        is_ours = type(self).__module__.partition(".")[0] == PACKAGE
+        token = _stepping.set(self if is_ours else None)
+        try:
+            yield
+        finally:
+            _stepping.reset(token)
+
+    def train_step(self, *args, **kwargs):
+        """Take a step of `fit`; the arguments are those of the backend."""
+        with self._without_scores():
+            return super().train_step(*args, **kwargs)
+
+    def test_step(self, *args, **kwargs):
+        """Take a step of `evaluate`; the arguments are those of the backend."""
+        with self._without_scores():
+            return super().test_step(*args, **kwargs)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Compute the loss of the logits; scores are no targets."""
+        return super().compute_loss(
+            x=x, y=y, y_pred=y_pred[0], sample_weight=sample_weight, training=training
+        )
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Update the metrics with the logits."""
+        return super().compute_metrics(x, y, y_pred[0], sample_weight=sample_weight)
