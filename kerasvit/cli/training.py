@@ -19,6 +19,11 @@ def add_parsers(subparsers, common) -> None:
         help="a value in place of the recipe's, such as optimizer.learning_rate=0.001; may be "
         "given several times",
     )
+    parser.add_argument(
+        "--distribution",
+        choices=("data", "model"),
+        help="all devices of all hosts: each with the whole model, or sharing it (on JAX)",
+    )
     parser.add_argument("-o", "--output", help="folder; defaults to runs/RECIPE")
     parser.add_argument("--resume", action="store_true", help="go on with the folder's run")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier run")
@@ -33,9 +38,13 @@ def run(options) -> int:
     changes = list(options.set)
     if options.data:
         changes.append(f"data.path={_quoted(options.data)}")
+    if options.distribution:
+        changes.append(f"run.distribution={options.distribution}")
     recipe = read_recipe(options.recipe, changes)
     output = pathlib.Path(options.output or pathlib.Path("runs", pathlib.Path(options.recipe).stem))
     result = train(recipe, output, resume=options.resume, overwrite=options.overwrite)
+    if result.broken:
+        print(f"{result.broken} broken pictures were left out", file=sys.stderr)
     if result.accuracy is None:
         print(f"stopped after {result.step} steps; go on with --resume", file=sys.stderr)
     else:

@@ -4,7 +4,7 @@ Sources: Dosovitskiy et al. 2021, table 1 (https://arxiv.org/abs/2010.11929); Zh
 table 2 (https://arxiv.org/abs/2106.04560) for giant and gigantic; Alabdulmohsin et al. 2023
 (https://arxiv.org/abs/2305.13035) for so400m and so150m; El-Nouby et al. 2024, table 1
 (https://arxiv.org/abs/2411.14402) for AIMv2; Oquab et al. 2023, table 17
-(https://arxiv.org/abs/2304.07193) for DINOv2's giant; the others are timm's own.
+(https://arxiv.org/abs/2304.07193) for DINOv2's giant; nano is ours; the others are timm's own.
 """
 
 _COLUMNS = ("hidden_dim", "num_layers", "num_heads", "mlp_dim")
@@ -41,6 +41,7 @@ SIZES = {
         "aimv2_huge": (1536, 24, 12, 4096),
         "aimv2_1b": (2048, 24, 16, 5632),
         "aimv2_3b": (3072, 24, 24, 8192),
+        "nano": (96, 9, 3, 384),
         "test_vit": (64, 6, 2, 192),
         "test_vit2": (64, 8, 2, 192),
         "test_vit3": (96, 9, 3, 192),

@@ -328,7 +328,19 @@ DEIT = {
     ),
 }
 
-VARIANTS: Variants = {**PLAIN, **GLOBAL_AVERAGE, **OTHER_BLOCKS, **CLIP, **TOWERS, **TEST, **DEIT}
+# Our own, for CIFAR-10.
+NANO = {"vit_nano_patch4_32": _variant("nano", 4, 32, num_classes=10)}
+
+VARIANTS: Variants = {
+    **PLAIN,
+    **NANO,
+    **GLOBAL_AVERAGE,
+    **OTHER_BLOCKS,
+    **CLIP,
+    **TOWERS,
+    **TEST,
+    **DEIT,
+}
 
 _DINO = {"num_classes": 0, "position_resampling": "bicubic_offset"}
 

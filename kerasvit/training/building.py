@@ -11,6 +11,7 @@ from kerasvit.pretrained import from_pretrained
 from kerasvit.training.losses import LabelAccuracy, LabelCrossEntropy
 from kerasvit.training.optimizers import make_optimizer
 from kerasvit.training.recipe_tables import Recipe
+from kerasvit.training.rematerialisation import rematerialise
 from kerasvit.training.schedules import warmup_cosine
 
 
@@ -38,6 +39,8 @@ def build_model(recipe: Recipe, num_classes: int) -> ScoreModel:
         model = create_model(name, attention="none", dtype=run.precision, **options)
     except ValueError as error:
         raise UsageError(f"[model] of the recipe: {error}") from error
+    if run.rematerialise:
+        rematerialise(model)
     if settings.weights:
         _take_weights(model, source, settings.weights)
     return model

@@ -43,7 +43,7 @@ class Pictures:
 
     def reduced(self, limit: int) -> "Pictures":
         """Return about `limit` of them, evenly from the whole; all for 0."""
-        chosen = _even(len(self), limit)
+        chosen = evenly(len(self), limit)
         return dataclasses.replace(self, images=self.images[chosen], labels=self.labels[chosen])
 
     def resized(self, preprocessing: Preprocessing) -> "Pictures":
@@ -72,12 +72,13 @@ def open_folders(data: Data) -> tuple[PictureFolder, PictureFolder]:
 
 def reduced(folder: PictureFolder, limit: int) -> PictureFolder:
     """Return about `limit` pictures, evenly from the whole; all for 0."""
-    chosen = _even(len(folder), limit)
+    chosen = evenly(len(folder), limit)
     paths = [folder.paths[index] for index in chosen]
     return PictureFolder(paths, folder.labels[chosen], folder.class_names, folder.archive)
 
 
-def _even(count: int, limit: int) -> np.ndarray:
+def evenly(count: int, limit: int) -> np.ndarray:
+    """Return about `limit` of `count` indices, evenly from the whole; all for a limit of 0."""
     if not limit or limit >= count:
         return np.arange(count)
     return np.linspace(0, count - 1, limit).round().astype(int)

@@ -1,7 +1,5 @@
 """Which picture comes when: drawn from the seed and the epoch alone, so that any step is known."""
 
-import functools
-
 import numpy as np
 
 from kerasvit.errors import InputError, UsageError
@@ -50,11 +48,18 @@ class Order:
         self.count, self.batch_size, self.seed = count, batch_size, seed
         self.repeats, self.shard = repeats, shard
         self.steps = count // batch_size
-        self.epoch = functools.lru_cache(maxsize=2)(self._epoch)
+        self._kept: dict[int, np.ndarray] = {}
 
-    def _epoch(self, number: int) -> np.ndarray:
-        order = np.random.default_rng([self.seed, number]).permutation(self.count)
-        return np.repeat(order, self.repeats)[: self.count]
+    def epoch(self, number: int) -> np.ndarray:
+        """Return the numbers of all pictures of an epoch, for all hosts, in order."""
+        found = self._kept.get(number)
+        if found is None:
+            order = np.random.default_rng([self.seed, number]).permutation(self.count)
+            found = np.repeat(order, self.repeats)[: self.count]
+            # Readers that run ahead are in the next epoch while others end this one.
+            before = self._kept.get(number - 1)
+            self._kept = {number: found} | ({} if before is None else {number - 1: before})
+        return found
 
     def batch(self, step: int) -> np.ndarray:
         """Return the numbers of this host's pictures in a step of the run, counted from 0."""

@@ -1,10 +1,12 @@
 """Batches for `fit` from pictures in memory, the same for the same seed and step."""
 
+import itertools
 import queue
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import keras
 import numpy as np
 
 from kerasvit.images.preprocessing import Preprocessing
@@ -12,6 +14,7 @@ from kerasvit.training import augmentation as augmenting
 from kerasvit.training.augmentation import Moves
 from kerasvit.training.order import Order
 from kerasvit.training.recipe_tables import Augmentation
+from kerasvit.training.single import recolour, vary
 
 # Batches that wait for the training step.
 _AHEAD = 3
@@ -47,7 +50,7 @@ class MemoryBatches:
     ) -> None:
         self.labels, self.order, self.augmentation = labels, order, augmentation
         self.num_classes, self.follow = num_classes, follow
-        self.normalise = Normaliser(preprocessing)
+        self.normalise, self.preprocessing = Normaliser(preprocessing), preprocessing
         self.step = patch_size if augmentation.whole_patches else 1
         self.margin = augmentation.padding if augmentation.crop == "padded" else 0
         self.images = images
@@ -62,9 +65,7 @@ class MemoryBatches:
             pictures are mixed, or a dict with "labels" and what `follow` returns.
         """
         indices, rng = self.order.batch(step), self.order.rng(step)
-        pictures, moves = augmenting.padded_windows(
-            self.images, indices, self.margin, rng, self.step, self.augmentation.flip
-        )
+        pictures, moves = self._pictures(indices, rng)
         images, labels = finish(
             self.normalise(pictures), self.labels[indices], self.augmentation, self.num_classes, rng
         )
@@ -72,9 +73,61 @@ class MemoryBatches:
             return images, labels
         return images, {"labels": labels, **self.follow(indices, moves)}
 
+    def _pictures(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, Moves]:
+        options = (self.augmentation, self.preprocessing, rng)
+        if self.augmentation.crop in ("resized", "simple"):
+            pictures = np.stack([vary(self.images[index], *options) for index in indices])
+            still = np.zeros((len(indices), 2), int), np.zeros(len(indices), bool)
+            return pictures, Moves(*still)
+        pictures, moves = augmenting.padded_windows(
+            self.images, indices, self.margin, rng, self.step, self.augmentation.flip
+        )
+        if self.augmentation.colour != "none" or self.augmentation.jitter:
+            pictures = np.stack([recolour(picture, *options) for picture in pictures])
+        return pictures, moves
+
     def from_step(self, step: int) -> Iterator[Batch]:
         """Yield the batches from a step on, without end, prepared ahead by a thread."""
-        return ahead(self.batch, step)
+        return ahead(map(self.batch, itertools.count(step)))
+
+
+class Steps(keras.utils.PyDataset):
+    """The batches of some steps of a run, for `fit`.
+
+    Keras looks at first batches before it trains, and TensorFlow reads ahead: a step has its own
+    batch however often and by whomever it is asked for. In order, they are prepared ahead.
+
+    Args:
+        batches: a `MemoryBatches` or `StreamedBatches`.
+        first: number of the first step of the run, counted from 0.
+        last: number of the step after the last.
+    """
+
+    def __init__(self, batches: Any, first: int, last: int) -> None:
+        super().__init__()
+        self.batches, self.first, self.last = batches, first, last
+        self.ready: Iterator[Batch] | None = None
+        self.upcoming = -1
+        self.lock = threading.RLock()
+
+    def __len__(self) -> int:
+        return self.last - self.first
+
+    def __getitem__(self, index: int) -> Batch:
+        step = self.first + index
+        with self.lock:
+            if step != self.upcoming:
+                self.close()
+                self.ready = self.batches.from_step(step)
+            self.upcoming = step + 1
+            return next(self.ready)
+
+    def close(self) -> None:
+        """End the thread that prepares batches."""
+        with self.lock:
+            if self.ready is not None:
+                self.ready.close()
+                self.ready, self.upcoming = None, -1
 
 
 class Normaliser:
@@ -119,10 +172,10 @@ def finish(
     )
 
 
-def ahead(make: Callable[[int], Batch], step: int, depth: int = _AHEAD) -> Iterator[Batch]:
-    """Yield `make(step)`, `make(step + 1)`, ... computed ahead by a thread.
+def ahead(batches: Iterator[Batch], depth: int = _AHEAD) -> Iterator[Batch]:
+    """Yield what an iterator yields, computed ahead by a thread.
 
-    The thread ends when the iterator is closed or forgotten; what it raises is raised here.
+    The thread ends when the result is closed or forgotten; what it raises is raised here.
     """
     waiting: queue.Queue = queue.Queue(maxsize=depth)
     stopped = threading.Event()
@@ -135,11 +188,12 @@ def ahead(make: Callable[[int], Batch], step: int, depth: int = _AHEAD) -> Itera
                 continue
 
     def work() -> None:
-        number = step
         try:
-            while not stopped.is_set():
-                put((make(number), None))
-                number += 1
+            for batch in batches:
+                put((batch, None))
+                if stopped.is_set():
+                    return
+            put((None, StopIteration()))
         except BaseException as error:
             put((None, error))
 
@@ -147,6 +201,8 @@ def ahead(make: Callable[[int], Batch], step: int, depth: int = _AHEAD) -> Itera
     try:
         while True:
             batch, error = waiting.get()
+            if isinstance(error, StopIteration):
+                return
             if error is not None:
                 raise error
             yield batch

@@ -152,8 +152,10 @@ class Distillation:
     """What the model learns from a teacher; see `kerasvit.training.distillation`.
 
     `teacher` is a release or a `.keras` file, `image_size` the side of what it is given (0: what
-    its release says). For features `cache` is where its outputs are kept; empty for a file beside
-    the run. `mirrored` computes those of mirrored pictures instead of mirroring those of pictures.
+    its release says). For features `cache` is the `.npy` file where its tokens are kept, or are
+    already: `(N, patches, width)` in the order of the training pictures; empty for a file beside
+    the run. For "hard" and "soft" it is a file of logits `(N, K)`; empty for a teacher that runs
+    along. `mirrored` computes the tokens of mirrored pictures too instead of mirroring the others.
     """
 
     kind: str = choice("none", "none", "hard", "soft", "features")
@@ -180,7 +182,8 @@ class Run:
     """How the run itself goes.
 
     `checkpoint_steps` writes the state every so many steps, besides after every epoch; `max_steps`
-    stops early, as a kill would, but in order; `evaluate_every` counts epochs.
+    stops early, as a kill would, but in order; `evaluate_every` counts epochs. `distribution` is
+    that of `kerasvit.training.distribution`, on JAX.
     """
 
     seed: int = count(0)
@@ -192,6 +195,7 @@ class Run:
     max_steps: int = count(0)
     evaluate_every: int = count(1, 1)
     test_batch_size: int = count(500, 1)
+    distribution: str = choice("none", "none", "data", "model")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -165,7 +165,7 @@ def _contradictions(recipe: Recipe) -> Iterator[tuple[str, Any]]:
         yield "the epochs of schedule.stages must add up to schedule.epochs", total
     if schedule.warmup_epochs >= schedule.epochs and schedule.warmup_epochs:
         yield "schedule.warmup_epochs must be less than schedule.epochs", schedule.warmup_epochs
-    if distillation.kind != "none" and not distillation.teacher:
+    if distillation.kind != "none" and not (distillation.teacher or distillation.cache):
         yield "distillation.teacher must be a release or a .keras file", "nothing"
     if distillation.kind == "features":
         mixes = augmentation.mixup or augmentation.cutmix

@@ -50,7 +50,8 @@ def with_teacher(
     if settings.kind == "none":
         return student, None
     if settings.kind == "features":
-        features = _features(settings, images, folder)
+        grid = student.token_layout(preprocessing.image_size).grid
+        features = _features(settings, images, folder, grid)
         loss = FeatureDistillation(settings.distance)
         training = DistilledTraining(
             student,
@@ -59,11 +60,22 @@ def with_teacher(
             teacher_loss=loss,
             feature_width=features.width,
             block=settings.block,
+            dtype=student.dtype_policy,
         )
         return training, functools.partial(_follow, features, student.patch_size)
+    loss = SoftDistillation(settings.temperature) if settings.kind == "soft" else None
+    if settings.cache:
+        logits = _logits(settings.cache, images, student.num_classes)
+        training = DistilledTraining(
+            student,
+            settings.kind,
+            weight=settings.weight,
+            teacher_loss=loss,
+            dtype=student.dtype_policy,
+        )
+        return training, lambda indices, moves, grid: {"teacher": logits[indices]}
     teacher = from_pretrained(settings.teacher, attention="none")
     theirs = _preprocessing(teacher, settings)
-    loss = SoftDistillation(settings.temperature) if settings.kind == "soft" else None
     training = DistilledTraining(
         student,
         settings.kind,
@@ -71,18 +83,18 @@ def with_teacher(
         settings.weight,
         loss,
         functools.partial(_renormalise, preprocessing, theirs),
+        dtype=student.dtype_policy,
     )
     return training, None
 
 
 def _features(
-    settings: Distillation, images: np.ndarray | None, folder: pathlib.Path
+    settings: Distillation,
+    images: np.ndarray | None,
+    folder: pathlib.Path,
+    grid: tuple[int, int],
 ) -> TeacherFeatures:
-    if images is None:
-        raise UsageError(
-            "Features of a teacher are kept for pictures in memory. Received: data.in_memory "
-            "= false. Set it to true, or choose distillation.kind soft or hard"
-        )
+    _require_images(images)
     path = pathlib.Path(settings.cache or folder / "teacher.npy")
     if not path.exists():
         teacher = from_pretrained(settings.teacher, attention="none")
@@ -95,13 +107,46 @@ def _features(
             mirrored=settings.mirrored,
             progress=True,
         )
-    features = TeacherFeatures.load(path)
-    if len(features) != len(images):
+    tokens = _kept(path, len(images))
+    if tokens.ndim == 3 and tokens.shape[1] == grid[0] * grid[1]:
+        tokens = tokens.reshape(len(tokens), 1, *grid, -1)
+    return TeacherFeatures(tokens)
+
+
+def _logits(path: str, images: np.ndarray | None, num_classes: int) -> np.ndarray:
+    """Return a teacher's logits of all training pictures, `(N, K)`."""
+    _require_images(images)
+    logits = _kept(path, len(images))
+    if logits.shape != (len(images), num_classes):
         raise InputError(
-            f"{os.fspath(path)!r} must have the teacher's features of each training picture. "
-            f"Received: {len(features)} for {len(images)} pictures. Remove it, or name another."
+            f"{path!r} must have a teacher's logits, (pictures, classes). Received: shape "
+            f"{logits.shape} for {len(images)} pictures of {num_classes} classes. Name another."
         )
-    return features
+    return np.asarray(logits, np.float32)
+
+
+def _kept(path: str | os.PathLike, count: int) -> np.ndarray:
+    """Return what was computed once for each training picture."""
+    try:
+        kept = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(
+            f"{os.fspath(path)!r} holds nothing of a teacher: {error}. Remove it, or name another."
+        ) from error
+    if len(kept) != count:
+        raise InputError(
+            f"{os.fspath(path)!r} must have what the teacher says of each training picture. "
+            f"Received: {len(kept)} for {count} pictures. Remove it, or name another."
+        )
+    return kept
+
+
+def _require_images(images: np.ndarray | None) -> None:
+    if images is None:
+        raise UsageError(
+            "What a teacher said once is kept for pictures in memory. Received: data.in_memory "
+            "= false. Set it to true, or let the teacher run along: kind soft or hard, no cache"
+        )
 
 
 def _preprocessing(teacher: ScoreModel, settings: Distillation) -> Preprocessing:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import logging
 import math
 import pathlib
 import time
@@ -13,7 +14,10 @@ import keras
 from kerasvit.errors import UsageError
 from kerasvit.files import atomic_path
 from kerasvit.training.checkpoints import is_finite, restore_metrics, save_state
+from kerasvit.training.distribution import is_first_host
 from kerasvit.training.optimizers import averaged, swap_averages
+
+_log = logging.getLogger(__name__)
 
 
 class Stopped(Exception):
@@ -97,7 +101,8 @@ class RunState(keras.callbacks.Callback):
         if not is_finite(self.model):
             self.model.stop_training = True
             return False
-        save_state(self.path, self.model, self.meta)
+        if is_first_host():
+            save_state(self.path, self.model, self.meta)
         return True
 
 
@@ -160,8 +165,21 @@ class Log(keras.callbacks.Callback):
         writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
+        if not is_first_host():
+            return
         with atomic_path(self.path, overwrite=True) as temporary:
             temporary.write_text(text.getvalue())
+
+
+def tensorboard(folder: pathlib.Path) -> list[keras.callbacks.Callback]:
+    """Return Keras' TensorBoard callback, or say which package it lacks."""
+    try:
+        import tensorboard  # noqa: F401
+        from tensorflow import summary  # noqa: F401
+    except ImportError:
+        _log.warning("TensorBoard logs need the packages tensorflow and tensorboard: none written")
+        return []
+    return [keras.callbacks.TensorBoard(str(folder))]
 
 
 def nan_error(state: pathlib.Path) -> UsageError:

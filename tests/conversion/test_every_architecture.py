@@ -24,7 +24,7 @@ from kerasvit.conversion.timm_model import TimmReference, differing_arguments
 from kerasvit.conversion.verify import FEATURE_TOLERANCE, SCORE_TOLERANCE, compare
 from kerasvit.models import factory
 
-NAMES = [name for name in list_models() if not name.startswith("cait_nano")]
+NAMES = [name for name in list_models() if "_nano_" not in name]
 SPREAD = [
     "aimv2_large_patch14_224",
     "beit3_base_patch16_224",

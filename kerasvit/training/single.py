@@ -1,0 +1,75 @@
+"""One training picture of any size, cut, mirrored and coloured; Pillow and NumPy."""
+
+import dataclasses
+
+import numpy as np
+from PIL import Image
+
+from kerasvit.images.preprocessing import Preprocessing
+from kerasvit.training import colours
+from kerasvit.training.augmentation import pad, padded_windows, resized_window
+from kerasvit.training.recipe_tables import Augmentation
+
+
+def vary(
+    picture: np.ndarray,
+    augmentation: Augmentation,
+    preprocessing: Preprocessing,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Cut, mirror and colour a picture as a recipe says.
+
+    Args:
+        picture: uint8 `(h, w, 3)`.
+        augmentation: of the recipe; erasing and mixing are for batches.
+        preprocessing: gives the size, the filter, and the colour that fills empty places.
+        rng: what is drawn from.
+
+    Returns:
+        uint8 `(rows, columns, 3)` of the preprocessing's `image_size`.
+    """
+    return recolour(
+        _cut(picture, augmentation, preprocessing, rng), augmentation, preprocessing, rng
+    )
+
+
+def recolour(
+    picture: np.ndarray,
+    augmentation: Augmentation,
+    preprocessing: Preprocessing,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Do the last part of `vary`: RandAugment or ThreeAugment, then jitter, where there are any."""
+    if augmentation.colour == "none" and not augmentation.jitter:
+        return picture
+    image = Image.fromarray(picture)
+    if augmentation.colour == "rand_augment":
+        fill = tuple(round(255 * value) for value in preprocessing.mean)
+        image = colours.rand_augment(
+            image, rng, augmentation.magnitude, augmentation.operations, fill
+        )
+    elif augmentation.colour == "three_augment":
+        image = colours.three_augment(image, rng)
+    if augmentation.jitter:
+        image = colours.jitter(image, rng, augmentation.jitter)
+    return np.asarray(image)
+
+
+def _cut(
+    picture: np.ndarray,
+    augmentation: Augmentation,
+    preprocessing: Preprocessing,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    if augmentation.crop == "resized":
+        box = resized_window(*picture.shape[:2], rng, augmentation.scale, augmentation.ratio)
+        part = picture[box[0] : box[2], box[1] : box[3]]
+        whole = dataclasses.replace(preprocessing, crop_fraction=1.0, crop_mode="squash")
+        image = whole.evaluate(np.ascontiguousarray(part)).image
+        return image[:, ::-1] if augmentation.flip and rng.random() < 0.5 else image
+    whole = dataclasses.replace(preprocessing, crop_fraction=1.0)
+    image = whole.evaluate(picture).image
+    margin = 0 if augmentation.crop == "none" else augmentation.padding
+    padded = pad(image[None], margin, augmentation.padding_mode)
+    first = np.zeros(1, int)
+    return padded_windows(padded, first, margin, rng, flip=augmentation.flip)[0][0]

@@ -1,0 +1,116 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import kerasvit
+from kerasvit.errors import UsageError
+from kerasvit.training.optimizers import averaged, is_decayed, make_optimizer
+
+
+@pytest.fixture
+def model():
+    return kerasvit.VisionTransformer(
+        image_shape=(8, 8, 3),
+        patch_size=4,
+        num_classes=3,
+        hidden_dim=16,
+        num_layers=2,
+        num_heads=2,
+        mlp_dim=16,
+        num_registers=1,
+    )
+
+
+def _step(optimizer, model, gradient=1.0):
+    """Apply one gradient, the same for every weight; return weights before and after."""
+    before = {v.path: ops.convert_to_numpy(v).copy() for v in model.trainable_variables}
+    gradients = [ops.full(v.shape, gradient, v.dtype) for v in model.trainable_variables]
+    optimizer.apply(gradients, model.trainable_variables)
+    after = {v.path: ops.convert_to_numpy(v).copy() for v in model.trainable_variables}
+    return before, after
+
+
+def test_decay_concerns_the_matrices_alone(model):
+    decayed = {v.path.split("/", 1)[1] for v in model.trainable_variables if is_decayed(v)}
+    assert "patch_embedding/projection/kernel" in decayed
+    assert "sa_ffn_block_00/mlp/dense_1/kernel" in decayed
+    assert "head/kernel" in decayed
+    spared = ("bias", "gamma", "beta", "tokens", "embedding")
+    assert not [path for path in decayed if path.endswith(spared)]
+
+
+@pytest.mark.parametrize("name", ["adamw", "muon"])
+def test_decay_takes_its_share_off_matrices_and_spares_the_rest(model, name):
+    optimizer = make_optimizer(model, 0.1, 0.5, name=name, adam_weight_decay=0.25)
+    before, after = _step(optimizer, model, 0.0)
+    for variable in model.trainable_variables:
+        layers = variable.path.split("/")
+        share = 0.0 if not is_decayed(variable) else 0.05
+        if name == "muon" and share and {"head", "patch_embedding"} & set(layers):
+            share = 0.025
+        expected = before[variable.path] * (1 - share)
+        np.testing.assert_allclose(after[variable.path], expected, rtol=1e-5, err_msg=variable.path)
+
+
+@pytest.mark.parametrize("name", ["adamw", "muon", "lamb"])
+def test_rates_scale_the_step_of_each_weight(model, name):
+    weights = model.get_weights()
+    half = next(v.path for v in model.trainable_variables if v.path.endswith("dense_1/kernel"))
+    still = next(v.path for v in model.trainable_variables if v.path.endswith("dense_2/kernel"))
+    before, plain = _step(make_optimizer(model, 0.01, 0.1, name=name), model)
+    model.set_weights(weights)
+    rates = {half: 0.5, still: 0.0}
+    _, scaled = _step(make_optimizer(model, 0.01, 0.1, rates, name=name), model)
+    for path, start in before.items():
+        factor = rates.get(path, 1.0)
+        # Decay comes before the step, so that their product is off by its square.
+        np.testing.assert_allclose(
+            scaled[path] - start, factor * (plain[path] - start), atol=2e-5, err_msg=path
+        )
+
+
+def test_rates_survive_the_config(model):
+    path = model.trainable_variables[0].path
+    optimizer = make_optimizer(model, 0.01, rates={path: 0.5})
+    again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
+    assert again.rates == {path: 0.5}
+
+
+def test_long_gradients_are_clipped_to_one_global_norm(model):
+    optimizer = make_optimizer(model, 1.0, 0.0, clip_norm=1.0)
+    clipped = optimizer._clip_gradients([ops.ones((30, 30)), ops.ones((10, 10))])
+    total = sum(float(ops.sum(ops.square(one))) for one in clipped)
+    assert total == pytest.approx(1.0, rel=1e-5)
+
+
+def test_average_follows_the_weights_and_is_lent_to_the_model(model):
+    optimizer = make_optimizer(model, 0.1, 0.0, ema_momentum=0.75)
+    model.compile(optimizer, "mse")
+    weight = model.trainable_variables[0]
+    steps = []
+    for _ in range(3):
+        _, after = _step(optimizer, model)
+        steps.append(after[weight.path])
+    # The first average is the weight itself.
+    expected = steps[0]
+    for step in steps[1:]:
+        expected = 0.75 * expected + 0.25 * step
+    with averaged(model):
+        np.testing.assert_allclose(ops.convert_to_numpy(weight), expected, rtol=1e-5)
+    np.testing.assert_array_equal(ops.convert_to_numpy(weight), steps[-1])
+
+
+def test_gradients_of_several_batches_make_one_step(model):
+    optimizer = make_optimizer(model, 0.1, 0.0, accumulation=2)
+    before, after = _step(optimizer, model)
+    assert all(np.array_equal(before[path], after[path]) for path in before)
+    before, after = _step(optimizer, model)
+    assert not any(np.array_equal(before[path], after[path]) for path in before)
+
+
+def test_unknown_names_are_refused(model):
+    with pytest.raises(UsageError, match="adamw, lamb, muon"):
+        make_optimizer(model, 0.1, name="sgd")
+    with pytest.raises(UsageError, match="layer_wise_rates"):
+        make_optimizer(model, 0.1, rates={"other_model/kernel": 0.5})

@@ -1,0 +1,47 @@
+import keras
+import numpy as np
+import pytest
+
+from kerasvit.training.building import build_model, compile_model
+from kerasvit.training.recipes import list_recipes, read_recipe
+from kerasvit.training.run import train
+
+SMALL = [
+    "data.test=test",
+    "data.workers=0",
+    "data.dataset=folder",
+    "data.validation_limit=0",
+    "model.arguments.hidden_dim=24",
+    "model.arguments.num_layers=2",
+    "model.arguments.num_heads=2",
+    "model.arguments.mlp_dim=24",
+    "preprocessing.image_size=[32, 32]",
+    "schedule.batch_size=6",
+    "run.max_steps=2",
+    "run.test_batch_size=6",
+    "run.tensorboard=false",
+]
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_recipe_takes_real_steps_at_reduced_size(name, coloured, tmp_path):
+    recipe = read_recipe(name, [*SMALL, f"data.path={coloured}"])
+    result = train(recipe, tmp_path / "run")
+    assert result.step == 2
+    with np.load(tmp_path / "run" / "state.npz") as state:
+        trained = {name: state[name] for name in state.files if name.startswith("model.")}
+    assert all(np.isfinite(value).all() for value in trained.values())
+    fresh = build_model(recipe, 3)
+    compile_model(fresh, recipe, 4)
+    assert len(trained) == len(fresh.variables)
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_recipe_builds_at_full_size(name):
+    recipe = read_recipe(name)
+    # Variables in a stateless scope have shapes and no values.
+    with keras.StatelessScope(initialize_variables=False):
+        model = build_model(recipe, 1000 if name.startswith("imagenet") else 10)
+    assert model.token_layout(recipe.preprocessing.image_size).num_tokens >= 64
+    assert model.attention == "none"
+    assert model.dtype_policy.name == recipe.run.precision
