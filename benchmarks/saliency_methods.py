@@ -3,7 +3,7 @@
     KERAS_BACKEND=torch python -m benchmarks.saliency_methods --model cait_nano_patch4_32.cifar10 \\
         --cifar10 ../shared/data/cifar10-jpeg.zip --count 100 -o cait.json
     KERAS_BACKEND=torch python -m benchmarks.saliency_methods --model dinov2_vits14.keras \\
-        --pictures ../shared/data/images --resize 112 --mosaics 8 --steps 14 -o dinov2.json
+        --pictures ../shared/data/images --count 16 --resize 112 -o dinov2.json
     python -m benchmarks.saliency_methods --report cait.json dinov2.json
 
 Seconds are CPU time, which on one thread (OMP_NUM_THREADS=1) is what an idle machine takes. A run
@@ -36,6 +36,13 @@ COLUMNS = (
     ("grid_pointing", "pointing", "mosaic peak", True),
     ("infidelity", "mean", "infidelity", False),
 )
+# Methods with other options than their own defaults, where these make a difference.
+VARIANTS = {
+    "grad_attention, weights=patch": ("grad_attention", {"weights": "patch"}),
+    "gradcam, weights=patch": ("gradcam", {"weights": "patch"}),
+    "smoothgrad, times_input=1": ("smoothgrad", {"times_input": True}),
+    "smoothgrad, times_input=1, noise=0.3": ("smoothgrad", {"times_input": True, "noise": 0.3}),
+}
 # Pictures that are timed one by one; fewer where they take more than so many seconds together.
 TIMED, SLOW = 7, 20.0
 
@@ -48,9 +55,9 @@ def main():
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--pictures", type=pathlib.Path, help="a folder")
     source.add_argument("--cifar10", type=pathlib.Path, help="a zip of test/CLASS/NNNN.jpg")
-    parser.add_argument("--count", type=int, default=100, help="of CIFAR-10's pictures")
+    parser.add_argument("--count", type=int, default=100, help="of pictures at most")
     parser.add_argument("--resize", type=int, help="shorter side that the model sees")
-    parser.add_argument("--methods", help="some of them, separated by commas; all by default")
+    parser.add_argument("--methods", help="some, separated by semicolons; all by default")
     parser.add_argument("--mosaics", type=int, default=32)
     parser.add_argument("--steps", type=int, default=28, help="of insertion and deletion")
     parser.add_argument("--rise-masks", type=int, default=500)
@@ -74,7 +81,7 @@ def measure(options):
     found = json.loads(options.output.read_text()) if options.output.exists() else None
     found = found or {"model": pathlib.Path(options.model).name, "methods": {}}
     found |= {"input": list(pixels.shape), "machine": machine.describe(threads())}
-    methods = options.methods.split(",") if options.methods else METHODS
+    methods = options.methods.split(";") if options.methods else (*METHODS, *VARIANTS)
     for method in methods:
         if method in found["methods"] or not fits(model, method):
             continue
@@ -82,13 +89,14 @@ def measure(options):
         options.output.write_text(json.dumps(found, indent=1) + "\n")
 
 
-def one_method(model, pixels, method, options, before):
+def one_method(model, pixels, name, options, before):
     """Return the report with one more method."""
     from kerasvit.evaluation import evaluate_saliency
 
-    own = {"masks": options.rise_masks} if method == "rise" else {}
+    method, own = VARIANTS.get(name, (name, {}))
+    own = {"masks": options.rise_masks} if method == "rise" else own
     seconds = seconds_each(model, pixels, method, own)
-    print(f"{method}: {seconds:.3f} s a picture", flush=True)
+    print(f"{name}: {seconds:.3f} s a picture", flush=True)
     started = time.process_time()
     report = evaluate_saliency(
         *(model, pixels, [method], METRICS),
@@ -98,8 +106,8 @@ def one_method(model, pixels, method, options, before):
         steps=options.steps,
     )
     measured = report["methods"][method] | {"median_seconds": seconds}
-    print(f"{method}: measured in {time.process_time() - started:.0f} s of CPU time", flush=True)
-    return report | {"methods": before | {method: measured}}
+    print(f"{name}: measured in {time.process_time() - started:.0f} s of CPU time", flush=True)
+    return report | {"methods": before | {name: measured}}
 
 
 def threads():
@@ -140,7 +148,9 @@ def read_pixels(model, options):
         size = aspect_size(preprocessing.image_size, options.resize, model.patch_size)
         preprocessing = dataclasses.replace(preprocessing, image_size=size)
     if options.pictures:
-        images = map(read, resolve([str(options.pictures)]))
+        paths = resolve([str(options.pictures)])
+        count = min(options.count, len(paths))
+        images = (read(paths[index * len(paths) // count]) for index in range(count))
     else:
         images = cifar10(options.cifar10, options.count)
     return np.stack([preprocessing.evaluate(image).pixels for image in images])
@@ -203,6 +213,8 @@ def draw(found, path):
     )
     for axis, (metric, value, label) in zip(panels, sides, strict=True):
         for method, values in found["methods"].items():
+            if "skipped" in values[metric]:
+                continue
             point = values["median_seconds"], value(values[metric])
             axis.plot(*point, "o", color="C0", markersize=4)
             axis.annotate(method, point, xytext=(4, 3), textcoords="offset points", fontsize=7)

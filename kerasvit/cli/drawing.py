@@ -27,7 +27,7 @@ from kerasvit.render import (
 from kerasvit.render.standard import block_title
 from kerasvit.render.viewer import write_viewer
 from kerasvit.saliency import SaliencyMap, block_scores
-from kerasvit.saliency.explain import FORWARD_ONLY, SIGNED
+from kerasvit.saliency.explain import FORWARD_ONLY, MASKS, SIGNED
 
 _BARS = 3
 
@@ -87,7 +87,9 @@ class Artist:
 
     def _look(self, method: str) -> Look:
         normalisation = "max" if method in SIGNED else "minmax"
-        return Look(self.settings.style, self.settings.mass, normalisation)
+        # A mask ends where a patch ends.
+        interpolation = "nearest" if method in MASKS else "bicubic"
+        return Look(self.settings.style, self.settings.mass, normalisation, interpolation)
 
     def _sheet(self, path: pathlib.Path, loaded: Loaded, found: Found) -> Image.Image:
         geometry, label = loaded.prepared.geometry, self.explainer.label
@@ -115,6 +117,7 @@ class Artist:
             style=look.style,
             mass=look.mass,
             normalisation=look.normalisation,
+            interpolation=look.interpolation,
         )
 
     def _title(self, method: str, one: SaliencyMap) -> str:

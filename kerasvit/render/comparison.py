@@ -84,7 +84,7 @@ def _seen(seen: np.ndarray, canvas: Canvas) -> Panel:
     times = max(1, -(-canvas.photograph.shape[1] // seen.shape[1]))
     height, width = seen.shape[:2]
     shown = seen.repeat(times, axis=0).repeat(times, axis=1)
-    return Panel(shown, f"what the model sees, {height}x{width}")
+    return Panel(shown, f"seen as {height}x{width}")
 
 
 def _columns(count: int) -> int:

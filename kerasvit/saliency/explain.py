@@ -139,6 +139,7 @@ def explain_blocks(
 LOOK_AT_ONE_BLOCK = ("attention", "grad_attention", "gradcam")
 FUSE_HEADS = ("attention", "rollout", "class_attention_rollout")
 SIGNED = ("integrated_gradients", "occlusion")
+MASKS = ("tokencut", "lost")
 
 # Which methods have no meaning for a model, by an argument of the model and its value.
 _UNFIT: tuple[tuple[str, Callable[[Any], bool], tuple[str, ...], str], ...] = (

@@ -123,18 +123,27 @@ def explain_smooth_gradients(
 ) -> SaliencyMap:
     """Make the maps of `method="smoothgrad"`: the sum over each patch of the absolute gradient.
 
-    The options are `samples`, `noise` and `seed`.
+    The options are `samples`, `noise` and `seed`, and `times_input`: instead of its absolute value,
+    the gradient times the picture's difference from the mean colour, summed over each patch, where
+    that is positive. It tells classes apart better, above all with more `noise`.
     """
-    check_options(options, ("samples", "noise", "seed"))
+    check_options(options, ("samples", "noise", "seed", "times_input"))
     require_own_fusion(heads, layer)
-    settings = {"samples": _SAMPLES, "noise": _NOISE, "seed": 0, **options}
+    settings = {"samples": _SAMPLES, "noise": _NOISE, "seed": 0, "times_input": False, **options}
     at_least_one("samples", settings["samples"])
+    if settings["times_input"] not in (0, 1):
+        raise UsageError(
+            "The gradient is multiplied by the input or not. "
+            f"Received: times_input={settings['times_input']!r}. Choose 0 or 1."
+        )
+    arguments = {name: value for name, value in settings.items() if name != "times_input"}
     grid = request.layout("sa").grid
 
     def compute(view, pixels, objective):
-        return patch_sums(
-            np.abs(smooth_gradients(view, pixels, objective.weights, **settings)), grid
-        )
+        gradients = smooth_gradients(view, pixels, objective.weights, **arguments)
+        if settings["times_input"]:
+            return np.maximum(patch_sums(gradients * pixels, grid), 0)
+        return patch_sums(np.abs(gradients), grid)
 
     return explain_target(
         request, compute, method="smoothgrad", query=read_query(request), settings=settings

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasvit.errors import UsageError
 from kerasvit.layout import TokenLayout
 from kerasvit.saliency.by_target import explain_target, on_grid, read_query, require_own_fusion
 from kerasvit.saliency.gradients import tap_gradients
@@ -12,20 +13,28 @@ from kerasvit.saliency.request import Request, check_options
 from kerasvit.saliency.result import SaliencyMap
 from kerasvit.saliency.scores import select_block
 
+# One weight for all patches, the gradient's mean over them, or each patch's own gradient.
+WEIGHTS = ("mean", "patch")
+
 
 def grad_attention(
-    scores: np.ndarray, gradients: np.ndarray, layout: TokenLayout, query: Query = "class"
+    scores: np.ndarray,
+    gradients: np.ndarray,
+    layout: TokenLayout,
+    query: Query = "class",
+    weights: str = "mean",
 ) -> np.ndarray:
     """Return one block's attention with each head weighed by its mean gradient.
 
     `relu(mean over h of w_h A_h[query, patches])`, where `w_h` is the mean over the patches of the
-    gradient.
+    gradient; with `weights="patch"` the gradient of each score itself.
 
     Args:
         scores: `(B, H, N, N)`, or the rows of the tokens that the head reads, see `attention_maps`.
         gradients: shaped as the scores.
         layout: of the stage that made the scores.
         query: see `query_tokens`.
+        weights: of `WEIGHTS`.
 
     Returns:
         `(B, rows, columns)`, float32, not negative.
@@ -37,20 +46,25 @@ def grad_attention(
     Source: the attention Grad-CAM of Chefer, Gur and Wolf, CVPR 2021, section 4
     (https://arxiv.org/abs/2012.09838).
     """
-    maps = attention_maps(scores, layout, query)
-    weights = attention_maps(gradients, layout, query).mean(axis=(2, 3), keepdims=True)
-    return np.maximum((weights * maps).mean(axis=1), 0)
+    maps, factors = attention_maps(scores, layout, query), attention_maps(gradients, layout, query)
+    if weights == "mean":
+        factors = factors.mean(axis=(2, 3), keepdims=True)
+    return np.maximum((factors * maps).mean(axis=1), 0)
 
 
-def grad_cam(tokens: np.ndarray, gradients: np.ndarray, layout: TokenLayout) -> np.ndarray:
+def grad_cam(
+    tokens: np.ndarray, gradients: np.ndarray, layout: TokenLayout, weights: str = "mean"
+) -> np.ndarray:
     """Return Grad-CAM with the patches as positions and the token's width as channels.
 
-    `relu(sum over c of w_c X[patch, c])`, where `w_c` is the mean over the patches of the gradient.
+    `relu(sum over c of w_c X[patch, c])`, where `w_c` is the mean over the patches of the gradient;
+    with `weights="patch"` the gradient at each patch itself, which is HiResCAM.
 
     Args:
         tokens: `(B, N, D)`.
         gradients: shaped as the tokens.
         layout: of the tokens.
+        weights: of `WEIGHTS`.
 
     Returns:
         `(B, rows, columns)`, float32, not negative.
@@ -58,19 +72,21 @@ def grad_cam(tokens: np.ndarray, gradients: np.ndarray, layout: TokenLayout) -> 
     Raises:
         InputError: if the tokens do not fit the layout.
 
-    Source: Selvaraju et al., ICCV 2017, equations 1 and 2 (https://arxiv.org/abs/1610.02391).
+    Source: Selvaraju et al., ICCV 2017, equations 1 and 2 (https://arxiv.org/abs/1610.02391);
+    Draelos and Carin 2020, section 3 (https://arxiv.org/abs/2011.08891).
     """
     layout.check(tokens.shape[1])
-    weights = gradients[:, layout.num_prefix :].mean(axis=1)
-    seen = (tokens @ weights[:, :, None])[..., 0]
+    if weights == "mean":
+        gradients = gradients[:, layout.num_prefix :].mean(axis=1, keepdims=True)
+    seen = (tokens * gradients).sum(axis=-1)
     return np.maximum(on_grid(seen, layout.grid, layout.num_prefix), 0)
 
 
 def explain_grad_attention(
     request: Request, layer: int | str | None, heads: Heads, options: dict[str, Any]
 ) -> SaliencyMap:
-    """Make the maps of `method="grad_attention"`."""
-    check_options(options, ())
+    """Make the maps of `method="grad_attention"`; the option is `weights`."""
+    weights = _weights(options)
     require_own_fusion(heads)
     key = _chosen_key(request, layer)
     layout, query = request.layout(request.stage), read_query(request)
@@ -78,7 +94,7 @@ def explain_grad_attention(
 
     def compute(view, pixels, objective):
         _, scores, gradients = tap_gradients(view, pixels, objective.weights, [key])
-        return grad_attention(scores[key], gradients[key], layout, query)
+        return grad_attention(scores[key], gradients[key], layout, query, weights)
 
     return explain_target(
         request,
@@ -88,6 +104,7 @@ def explain_grad_attention(
         stage=request.stage,
         layers=(key,),
         query=query,
+        settings={"weights": weights},
     )
 
 
@@ -97,9 +114,9 @@ def explain_grad_cam(
     """Make the maps of `method="gradcam"`, of the tokens that a block's attention reads.
 
     Later than there, the patches of a ViT's last block have no gradient: its head reads the class
-    token alone.
+    token alone. The option is `weights`.
     """
-    check_options(options, ())
+    weights = _weights(options)
     require_own_fusion(heads)
     key = _chosen_key(request, layer)
     layout = request.layout(request.stage)
@@ -107,7 +124,7 @@ def explain_grad_cam(
 
     def compute(view, pixels, objective):
         _, tokens, gradients = tap_gradients(view, pixels, objective.weights, [place])
-        return grad_cam(tokens[place], gradients[place], layout)
+        return grad_cam(tokens[place], gradients[place], layout, weights)
 
     return explain_target(
         request,
@@ -117,7 +134,20 @@ def explain_grad_cam(
         stage=request.stage,
         layers=(key,),
         query=read_query(request),
+        settings={"weights": weights},
     )
+
+
+def _weights(options: dict[str, Any]) -> str:
+    """Return the option `weights`, the only one."""
+    check_options(options, ("weights",))
+    weights = options.get("weights", WEIGHTS[0])
+    if weights not in WEIGHTS:
+        raise UsageError(
+            f"There are no such weights. Received: weights={weights!r}. "
+            f"Choose {' or '.join(map(repr, WEIGHTS))}."
+        )
+    return weights
 
 
 def _chosen_key(request: Request, layer: int | str | None) -> str:

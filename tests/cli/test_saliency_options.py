@@ -125,6 +125,52 @@ def test_mass_draws_the_mask(saliency):
     assert not (picture == photograph).all(axis=2)[~kept].all()
 
 
+def test_masks_of_objects_end_where_patches_end(saliency, small_vit):
+    pytest.importorskip("scipy")
+    _, folder = saliency("-m", str(small_vit), "--method", "lost", "--style", "heatmap")
+    drawn = np.asarray(Image.open(folder / "photograph.overlay.png"))
+    assert len(np.unique(drawn.reshape(-1, 3), axis=0)) <= 2
+
+
+@pytest.mark.parametrize(
+    ("options", "modes"),
+    [
+        (("--method", "attention"), {"cls", "none"}),
+        (("--mass", "0.6"), {"cls", "none"}),
+        (("--method", "attention", "--layer", "all", "--format", "png,gif"), {"cls", "none"}),
+        (("--query", "1,2"), {"full", "none"}),
+    ],
+)
+def test_attention_and_masks_never_ask_for_all_scores(
+    saliency, small_vit, monkeypatch, options, modes
+):
+    from kerasvit.saliency import request
+
+    seen, run_model = set(), request.run
+
+    def watched(model, *arguments):
+        seen.add(model.attention)
+        return run_model(model, *arguments)
+
+    monkeypatch.setattr(request, "run", watched)
+    saliency("-m", str(small_vit), *options)
+    assert seen | {"none"} == modes
+
+
+def test_a_video_of_masks_never_asks_for_all_scores(saliency, small_vit, tmp_path, monkeypatch):
+    from kerasvit.saliency import request
+
+    path = tmp_path / "moving.gif"
+    frames = [Image.new("RGB", (48, 32), (40 * i, 90, 200 - 40 * i)) for i in range(3)]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=100)
+    seen, run_model = set(), request.run
+    monkeypatch.setattr(
+        request, "run", lambda model, *rest: (seen.add(model.attention), run_model(model, *rest))[1]
+    )
+    saliency("-m", str(small_vit), "--mode", "mask", "--format", "mp4", inputs=(path,))
+    assert seen == {"cls"}
+
+
 def test_manifest_tells_settings_model_and_pictures(saliency, photograph):
     bad = photograph.with_name("bad.png")
     bad.write_text("no picture")

@@ -43,6 +43,10 @@ def test_grad_attention_weighs_heads_by_their_mean_gradient(real):
     expected = np.maximum(expected, 0).reshape(2, 3, 5)
     np.testing.assert_allclose(found.values, expected, atol=1e-6)
     assert found.layers == ("sa_ffn_block_01_att",)
+    own = explain(model, real.pixels, "grad_attention", target=2, weights="patch")
+    expected = np.maximum((scores * gradients)[:, :, 0, 1:].mean(axis=1), 0)
+    np.testing.assert_allclose(own.values.reshape(2, 15), expected, atol=1e-6)
+    assert own.settings == {"weights": "patch"}
 
 
 @pytest.mark.parametrize(("name", "layer", "key"), [("vit", None, "sa_01"), ("cait", 1, "ca_01")])
@@ -55,6 +59,9 @@ def test_grad_cam_weighs_channels_by_their_mean_gradient(real, name, layer, key)
     expected = np.maximum(np.einsum("bc,bpc->bp", weights, tokens[place][:, 1:]), 0)
     np.testing.assert_allclose(found.values.reshape(2, 15), expected, atol=1e-5)
     assert found.layers == (place.replace("tokens", "att"),)
+    own = explain(model, real.pixels, "gradcam", target=2, layer=layer, weights="patch")
+    products = (tokens[place] * gradients[place])[:, 1:].sum(axis=-1)
+    np.testing.assert_allclose(own.values.reshape(2, 15), np.maximum(products, 0), atol=1e-5)
 
 
 def test_legrad_is_the_mean_positive_gradient_of_each_block_read_out(real):
@@ -118,6 +125,10 @@ def test_smoothgrad_without_noise_is_the_gradient_itself(real):
     ]
     np.testing.assert_array_equal(noisy[0], noisy[1])
     assert np.abs(noisy[0] - noisy[2]).max() > 1e-4
+    bare = {"samples": 1, "noise": 0.0, "times_input": True}
+    times = explain(model, real.pixels, "smoothgrad", target=2, **bare).values
+    cells = (gradient * real.pixels).reshape(2, 3, 4, 5, 4, 3).sum(axis=(2, 4, 5))
+    np.testing.assert_allclose(times, np.maximum(cells, 0), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("method", BY_TARGET)
@@ -189,6 +200,9 @@ def test_saved_maps_keep_their_target(real, tmp_path):
         ("headwise", {"steps": 1}, "at least two"),
         ("integrated_gradients", {"steps": 0}, "at least one"),
         ("smoothgrad", {"samples": 0}, "at least one"),
+        ("smoothgrad", {"times_input": "yes"}, "0 or 1"),
+        ("gradcam", {"weights": "max"}, "'mean' or 'patch'"),
+        ("grad_attention", {"weights": "max"}, "'mean' or 'patch'"),
         ("rise", {"kept": 1.0}, "between 0 and 1"),
         ("rise", {"masks": 0}, "at least one"),
         ("occlusion", {"baseline": "white"}, "'mean', 'black', 'blur'"),

@@ -6,9 +6,11 @@ import pytest
 from kerasvit.saliency.backends import to_numpy
 from kerasvit.saliency.explain import explain
 
-# Not here: grad_attention can only choose among heads, and smoothgrad takes absolute values; both
-# point at the textures, but hardly move with the class.
+# As their papers have them, grad_attention can only choose among heads, smoothgrad takes absolute
+# values, and Grad-CAM has one weight a channel: see the test of these below.
 METHODS = {
+    "grad_attention": {"weights": "patch"},
+    "smoothgrad": {"times_input": True, "noise": 0.3},
     "relevance": {},
     "legrad": {},
     "headwise": {"steps": 8},
@@ -17,8 +19,11 @@ METHODS = {
     "occlusion": {},
     "rise": {"masks": 400, "cells": 5},
 }
-# A ViT's first block is read out badly by a head that never saw it.
-LAST_ALONE = {"legrad": {"start_layer": 1}}
+OF_ONE = {
+    # A ViT's first block is read out badly by a head that never saw it.
+    ("vit", "legrad"): {"start_layer": 1},
+    ("cait", "gradcam"): {"weights": "patch"},
+}
 COUNT = 24
 
 
@@ -41,14 +46,25 @@ def test_the_models_know_the_textures(planted, name):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", ["vit", "cait"])
 def test_the_map_points_at_the_class_and_moves_with_it(planted, name, method):
-    if (name, method) == ("cait", "gradcam"):
-        pytest.skip("Grad-CAM's one weight a channel is too coarse here: see the test below")
-    count = {"rise": 4, "occlusion": 8}.get(method, COUNT)
+    count = {"rise": 4, "occlusion": 8, "grad_attention": 100, "gradcam": 100}.get(method, COUNT)
     pixels, classes, places = planted.plant(count, seed=6)
-    options = METHODS[method] | (LAST_ALONE.get(method, {}) if name == "vit" else {})
+    options = METHODS[method] | (OF_ONE.get((name, method), {}))
     for which in (0, 1):
         found = pointed(planted.models[name], pixels, method, classes[:, which], options)
         assert (found == places[:, which]).mean() > 0.95
+
+
+@pytest.mark.parametrize("name", ["vit", "cait"])
+@pytest.mark.parametrize("method", ["grad_attention", "smoothgrad"])
+def test_the_options_are_what_makes_these_tell_classes_apart(planted, name, method):
+    pixels, classes, places = planted.plant(100, seed=6)
+    shares = [
+        (
+            pointed(planted.models[name], pixels, method, classes[:, 0], options) == places[:, 0]
+        ).mean()
+        for options in ({}, METHODS[method])
+    ]
+    assert shares[0] < 0.8 < 0.95 < shares[1]
 
 
 def test_grad_cam_of_cait_is_coarse_but_does_not_point_at_the_other_class(planted):
