@@ -193,8 +193,9 @@ def table(found):
 
 
 def marked(values, rising, best=3):
-    """Return the numbers of a column as text, the best ones bold."""
-    known = sorted((value for value in values if value is not None), reverse=rising)[:best]
+    """Return the numbers of a column as text, the best ones bold where there are enough."""
+    known = sorted((value for value in values if value is not None), reverse=rising)
+    known = known[:best] if len(known) > best + 1 else []
     return [
         "-" if value is None else f"**{value:.3f}**" if value in known else f"{value:.3f}"
         for value in values
