@@ -93,6 +93,8 @@ def _add_method(parser) -> None:
 
 def run(options) -> int:
     """Train, and say how good the model is."""
+    import keras
+
     from kerasvit.cli.outputs import check_new_files
     from kerasvit.errors import UsageError
     from kerasvit.pretrained import from_pretrained
@@ -102,11 +104,12 @@ def run(options) -> int:
     output = pathlib.Path(options.output)
     if output.suffix != ".keras":
         raise UsageError(
-            f"The output is a .keras file. Received: -o {str(output)!r}. Name it {output.stem}"
-            ".keras"
+            f"The output is a .keras file. Received: -o {str(output)!r}. "
+            f"Name it {output.stem}.keras"
         )
     check_new_files([output], options.overwrite)
     folder, validation = _folders(options)
+    keras.utils.set_random_seed(options.seed)
     model = from_pretrained(options.model)
     print(_summary(folder, validation), file=sys.stderr)
     size = options.image_size

@@ -11,7 +11,7 @@ from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.models.base import ScoreModel
 from kerasvit.training.features import run_pictures
 from kerasvit.training.folders import PictureFolder
-from kerasvit.training.heads import headless, is_distilled
+from kerasvit.training.heads import classifying, headless
 from kerasvit.training.linear_probe import top_k_accuracy
 from kerasvit.training.neighbours import neighbour_votes
 
@@ -42,9 +42,7 @@ def evaluate_accuracy(
         InputError: if no picture can be read, or the outputs are not finite.
     """
     started = time.perf_counter()
-    views = {"distillation_output": "average"} if is_distilled(model) else {}
-    view = model.with_attention("none", **views)
-    scores, kept = run_pictures(view, preprocessing, folder, batch_size, advance)
+    scores, kept = run_pictures(classifying(model), preprocessing, folder, batch_size, advance)
     return report_of(scores, folder, kept, started)
 
 

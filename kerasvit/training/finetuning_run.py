@@ -12,10 +12,11 @@ from kerasvit import __version__
 from kerasvit.errors import UsageError
 from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.models.base import ScoreModel
+from kerasvit.training.checkpoints import is_finite
 from kerasvit.training.features import run_pictures
 from kerasvit.training.finetuning_batches import TrainingBatches
 from kerasvit.training.finetuning_settings import FineTuned, FineTuning
-from kerasvit.training.heads import headless, set_head
+from kerasvit.training.heads import classifying, headless, set_head
 from kerasvit.training.layer_decay import layer_wise_rates
 from kerasvit.training.linear_probe import fit_linear_probe, top_k_accuracy
 from kerasvit.training.lora import enable_lora
@@ -37,7 +38,7 @@ class Run:
         self.folder, self.validation, self.settings = folder, validation, settings
         self.output, self.overwrite = output, overwrite
         self.preprocessing = Preprocessing.from_dict(model.record["preprocessing"])
-        self.view = model.with_attention("none")
+        self.view = classifying(model)
         self.started = time.perf_counter()
         self.best: list[np.ndarray] = []
 
@@ -54,8 +55,6 @@ class Run:
             return None
         batch_size = self.settings.batch_size
         outputs, kept = run_pictures(self.view, self.preprocessing, self.validation, batch_size)
-        if outputs.ndim == 3:  # a distilled model that returns both heads' logits
-            outputs = outputs.mean(axis=1)
         return top_k_accuracy(outputs, self.validation.labels[kept])
 
     def epoch_ends(self, **figures: float) -> None:
@@ -73,7 +72,8 @@ class Run:
     def _keep(self, figures: dict[str, float]) -> None:
         model = self.result.model
         weights = model.trainable_weights
-        self.best = [keras.ops.convert_to_numpy(weight.value) for weight in weights]
+        # Copies: what Keras returns may be the memory that training goes on in.
+        self.best = [np.array(keras.ops.convert_to_numpy(weight)) for weight in weights]
         model.record["finetuning"] = self._facts(figures)
         if self.output is not None:
             model.save(self.output, overwrite=self.overwrite)
@@ -137,7 +137,7 @@ def train(run: Run) -> None:
     for epoch in range(settings.epochs):
         span = {"initial_epoch": epoch, "epochs": epoch + 1}
         fitted = run.view.fit(batches, **span, verbose=0, callbacks=[stop])
-        if stop.found:
+        if stop.found or not is_finite(run.view):
             raise _nan_error(run)
         figures = {name: round(float(values[-1]), 5) for name, values in fitted.history.items()}
         run.epoch_ends(epoch=epoch + 1, **figures)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
 from kerasvit.errors import InputError, UsageError
@@ -29,6 +30,15 @@ def headless(model: ScoreModel) -> ScoreModel:
         config["distillation_output"] = "both"
     layers = {name: getattr(model, name) for name in model._layer_names if name not in HEADS}
     return type(model)(**config, name=model.name, dtype=model.dtype_policy, _shared_layers=layers)
+
+
+def classifying(model: ScoreModel) -> ScoreModel:
+    """Return a view that gives one set of logits, `(B, K)`, and no scores.
+
+    A distilled model's are the mean of its two heads', whatever it returns itself.
+    """
+    overrides = {"distillation_output": "average"} if is_distilled(model) else {}
+    return model.with_attention("none", **overrides)
 
 
 def is_distilled(model: ScoreModel) -> bool:
@@ -94,12 +104,16 @@ def _new_record(model: ScoreModel, names: list[str], image_size) -> dict[str, An
 
 
 def _copy_weights(source: ScoreModel, target: ScoreModel) -> None:
-    """Copy every weight but those of the heads."""
+    """Copy every weight but those of the heads.
+
+    The arrays are copied too: JAX would share them, and training gives the memory of those that it
+    starts from away.
+    """
     values = {weight.path: weight for weight in source.weights}
     for layer in target.layers:
         if layer.name not in HEADS:
             for weight in layer.weights:
-                weight.assign(values[weight.path])
+                weight.assign(np.array(keras.ops.convert_to_numpy(values[weight.path])))
 
 
 def set_head(model: ScoreModel, probe: LinearProbe) -> None:

@@ -1,0 +1,115 @@
+"""`kerasvit finetune`: the new classes are known afterwards, and bad folders are named."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kerasvit
+
+SETTINGS = ("--freeze", "--batch-size", "8")
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory):
+    """Pictures of 48x32 pixels: two classes of six."""
+    root = tmp_path_factory.mktemp("colours")
+    random = np.random.default_rng(0)
+    for channel, name in ((0, "rot"), (2, "blau")):
+        (root / name).mkdir()
+        for number in range(6):
+            pixels = random.integers(0, 90, (32, 48, 3), np.uint8)
+            pixels[..., channel] += 120
+            Image.fromarray(pixels).save(root / name / f"{number}.png")
+    return root
+
+
+@pytest.fixture
+def finetune(run, small_vit, tmp_path):
+    """Run the command on the small model; the output is `out.keras`."""
+
+    def command(data, *options, output="out.keras"):
+        return run(
+            *("finetune", "-m", small_vit, "--data", data, "-o", tmp_path / output, *options)
+        )
+
+    return command
+
+
+def test_predict_and_saliency_speak_the_new_classes(finetune, run, colours, tmp_path):
+    result = finetune(colours, *SETTINGS, "--hold-out", "0.34")
+    assert result.code == 0, result.err
+    assert "accuracy 1.0000 on 4 held-out pictures" in result.out
+    model = tmp_path / "out.keras"
+    picture = colours / "rot" / "0.png"
+    assert run("predict", "-m", model, picture).out.startswith(f"{picture}: rot ")
+    drawn = run("saliency", "-m", model, picture, "--class", "blau", "-o", tmp_path / "maps")
+    assert drawn.code == 0, drawn.err
+    assert "fine-tuned from" in run("info", model).out
+
+
+@pytest.mark.parametrize("method", [(), ("--lora", "2")])
+def test_the_other_methods_train(finetune, colours, tmp_path, method):
+    result = finetune(colours, *method, "--epochs", "1", "--batch-size", "4", "--hold-out", "0.2")
+    assert result.code == 0, result.err
+    assert "epoch 1, " in result.err
+    model = kerasvit.from_pretrained(tmp_path / "out.keras")
+    assert model.record["finetuning"]["method"] == ("lora" if method else "full")
+
+
+def test_a_broken_picture_is_named_skipped_and_counted(finetune, colours, tmp_path, caplog):
+    root = _copy(colours, tmp_path)
+    (root / "rot" / "0.png").write_bytes(b"nothing")
+    result = finetune(root, *SETTINGS, "--hold-out", "0")
+    assert result.code == 0, result.err
+    assert "kerasvit: 1 of 12 pictures were skipped" in result.err
+    assert sum("rot/0.png" in record.getMessage() for record in caplog.records) == 1
+
+
+def _copy(folder, tmp_path):
+    root = tmp_path / "copy"
+    for path in folder.rglob("*.png"):
+        target = root / path.relative_to(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    return root
+
+
+def test_folders_without_classes_are_refused(finetune, colours, tmp_path, one_line):
+    root = _copy(colours, tmp_path)
+    (root / "gelb").mkdir()
+    result = finetune(root, *SETTINGS)
+    assert result.code == 3
+    one_line(result.err, "class without pictures", "'gelb'")
+    (root / "gelb").rmdir()
+    for path in [*(root / "rot").iterdir(), root / "rot"]:
+        path.unlink() if path.is_file() else path.rmdir()
+    result = finetune(root, *SETTINGS)
+    assert result.code == 3
+    one_line(result.err, "one class", "'blau'")
+    assert finetune(tmp_path / "nowhere", *SETTINGS).code == 3
+    assert not (tmp_path / "out.keras").exists()
+
+
+def test_held_out_pictures_may_lie_elsewhere(finetune, colours, tmp_path):
+    other = _copy(colours, tmp_path)
+    result = finetune(colours, *SETTINGS, "--validation", other)
+    assert result.code == 0, result.err
+    assert "on 12 held-out pictures" in result.out
+    (other / "rot").rename(other / "rouge")
+    result = finetune(colours, *SETTINGS, "--validation", other, output="other.keras")
+    assert result.code == 3
+    assert "'rouge'" in result.err
+
+
+def test_outputs_and_options_are_checked_before_any_work(finetune, colours, tmp_path, one_line):
+    (tmp_path / "out.keras").write_bytes(b"old")
+    result = finetune(colours, *SETTINGS)
+    assert result.code == 5
+    one_line(result.err, "out.keras", "--overwrite")
+    assert (tmp_path / "out.keras").read_bytes() == b"old"
+    result = finetune(colours, *SETTINGS, output="out.pth")
+    assert result.code == 2
+    one_line(result.err, "'", ".keras file")
+    for wrong in (("--layer-decay", "2"), ("--hold-out", "1"), ("--image-size", "30")):
+        assert finetune(colours, "--freeze", *wrong, output="new.keras").code == 2
+    assert finetune(colours, "--freeze", "--lora", "2").code == 2
