@@ -9,6 +9,8 @@ from kerasvit.training.finetuning_batches import TrainingBatches
 from kerasvit.training.folders import PictureFolder
 from kerasvit.training.subsets import select
 
+pytestmark = pytest.mark.neutral
+
 PREPROCESSING = Preprocessing((8, 8), mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 
 

@@ -9,6 +9,8 @@ from kerasvit.training.linear_probe import (
     top_k_accuracy,
 )
 
+pytestmark = pytest.mark.neutral
+
 
 def _data(count=300, classes=3, width=6, seed=0, spread=1.0):
     random = np.random.default_rng(seed)

@@ -5,6 +5,8 @@ from kerasvit.errors import UsageError
 from kerasvit.training.folders import PictureFolder
 from kerasvit.training.subsets import first_of_each_class, hold_out
 
+pytestmark = pytest.mark.neutral
+
 
 def _folder(*counts):
     labels = np.repeat(np.arange(len(counts)), counts)
