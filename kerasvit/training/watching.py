@@ -6,7 +6,7 @@ import logging
 import math
 import pathlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -59,7 +59,7 @@ class RunState(keras.callbacks.Callback):
     Args:
         path: of the state.
         steps: of an epoch.
-        meta: what the state says besides: of an earlier part of the run, with "step" and "best".
+        meta: what the state says besides, with "step" and "best"; it is kept up to date.
         save_best: called with the value when the model is the best so far.
         resumed_from: state whose metrics the first epoch goes on with, or None.
     """
@@ -68,12 +68,12 @@ class RunState(keras.callbacks.Callback):
         self,
         path: pathlib.Path,
         steps: int,
-        meta: Mapping[str, Any],
+        meta: dict[str, Any],
         save_best: Callable[[float], None],
         resumed_from: pathlib.Path | None = None,
     ) -> None:
         super().__init__()
-        self.path, self.steps, self.meta = path, steps, dict(meta)
+        self.path, self.steps, self.meta = path, steps, meta
         self.save_best, self.resumed_from = save_best, resumed_from
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -92,18 +92,19 @@ class RunState(keras.callbacks.Callback):
         is_best = value is not None and value >= self.meta.get("best", 0.0)
         if is_best:
             self.meta["best"] = float(value)
-        if self.save() and is_best:
+        if is_best and is_finite(self.model):
             with averaged(self.model):
                 self.save_best(float(value))
+        # Last: what a kill leaves undone before it is done again after it.
+        self.save()
 
-    def save(self) -> bool:
-        """Write the state, unless it is not finite."""
+    def save(self) -> None:
+        """Write the state, unless it is not finite; then training ends."""
         if not is_finite(self.model):
             self.model.stop_training = True
-            return False
+            return
         if is_first_host():
             save_state(self.path, self.model, self.meta)
-        return True
 
 
 class StateOfSteps(keras.callbacks.Callback):
@@ -124,12 +125,19 @@ class StateOfSteps(keras.callbacks.Callback):
         """Save after the steps that are asked for."""
         self.step += 1
         ends = self.last and self.step >= self.last
-        if not ends and not (self.every and self.step % self.every == 0):
+        asked = ends or (self.every and self.step % self.every == 0)
+        # The end of an epoch has its own state, once the epoch is evaluated.
+        if not asked or self.step % self.state.steps == 0:
             return
         if math.isfinite((logs or {}).get("loss", 0.0)):
             self.state.meta["step"] = self.step
             self.state.save()
         if ends:
+            raise Stopped
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Stop where the last step was an epoch's."""
+        if self.last and self.step >= self.last:
             raise Stopped
 
 

@@ -81,7 +81,7 @@ def test_broken_pictures_are_counted_at_the_end(recipe, data, tmp_path, capsys):
     ("options", "code", "words"),
     [
         (["--set", "optimizer.learningrate=1"], 2, "Did you mean 'learning_rate'"),
-        (["--set", "model.name=cait_nani"], 2, "cait_nano_patch4_32"),
+        (["--set", "model.name=cait_nano_patch4_3"], 2, "Did you mean cait_nano_patch4_32"),
         (["--set", "model.arguments.depth=3"], 2, "depth"),
         (["--set", "data.train=nothing"], 3, "no folder 'nothing'"),
         (["--set", "schedule.batch_size=100"], 3, "smaller batch"),
