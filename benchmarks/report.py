@@ -89,6 +89,8 @@ def text(results: dict) -> str:
         f"{about['processor']}, {about['threads']} threads, {about['date']}, "
         + ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     ]
+    if about.get("reuses_memory"):
+        parts.append("All processes keep freed memory (kerasvit.reuse_memory).")
     if results["peak"]:
         speeds = (f"{name} {value / 1e9:.0f}" for name, value in results["peak"].items())
         parts.append(f"matrix product, GFLOP/s: {', '.join(speeds)}")

@@ -37,7 +37,7 @@ def cells(options) -> list[list[Task]]:
     """Return the tasks, those that run against each other together."""
     names = tables.chosen(INFERENCE, options.contenders)
     return [
-        [Task(name, model, batch, size, options.threads) for name in names]
+        [Task(name, model, batch, size, options.threads, options.reuse_memory) for name in names]
         for model in options.models
         for size in options.sizes or (SUBJECTS[model].size,)
         for batch in options.batches
@@ -72,7 +72,7 @@ def main() -> int:
 
     measured = tables.measure(cells(options), effort, operations, peak)
     output = options.output or tables.RESULTS / "speed.json"
-    results = tables.finish(measured, busyness, peak, options.threads, output)
+    results = tables.finish(measured, busyness, peak, options, output)
     for file in plots.draw(results, output.with_suffix("")):
         tables.say(f"written: {file}")
     return 0

@@ -29,6 +29,11 @@ def add_effort(parser: argparse.ArgumentParser) -> None:
         help="workers in memory together (6); fewer where it is short: 1 restarts each every turn",
     )
     parser.add_argument("--threads", type=int, default=_cpus(), help="defaults to all CPUs")
+    parser.add_argument(
+        "--reuse-memory",
+        action="store_true",
+        help="let every contender's process keep freed memory, as the kerasvit command does",
+    )
     parser.add_argument("--output", type=pathlib.Path, help="JSON file; the plots lie beside it")
 
 
@@ -89,11 +94,11 @@ def measure(
     return cells
 
 
-def finish(cells, busyness, peak, threads: int, output: pathlib.Path) -> dict:
+def finish(cells, busyness, peak, options, output: pathlib.Path) -> dict:
     """Print the tables, write the JSON file, and return what was written."""
     names = {entry["contender"] for cell in cells for entry in cell["rows"]}
     results = {
-        "machine": machine.describe(threads),
+        "machine": machine.describe(options.threads) | {"reuses_memory": options.reuse_memory},
         "busyness": busyness.report(),
         "references": [name for name in REFERENCES if name in names],
         "peak": peak,

@@ -11,6 +11,12 @@ import tempfile
 from benchmarks.contenders import ENTRIES, Task
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+# What `kerasvit.reuse_memory` sets, for processes that do not import kerasvit as well.
+REUSING = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
+    "MALLOC_TOP_PAD_": str(2**26),
+}
 
 
 def environment(backend: str | None = None, threads: int | None = None) -> dict[str, str]:
@@ -35,7 +41,8 @@ class Worker:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker"],
             cwd=ROOT,
-            env=environment(ENTRIES[task.contender].backend, task.threads),
+            env=environment(ENTRIES[task.contender].backend, task.threads)
+            | (REUSING if task.reuse_memory else {}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

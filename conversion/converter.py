@@ -11,13 +11,13 @@ from kerasvit.conversion.architecture import left_out, model_for
 from kerasvit.conversion.checkpoint import Checkpoint
 from kerasvit.conversion.detection import Detected, detect
 from kerasvit.conversion.flexible import fit
-from kerasvit.conversion.memory import free_memory
 from kerasvit.conversion.opening import open_source
 from kerasvit.conversion.recording import name_and_record, provenance
 from kerasvit.conversion.rules import Assignment, assign, variables_by_path
 from kerasvit.conversion.verify import Parity, reference_available, verify_model
 from kerasvit.conversion.writing import check_output, write
 from kerasvit.layers.base import without_random_start
+from kerasvit.memory import free_memory
 from kerasvit.models.base import ScoreModel
 
 _HEADS = ("head", "distillation_head")

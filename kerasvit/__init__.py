@@ -18,6 +18,7 @@ _HOMES = {
     "create_model": "kerasvit.models",
     "list_models": "kerasvit.models",
     "from_pretrained": "kerasvit.pretrained",
+    "reuse_memory": "kerasvit.memory",
     "KerasViTError": "kerasvit.errors",
 }
 _MODULES = (

@@ -17,13 +17,17 @@ class Skipped(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What is measured: contender, model, pictures a call, their side in pixels, threads."""
+    """What is measured: contender, model, pictures a call, their side in pixels, threads.
+
+    `reuse_memory` is whether its process keeps freed memory: see `kerasvit.memory`.
+    """
 
     contender: str
     model: str
     batch: int
     size: int
     threads: int
+    reuse_memory: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +68,7 @@ def _inference() -> dict[str, Entry]:
 def _training() -> dict[str, Entry]:
     entries = {"train-timm": Entry("training", "Loop", {})}
     for name, backend in _BACKENDS.items():
-        for mode in ("full", "none"):
+        for mode in ("full", "none", "kept"):
             arguments = {"engine": name, "mode": mode}
             entries[f"train-kerasvit-{name}-{mode}"] = Entry("training", "Fit", arguments, backend)
     return entries

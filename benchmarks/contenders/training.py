@@ -1,7 +1,7 @@
 """Training steps: Keras' `fit` on kerasvit, and a plain PyTorch loop on timm.
 
-A call is an epoch of a few steps on noise; the first one compiles. CaiT on small pictures, as
-the recipe for CIFAR-10 trains it.
+A call is an epoch of a few steps on noise; the first one compiles. Small pictures and patches, as
+the recipes for CIFAR-10 have them.
 """
 
 import numpy as np
@@ -10,6 +10,7 @@ STEPS = 4
 CLASSES = 10
 LEARNING_RATE = 1e-3
 PATCH, WIDTH, LAYERS, CLASS_LAYERS, HEADS = 4, 192, 12, 2, 4
+CAIT, VIT = f"CaiT, {LAYERS} + {CLASS_LAYERS} layers", f"ViT, {LAYERS} layers"
 
 
 def examples(task, channels_first: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -22,7 +23,7 @@ def examples(task, channels_first: bool) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Loop:
-    """timm's CaiT in a plain PyTorch loop."""
+    """timm's model in a plain PyTorch loop."""
 
     def __init__(self, task):
         import torch
@@ -31,15 +32,19 @@ class Loop:
 
         torch.set_num_threads(task.threads)
         self.batch, self.images = task.batch, task.batch * STEPS
-        self.model = import_timm().models.cait.Cait(
-            img_size=task.size,
-            patch_size=PATCH,
-            num_classes=CLASSES,
-            embed_dim=WIDTH,
-            depth=LAYERS,
-            num_heads=HEADS,
-            depth_token_only=CLASS_LAYERS,
-        )
+        models = import_timm().models
+        arguments = {
+            "img_size": task.size,
+            "patch_size": PATCH,
+            "num_classes": CLASSES,
+            "embed_dim": WIDTH,
+            "depth": LAYERS,
+            "num_heads": HEADS,
+        }
+        if task.model == CAIT:
+            self.model = models.cait.Cait(**arguments, depth_token_only=CLASS_LAYERS)
+        else:
+            self.model = models.vision_transformer.VisionTransformer(**arguments)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), LEARNING_RATE)
         self.examples = [torch.from_numpy(array) for array in examples(task, channels_first=True)]
 
@@ -58,33 +63,23 @@ class Loop:
 
 
 class Fit:
-    """`fit` on kerasvit's CaiT.
+    """`fit` on kerasvit's model.
 
     Args:
         task: what to run.
         engine: "jax", "tf", "tf-xla" or "torch".
-        mode: "full" or "none", the scores that each step returns beside the logits.
+        mode: "full" or "none", the scores that the model returns beside the logits; or "kept":
+            those of "full", by a derived class, which are made in every step too.
     """
 
     def __init__(self, task, engine: str, mode: str):
         import keras
 
-        import kerasvit
         from benchmarks.contenders.keras_models import limit_threads
 
         limit_threads(engine, task.threads)
         self.batch, self.images = task.batch, task.batch * STEPS
-        self.model = kerasvit.CaiT(
-            image_shape=(task.size, task.size, 3),
-            patch_size=PATCH,
-            num_classes=CLASSES,
-            hidden_dim=WIDTH,
-            num_layers=LAYERS,
-            num_class_layers=CLASS_LAYERS,
-            num_heads=HEADS,
-            mlp_dim=4 * WIDTH,
-            attention=mode,
-        )
+        self.model = _model(task, mode)
         self.model.compile(
             optimizer=keras.optimizers.AdamW(LEARNING_RATE),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -97,3 +92,23 @@ class Fit:
             self.pictures, self.labels, batch_size=self.batch, shuffle=False, verbose=0
         )
         return np.array(history.history["loss"]), {}
+
+
+def _model(task, mode: str):
+    import kerasvit
+
+    is_cait = task.model == CAIT
+    family = kerasvit.CaiT if is_cait else kerasvit.VisionTransformer
+    if mode == "kept":
+        family = type("Derived", (family,), {})
+    return family(
+        image_shape=(task.size, task.size, 3),
+        patch_size=PATCH,
+        num_classes=CLASSES,
+        hidden_dim=WIDTH,
+        num_layers=LAYERS,
+        num_heads=HEADS,
+        mlp_dim=4 * WIDTH,
+        attention="none" if mode == "none" else "full",
+        **({"num_class_layers": CLASS_LAYERS} if is_cait else {}),
+    )

@@ -43,7 +43,7 @@ def add_parsers(subparsers, common) -> None:
 def run(options) -> int:
     """Convert, and say each step on standard error."""
     from kerasvit.conversion import convert
-    from kerasvit.conversion.memory import map_large_blocks
+    from kerasvit.memory import map_large_blocks
 
     map_large_blocks()
     conversion = convert(

@@ -170,16 +170,18 @@ def parse_method_options(
 
 
 def load_model(options: argparse.Namespace, **view):
-    """Load the model of `-m`, and return it with its preprocessing.
+    """Load the model of `-m` into a process that will run it; return it with its preprocessing.
 
     Raises:
         UsageError: if the model's record does not say how pictures are prepared for it.
     """
     from kerasvit.errors import UsageError
     from kerasvit.images import Preprocessing
+    from kerasvit.memory import reuse_memory
     from kerasvit.pretrained import from_pretrained
 
     model = from_pretrained(options.model, **view)
+    reuse_memory()
     preprocessing = model.record.get("preprocessing")
     if not preprocessing:
         raise UsageError(

@@ -10,8 +10,10 @@ from kerasvit.layers.base import (
     kernel_initializer,
     require_rate,
 )
+from kerasvit.layers.dense import Dense
 from kerasvit.layers.norms import make_norm
 from kerasvit.layers.scaled_dot_product import (
+    attention,
     attention_scores,
     fused_attention,
     merge_heads,
@@ -53,7 +55,7 @@ class Attention(ConfiguredLayer):
         )
 
     def _dense(self, units, name, use_bias):
-        return keras.layers.Dense(
+        return Dense(
             units,
             use_bias=use_bias,
             kernel_initializer=kernel_initializer(),
@@ -168,10 +170,12 @@ class SelfAttention(Attention):
         if self.use_qk_norm:
             query, key = self.query_norm(query), self.key_norm(key)
         drops_scores = training and self.attention_dropout_rate
-        if score_rows is None or score_tap is not None or drops_scores:
+        if score_tap is not None or drops_scores:
             scores = self._tapped(self._scores(query, key), score_tap)
             heads = self._attend(scores, value, training)
             scores = scores if score_rows is None else scores[:, :, :score_rows]
+        elif score_rows is None:
+            heads, scores = self._attention(query, key, value)
         else:
             heads = self._fused(query, key, value)
             scores = self._scores(query[:, :, :score_rows], key) if score_rows else None
@@ -185,6 +189,9 @@ class SelfAttention(Attention):
 
     def _scores(self, query, key):
         return attention_scores(query, key)
+
+    def _attention(self, query, key, value):
+        return attention(query, key, value)
 
     def _fused(self, query, key, value):
         return fused_attention(query, key, value)

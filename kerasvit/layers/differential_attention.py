@@ -103,6 +103,10 @@ class DifferentialAttention(SelfAttention):
         maps = attention_scores(query, key)
         return self._difference(maps[:, 0::2], maps[:, 1::2])
 
+    def _attention(self, query, key, value):
+        scores = self._scores(query, key)
+        return ops.matmul(scores, value), scores
+
     def _fused(self, query, key, value):
         first = fused_attention(query[:, 0::2], key[:, 0::2], value)
         second = fused_attention(query[:, 1::2], key[:, 1::2], value)

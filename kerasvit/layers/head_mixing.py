@@ -4,6 +4,9 @@ import keras
 from keras import ops
 
 from kerasvit.layers.base import PACKAGE, ConfiguredLayer, kernel_initializer
+from kerasvit.layers.fusing import fuses_operations
+
+FEW_HEADS = 8
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -33,7 +36,11 @@ class HeadMixing(ConfiguredLayer):
 
     def call(self, scores, scale=1.0, use_bias=True):
         """Mix the heads."""
-        return mix_heads(scores, self.kernel * scale, self.bias if use_bias else None)
+        return mix_heads(scores, *self.parameters(scale, use_bias))
+
+    def parameters(self, scale=1.0, use_bias=True):
+        """Return what `mix_heads` takes: the kernel times the scale, and the bias or None."""
+        return self.kernel * scale, self.bias.value if use_bias else None
 
     def compute_output_shape(self, input_shape):
         """Return the shape of the scores, unchanged."""
@@ -43,8 +50,8 @@ class HeadMixing(ConfiguredLayer):
 def mix_heads(scores, kernel, bias=None):
     """Mix the heads of a score tensor linearly.
 
-    One matrix product from the left on `(B, H, N * N)`: 1.1 to 1.7 times as fast as moving the
-    heads last and applying a dense layer.
+    XLA adds up to `FEW_HEADS` heads one by one faster than it multiplies by a small matrix: 0.4
+    against 3.3 ms for `(8, 4, 196, 196)`, 1.9 against 4.1 ms for 8 heads.
 
     Args:
         scores: tensor `(B, H, Q, N)`.
@@ -54,9 +61,33 @@ def mix_heads(scores, kernel, bias=None):
     Returns:
         Tensor `(B, H_out, Q, N)`.
     """
+    kernel = ops.cast(kernel, scores.dtype)
+    bias = None if bias is None else ops.cast(bias, scores.dtype)
+    if fuses_operations() and kernel.shape[0] <= FEW_HEADS:
+        return sum_heads(scores, kernel, bias)
+    return multiply_heads(scores, kernel, bias)
+
+
+def multiply_heads(scores, kernel, bias=None):
+    """Mix as one matrix product from the left on `(B, H, Q * N)`; see `mix_heads`.
+
+    It is 1.1 to 1.7 times as fast as moving the heads last and applying a dense layer.
+    """
     batch, num_heads, rows, columns = ops.shape(scores)
     flat = ops.reshape(scores, (batch, num_heads, rows * columns))
-    mixed = ops.matmul(ops.transpose(ops.cast(kernel, scores.dtype)), flat)
+    mixed = ops.matmul(ops.transpose(kernel), flat)
     if bias is not None:
-        mixed = mixed + ops.cast(bias, scores.dtype)[:, None]
+        mixed = mixed + bias[:, None]
     return ops.reshape(mixed, (batch, mixed.shape[1], rows, columns))
+
+
+def sum_heads(scores, kernel, bias=None):
+    """Mix by adding the weighted heads up one by one; see `mix_heads`."""
+    inputs, outputs = kernel.shape
+    mixed = [
+        sum(scores[:, head] * kernel[head, output] for head in range(inputs))
+        for output in range(outputs)
+    ]
+    if bias is not None:
+        mixed = [head + bias[index] for index, head in enumerate(mixed)]
+    return ops.stack(mixed, axis=1)

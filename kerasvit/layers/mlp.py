@@ -5,6 +5,7 @@ from keras import ops
 
 from kerasvit.layers.activations import activation_function
 from kerasvit.layers.base import PACKAGE, ConfiguredLayer, kernel_initializer, require_rate
+from kerasvit.layers.dense import Dense
 from kerasvit.layers.norms import make_norm
 
 
@@ -77,7 +78,7 @@ class MLP(ConfiguredLayer):
         self.dense_2 = None
 
     def _dense(self, units, name, use_bias):
-        return keras.layers.Dense(
+        return Dense(
             units,
             use_bias=use_bias,
             kernel_initializer=kernel_initializer(),

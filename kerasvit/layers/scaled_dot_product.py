@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from kerasvit.layers.fusing import fused_in_graphs
+
 QUERY_CHUNK = 512
 
 
@@ -42,6 +44,21 @@ def attention_scores(query, key):
     return softmax(ops.matmul(query * scale, ops.transpose(key, (0, 1, 3, 2))))
 
 
+@fused_in_graphs
+def attention(query, key, value):
+    """Attend with every score written out.
+
+    Args:
+        query, key, value: tensors `(B, H, N, d)`.
+
+    Returns:
+        heads: `(B, H, N, d)`.
+        scores: `(B, H, N, N)`, see `attention_scores`.
+    """
+    scores = attention_scores(query, key)
+    return ops.matmul(scores, value), scores
+
+
 def softmax(logits):
     """Softmax over the last axis, in float32 at least, returned in the dtype of the logits.
 
@@ -73,14 +90,26 @@ def fused_attention(query, key, value):
 
 def chunked_attention(query, key, value):
     """Attention written out for `QUERY_CHUNK` queries at a time; see `fused_attention`."""
+    return by_query_chunks(lambda rows: attention(rows, key, value)[0], query)
+
+
+def by_query_chunks(function, query):
+    """Apply a function to `QUERY_CHUNK` rows of the queries at a time.
+
+    Args:
+        function: takes queries `(B, H, Q, d)` and returns as many rows `(B, H, Q, e)`.
+        query: tensor `(B, H, N, d)`. A length that is unknown while tracing is not divided.
+
+    Returns:
+        Tensor `(B, H, N, e)`.
+    """
     length = query.shape[2]
     if length is None or length <= QUERY_CHUNK:
-        return ops.matmul(attention_scores(query, key), value)
-    chunks = [
-        ops.matmul(attention_scores(query[:, :, start : start + QUERY_CHUNK], key), value)
-        for start in range(0, length, QUERY_CHUNK)
-    ]
-    return ops.concatenate(chunks, axis=2)
+        return function(query)
+    starts = range(0, length, QUERY_CHUNK)
+    return ops.concatenate(
+        [function(query[:, :, start : start + QUERY_CHUNK]) for start in starts], axis=2
+    )
 
 
 def _torch_fused_attention(query, key, value):

@@ -5,8 +5,14 @@ from keras import ops
 
 from kerasvit.layers.attention import Attention
 from kerasvit.layers.base import PACKAGE
-from kerasvit.layers.head_mixing import HeadMixing
-from kerasvit.layers.scaled_dot_product import merge_heads, softmax, split_joint_heads
+from kerasvit.layers.fusing import fused_in_graphs
+from kerasvit.layers.head_mixing import HeadMixing, mix_heads
+from kerasvit.layers.scaled_dot_product import (
+    by_query_chunks,
+    merge_heads,
+    softmax,
+    split_joint_heads,
+)
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -61,13 +67,60 @@ class TalkingHeadsAttention(Attention):
     ):
         """Attend with mixed heads, and return the scores of the stage asked for."""
         query, key, value = split_joint_heads(self.qkv(tokens), 3, self.num_heads)
-        products = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
         scale = query.shape[-1] ** -0.5
-        logits = self.mixing_before(products, scale=scale, use_bias=bool(training))
-        before_tap, after_tap = (score_tap, None) if scores_before_mixing else (None, score_tap)
-        probabilities = self._tapped(softmax(logits), before_tap)
-        mixed = self._tapped(self.mixing_after(probabilities), after_tap)
-        outputs = self._project(merge_heads(self._attend(mixed, value, training)), training)
-        if score_rows == 0:
-            return outputs, None
-        return outputs, probabilities if scores_before_mixing else mixed
+        mixings = (
+            *self.mixing_before.parameters(scale, use_bias=bool(training)),
+            *self.mixing_after.parameters(),
+        )
+        if score_tap is not None or (training and self.attention_dropout_rate):
+            taps = (score_tap, None) if scores_before_mixing else (None, score_tap)
+            stages = self._stages(query, key, mixings, taps)
+            heads = self._attend(stages[1], value, training)
+        elif score_rows == 0:
+            heads = by_query_chunks(
+                lambda rows: talking_heads(rows, key, value, *mixings)[0], query
+            )
+            stages = (None, None)
+        else:
+            heads, *stages = talking_heads(query, key, value, *mixings)
+        scores = None if score_rows == 0 else stages[0 if scores_before_mixing else 1]
+        return self._project(merge_heads(heads), training), scores
+
+    def _stages(self, query, key, mixings, taps):
+        """Return the scores before and after the second mixing, with a tap on one of them."""
+        probabilities = self._tapped(mixed_probabilities(query, key, *mixings[:2]), taps[0])
+        return probabilities, self._tapped(mix_heads(probabilities, *mixings[2:]), taps[1])
+
+
+def mixed_probabilities(query, key, kernel, bias):
+    """Softmax over the keys of products whose heads are mixed.
+
+    Args:
+        query, key: tensors `(B, H, N, d)`.
+        kernel: tensor `(H, H)`, which holds the scale.
+        bias: tensor `(H,)` or None.
+
+    Returns:
+        Tensor `(B, H, Q, N)`; each row sums to 1.
+    """
+    products = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
+    return softmax(mix_heads(products, kernel, bias))
+
+
+@fused_in_graphs
+def talking_heads(query, key, value, kernel_before, bias_before, kernel_after, bias_after):
+    """Attend with heads mixed before and after the softmax.
+
+    Args:
+        query, key, value: tensors `(B, H, N, d)`.
+        kernel_before, bias_before: of the mixing before the softmax, see `mixed_probabilities`.
+        kernel_after, bias_after: of the mixing after it, see `mix_heads`.
+
+    Returns:
+        heads: `(B, H, Q, d)`.
+        probabilities: `(B, H, Q, N)`, before the second mixing.
+        scores: `(B, H, Q, N)`, after it.
+    """
+    probabilities = mixed_probabilities(query, key, kernel_before, bias_before)
+    scores = mix_heads(probabilities, kernel_after, bias_after)
+    return ops.matmul(scores, value), probabilities, scores

@@ -4,7 +4,13 @@ import keras
 import numpy as np
 import pytest
 
-from kerasvit.layers.head_mixing import HeadMixing, mix_heads
+from kerasvit.layers.head_mixing import (
+    FEW_HEADS,
+    HeadMixing,
+    mix_heads,
+    multiply_heads,
+    sum_heads,
+)
 
 
 def _plain(function):
@@ -23,19 +29,30 @@ def _compiled(function):
     return function
 
 
+@pytest.mark.parametrize("mix", [mix_heads, multiply_heads, sum_heads])
 @pytest.mark.parametrize("wrap", [_plain, _compiled])
 @pytest.mark.parametrize(
     ("batch", "rows", "columns"), [(1, 16, 16), (2, 16, 16), (8, 16, 16), (2, 1, 37)]
 )
-def test_mix_heads_equals_an_einsum(tools, batch, rows, columns, wrap):
+def test_mixing_equals_an_einsum(tools, batch, rows, columns, wrap, mix):
     """jaxlib 0.10.2 sums wrongly at batch 1 when heads are multiplied and added one by one."""
     scores = tools.random_tokens(batch, 3, rows, columns)
     kernel, bias = tools.random_tokens(3, 3, seed=2), tools.random_tokens(3, seed=3)
     expected = np.einsum("bhqk,hg->bgqk", scores, kernel)
-    mixed = tools.to_numpy(wrap(mix_heads)(scores, kernel))
+    mixed = tools.to_numpy(wrap(mix)(scores, kernel))
     np.testing.assert_allclose(mixed, expected, atol=1e-5)
-    mixed = tools.to_numpy(wrap(mix_heads)(scores, kernel, bias))
+    mixed = tools.to_numpy(wrap(mix)(scores, kernel, bias))
     np.testing.assert_allclose(mixed, expected + bias[:, None, None], atol=1e-5)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("num_heads", [FEW_HEADS, FEW_HEADS + 1])
+def test_few_and_many_heads_are_mixed_alike(tools, num_heads, batch):
+    scores = tools.random_tokens(batch, num_heads, 5, 7)
+    kernel = tools.random_tokens(num_heads, num_heads, seed=2)
+    mixed = tools.to_numpy(_compiled(mix_heads)(scores, kernel))
+    expected = np.einsum("bhqk,hg->bgqk", scores, kernel)
+    np.testing.assert_allclose(mixed, expected, atol=2e-5)
 
 
 def test_the_layer_scales_its_kernel_and_adds_its_bias_on_request(tools):
