@@ -13,6 +13,10 @@ from kerasvit.layers.head_mixing import (
 )
 
 
+# As without any XLA_FLAGS, which `all_backends.py` sets.
+OPTIMISED = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
+
+
 def _plain(function):
     return function
 
@@ -21,7 +25,7 @@ def _compiled(function):
     if keras.backend.backend() == "jax":
         import jax
 
-        return jax.jit(function)
+        return jax.jit(function, compiler_options=OPTIMISED)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
