@@ -69,7 +69,7 @@ def make_optimizer(
         own["beta_2"] = beta_2
     optimizer = (by_layer if rates else plain)(
         learning_rate=learning_rate,
-        weight_decay=weight_decay or None,
+        weight_decay=float(weight_decay or 0.0),
         global_clipnorm=clip_norm or None,
         use_ema=bool(ema_momentum),
         ema_momentum=ema_momentum or 0.99,

@@ -36,18 +36,18 @@ def rematerialise(model: ScoreModel) -> None:
 def _on_jax(block: keras.layers.Layer, call: Callable) -> Callable:
     import jax
 
-    def rematerialised(tokens, **options):
+    def rematerialised(*tokens, **options):
         variables = list(block.variables)
 
-        def pure(values, tokens) -> tuple[Any, list]:
+        def pure(values, *tokens) -> tuple[Any, list]:
             # Random states go in and out as values: side effects may not leave a checkpoint.
             with keras.StatelessScope(list(zip(variables, values, strict=True))) as scope:
-                outputs = call(tokens, **options)
+                outputs = call(*tokens, **options)
             return outputs, [scope.get_current_value(variable) for variable in states]
 
         states = [variable for variable in variables if not variable.trainable]
         values = [variable.value for variable in variables]
-        outputs, after = jax.checkpoint(pure)(values, tokens)
+        outputs, after = jax.checkpoint(pure)(values, *tokens)
         for variable, value in zip(states, after, strict=True):
             if value is not None:
                 variable.assign(value)
@@ -60,25 +60,25 @@ def _on_torch(block: keras.layers.Layer, call: Callable) -> Callable:
     import torch
     from torch.utils.checkpoint import checkpoint
 
-    def rematerialised(tokens, **options):
+    def rematerialised(*tokens, **options):
         if not torch.is_grad_enabled():
-            return call(tokens, **options)
+            return call(*tokens, **options)
         states = list(block.non_trainable_variables)
         before = [state.value.clone() for state in states]
         runs = []
 
-        def run(tokens):
+        def run(*tokens):
             runs.append(tokens)
             if len(runs) == 1:
-                return call(tokens, **options)
+                return call(*tokens, **options)
             after = [state.value.clone() for state in states]
             _assign(states, before)
             try:
-                return call(tokens, **options)
+                return call(*tokens, **options)
             finally:
                 _assign(states, after)
 
-        return checkpoint(run, tokens, use_reentrant=False)
+        return checkpoint(run, *tokens, use_reentrant=False)
 
     return rematerialised
 

@@ -240,7 +240,11 @@ def test_a_signal_leaves_nothing(checkpoint, tmp_path, number, code):
     folder.mkdir()
     command = [sys.executable, "-m", "kerasvit", "convert", str(checkpoint), "-m", NAME]
     process = subprocess.Popen(
-        [*command, "-o", str(folder / "out.keras")], stderr=subprocess.PIPE, text=True
+        [*command, "-o", str(folder / "out.keras")],
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell starts what it runs in the background deaf to an interrupt.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     for line in process.stderr:
         if line.startswith("Assigned"):

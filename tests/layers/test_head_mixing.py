@@ -12,7 +12,6 @@ from kerasvit.layers.head_mixing import (
     sum_heads,
 )
 
-
 # As without any XLA_FLAGS, which `all_backends.py` sets.
 OPTIMISED = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
 

@@ -32,7 +32,12 @@ def test_steps_are_the_same_although_much_is_dropped(model_type):
     for one, two in zip(again.variables, plain.variables, strict=True):
         one.assign(two)
     rematerialise(again)
-    for one, two in zip(_trained(plain), _trained(again), strict=True):
+    # PyTorch drops by its global generator.
+    runs = []
+    for model in (plain, again):
+        keras.utils.set_random_seed(4)
+        runs.append(_trained(model))
+    for one, two in zip(*runs, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
 
 
