@@ -108,15 +108,19 @@ class _ByLayer:
 
     def update_step(self, gradient, variable, learning_rate):
         """Update one weight at its own rate."""
-        rate = self.rates.get(variable.path, 1.0)
-        super().update_step(gradient, variable, learning_rate * rate)
+        super().update_step(gradient, variable, learning_rate * self._rate_of(variable))
+
+    def _rate_of(self, variable) -> float:
+        # TensorFlow hands its own variables over, which know no path.
+        known = self._trainable_variables[self._get_variable_index(variable)]
+        return self.rates.get(known.path, 1.0)
 
     def _apply_weight_decay(self, variables):
         if self.weight_decay is None:
             return
         for variable in variables:
             if self._use_weight_decay(variable):
-                decay = self._decay_of(variable) * self.rates.get(variable.path, 1.0)
+                decay = self._decay_of(variable) * self._rate_of(variable)
                 rate = ops.cast(self._get_current_learning_rate(), variable.dtype)
                 variable.assign(variable - variable * ops.cast(decay, variable.dtype) * rate)
 
