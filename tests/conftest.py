@@ -8,7 +8,8 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent
 
-# What no backend changes: pictures, files, records, reading checkpoints, NumPy after the run.
+# What no backend changes: pictures, files, records, reading checkpoints, NumPy after the run,
+# options of commands whose work is tested on every backend elsewhere.
 NEUTRAL = (
     "images",
     "render",
@@ -17,9 +18,15 @@ NEUTRAL = (
     "test_packaging.py",
     "test_release_schema.py",
     "test_releases.py",
+    "cli/test_converting.py",
+    "cli/test_evaluating.py",
+    "cli/test_evaluating_accuracy.py",
+    "cli/test_exporting.py",
     "cli/test_faults.py",
     "cli/test_listing.py",
     "cli/test_pictures.py",
+    "cli/test_saliency_options.py",
+    "cli/test_videos.py",
     "conversion/test_augreg.py",
     "conversion/test_checkpoint.py",
     "conversion/test_corruptions.py",
@@ -41,7 +48,12 @@ NEUTRAL = (
     "saliency/test_result.py",
     "saliency/test_rollout.py",
     "saliency/test_scores.py",
+    "training/test_augmentation.py",
+    "training/test_batches.py",
+    "training/test_colours.py",
     "training/test_folders.py",
+    "training/test_packaged_recipes.py",
+    "training/test_recipes.py",
 )
 
 
