@@ -165,12 +165,16 @@ class _Training:
         )
         limit = self.recipe.data.validation_limit
         dataset = Steps(batches, first, last)
+        tests = self.data.tests(preprocessing, run.test_batch_size, limit)
+        if first % steps:
+            # TensorFlow makes its metrics in the first step, too late to be given values.
+            self.model.evaluate(tests, steps=1, verbose=0)
         self.model.fit(
             dataset,
             steps_per_epoch=min(steps, last - first),
             initial_epoch=first // steps,
             epochs=math.ceil(last / steps),
-            validation_data=self.data.tests(preprocessing, run.test_batch_size, limit),
+            validation_data=tests,
             validation_freq=run.evaluate_every,
             shuffle=False,
             callbacks=callbacks,
