@@ -4,9 +4,10 @@ import keras
 import numpy as np
 import pytest
 
+from kerasvit.layers import scaled_dot_product
 from kerasvit.layers.fusing import fused_in_graphs, fuses_operations
 from kerasvit.layers.scaled_dot_product import attention
-from kerasvit.layers.talking_heads_attention import talking_heads
+from kerasvit.layers.talking_heads_attention import TalkingHeadsAttention, talking_heads
 
 
 def _in_graph(function):
@@ -72,3 +73,15 @@ def test_gradients_and_unknown_batch_sizes_on_tensorflow(tools):
     spec = [tf.TensorSpec((None, 3, 7, 4))] * 3
     unknown = tf.function(attention, input_signature=spec, autograph=False)
     np.testing.assert_allclose(unknown(*heads)[0], attention.neutral(*heads)[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("chunk", [3, 16])
+def test_talking_heads_without_scores_are_the_same_in_chunks_of_queries(tools, monkeypatch, chunk):
+    monkeypatch.setattr(scaled_dot_product, "QUERY_CHUNK", chunk)
+    layer = tools.built(TalkingHeadsAttention(3), (None, 16, 12))
+    tokens = tools.random_tokens(2, 16, 12)
+    whole, scores = layer(tokens)
+    chunked, none = layer(tokens, score_rows=0)
+    assert none is None
+    assert tuple(scores.shape) == (2, 3, 16, 16)
+    np.testing.assert_allclose(tools.to_numpy(chunked), tools.to_numpy(whole), rtol=1e-5, atol=1e-5)
