@@ -21,7 +21,7 @@ DATA_SUFFIXES = (".py", ".toml", ".keras", ".html", ".css", ".js")
 # Each room may import the ones before it, and itself.
 ORDER = [
     ("errors",),
-    ("files", "layout", "backend", "release_schema", "cache"),
+    ("files", "layout", "backend", "release_schema", "cache", "memory"),
     ("releases", "images"),
     ("layers",),
     ("models",),
