@@ -39,9 +39,6 @@ class AverageWeights(keras.callbacks.Callback):
 class StopAtNaN(keras.callbacks.Callback):
     """Ends training at a loss that is not finite, and remembers that it did."""
 
-    # Keras then need not wait for each step's loss before it starts the next step.
-    async_safe = True
-
     def __init__(self) -> None:
         super().__init__()
         self.found = False
