@@ -109,6 +109,7 @@ def test_lora_learns_and_its_file_is_a_plain_model(base, train, tmp_path):
     np.testing.assert_allclose(*found, atol=1e-4)
 
 
+@pytest.mark.neutral
 def test_a_loss_that_is_not_finite_keeps_the_last_good_model(base, train, test, tmp_path):
     output = tmp_path / "out.keras"
     settings = FineTuning(**SHORT, learning_rate=1e30)

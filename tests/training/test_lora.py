@@ -48,6 +48,7 @@ def test_adapted_layers_start_as_they_were_and_the_rest_is_frozen(kind):
     assert len(trainable) == 2 * len(paths) + 2
 
 
+@pytest.mark.neutral
 def test_a_saved_model_is_plain_and_gives_the_same(tmp_path):
     model = _make("cait")
     kernel = _kernel(model.blocks[0].attention.qkv._kernel)

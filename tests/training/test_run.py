@@ -64,11 +64,13 @@ def test_colours_are_learned(tiny, tmp_path):
     assert train(recipe, tmp_path / "run").accuracy == 1.0
 
 
+@pytest.mark.neutral
 def test_stages_train_at_growing_sizes(tiny, tmp_path):
     train(tiny(schedule={"stages": [[4, 1], [8, 2]], "epochs": 3}), tmp_path / "run")
     assert [row["image_size"] for row in _rows(tmp_path / "run")] == ["4", "8", "8"]
 
 
+@pytest.mark.neutral
 def test_averages_are_what_is_evaluated_and_saved(tiny, tmp_path):
     # With a momentum of nearly 1 the average stays where the weights were after one step.
     result = train(tiny(optimizer={"ema_momentum": 1 - 1e-9}), tmp_path / "run")
@@ -99,6 +101,7 @@ def test_nan_stops_and_keeps_the_last_good_state(tiny, tmp_path, monkeypatch):
     assert train(recipe, folder, resume=True).step == 9
 
 
+@pytest.mark.neutral
 def test_earlier_run_is_kept_unless_asked(tiny, tmp_path):
     folder = tmp_path / "run"
     train(tiny(run={"max_steps": 1}), folder)
@@ -111,6 +114,7 @@ def test_earlier_run_is_kept_unless_asked(tiny, tmp_path):
     assert train(tiny(run={"max_steps": 2}), folder, overwrite=True).step == 2
 
 
+@pytest.mark.neutral
 def test_full_disk_ends_the_run_with_one_line_and_the_old_state(tiny, tmp_path, monkeypatch):
     from kerasvit.training import checkpoints
 
@@ -127,12 +131,14 @@ def test_full_disk_ends_the_run_with_one_line_and_the_old_state(tiny, tmp_path, 
     assert (folder / "state.npz").read_bytes() == before
 
 
+@pytest.mark.neutral
 def test_attention_is_drawn_every_few_epochs(tiny, tmp_path):
     train(tiny(attention={"every": 2, "pictures": 2}), tmp_path / "run")
     names = sorted(path.name for path in (tmp_path / "run" / "attention").iterdir())
     assert names == ["epoch_0002.npz", "epoch_0002.png"]
 
 
+@pytest.mark.neutral
 @pytest.mark.parametrize("kind", ["hard", "soft", "features"])
 def test_teacher_takes_part(tiny, tmp_path, kind):
     teacher = train(tiny(schedule={"epochs": 1, "warmup_epochs": 0}), tmp_path / "teacher").path
@@ -150,6 +156,7 @@ def test_teacher_takes_part(tiny, tmp_path, kind):
     assert (tmp_path / "run" / "teacher.npy").exists() == (kind == "features")
 
 
+@pytest.mark.neutral
 def test_precision_of_the_run_leaves_float32_in_the_file(tiny, tmp_path):
     recipe = tiny(run={"precision": "mixed_bfloat16"}, schedule={"epochs": 1, "warmup_epochs": 0})
     model = kerasvit.from_pretrained(train(recipe, tmp_path / "run").path)
