@@ -1,7 +1,7 @@
 """Run the tests on TensorFlow, JAX and PyTorch, one process each; arguments go to pytest.
 
 PyTorch runs everything. The others leave out what is marked `neutral`, which does not depend on the
-backend. As many backends run at once as there are cores. JAX, which spends most of its time on
+backend. As many backends run at once as there are cores. XLA, which spends most of the time on
 compiling, compiles without optimising; what its optimisations got wrong once (`layers/
 test_head_mixing.py`) and golden values are tested with them.
 """
@@ -24,7 +24,7 @@ def run(backend: str, arguments: list[str]) -> tuple[int, dict[str, int]]:
     selection = [] if backend == "torch" else ["-m", "not neutral"]
     command = [sys.executable, "-m", "pytest", *selection, *arguments]
     environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    if backend == "jax":
+    if backend != "torch":
         environment.setdefault("XLA_FLAGS", QUICK_COMPILATION)
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, errors="replace"

@@ -26,6 +26,7 @@ NEUTRAL = (
     "cli/test_listing.py",
     "cli/test_pictures.py",
     "cli/test_saliency_options.py",
+    "cli/test_training.py",
     "cli/test_videos.py",
     "conversion/test_augreg.py",
     "conversion/test_checkpoint.py",
@@ -54,6 +55,8 @@ NEUTRAL = (
     "training/test_folders.py",
     "training/test_packaged_recipes.py",
     "training/test_recipes.py",
+    # TensorFlow compiles the step of a run for a minute and more, three times a test.
+    "training/test_run.py",
 )
 
 
