@@ -39,7 +39,6 @@ def padded_windows(
     indices: np.ndarray,
     margin: int,
     rng: np.random.Generator,
-    step: int = 1,
     flip: bool = True,
 ) -> tuple[np.ndarray, Moves]:
     """Cut a random window of the original size out of padded pictures, half of them mirrored.
@@ -49,7 +48,6 @@ def padded_windows(
         indices: int array `(B,)`: which pictures.
         margin: pixels on each side; 0 for no movement.
         rng: what is drawn from; two draws a picture and one for mirroring, whatever the options.
-        step: shifts are multiples of this many pixels, such as a patch.
         flip: whether pictures are mirrored.
 
     Returns:
@@ -57,8 +55,7 @@ def padded_windows(
 
     Source: He et al. 2016, section 4.2 (https://arxiv.org/abs/1512.03385).
     """
-    reach = margin // step
-    shifts = rng.integers(-reach, reach + 1, size=(len(indices), 2)) * step
+    shifts = rng.integers(-margin, margin + 1, size=(len(indices), 2))
     mirrored = rng.random(len(indices)) < (0.5 if flip else 0.0)
     size = (padded.shape[1] - 2 * margin, padded.shape[2] - 2 * margin)
     windows = np.lib.stride_tricks.sliding_window_view(padded, size, axis=(1, 2))

@@ -32,7 +32,6 @@ class MemoryBatches:
         augmentation: how they vary.
         preprocessing: whose mean and std normalise them.
         num_classes: K.
-        patch_size: pixels of a patch's side, for shifts of whole patches.
         follow: function from `(indices, moves)` to what a teacher says of these pictures, a dict
             that is joined with the labels; None for labels alone.
     """
@@ -45,13 +44,11 @@ class MemoryBatches:
         augmentation: Augmentation,
         preprocessing: Preprocessing,
         num_classes: int,
-        patch_size: int = 1,
         follow: Callable[[np.ndarray, Moves], dict[str, np.ndarray]] | None = None,
     ) -> None:
         self.labels, self.order, self.augmentation = labels, order, augmentation
         self.num_classes, self.follow = num_classes, follow
         self.normalise, self.preprocessing = Normaliser(preprocessing), preprocessing
-        self.step = patch_size if augmentation.whole_patches else 1
         self.margin = augmentation.padding if augmentation.crop == "padded" else 0
         self.images = images
         if self.margin:
@@ -80,7 +77,7 @@ class MemoryBatches:
             still = np.zeros((len(indices), 2), int), np.zeros(len(indices), bool)
             return pictures, Moves(*still)
         pictures, moves = augmenting.padded_windows(
-            self.images, indices, self.margin, rng, self.step, self.augmentation.flip
+            self.images, indices, self.margin, rng, self.augmentation.flip
         )
         if self.augmentation.colour != "none" or self.augmentation.jitter:
             pictures = np.stack([recolour(picture, *options) for picture in pictures])

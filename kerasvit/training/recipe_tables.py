@@ -78,20 +78,19 @@ class Preprocessing:
 class Augmentation:
     """How training pictures vary; see `kerasvit.training.augmentation`.
 
-    `crop` is "none"; "padded", a window of the picture moved by up to `padding` pixels (in whole
-    patches with `whole_patches`; in proportion at the smaller sizes of stages) over what
-    `padding_mode` puts around it; "resized", a window with an area in `scale` and a ratio of sides
-    in `ratio`; or "simple", the padded window of the resized picture that DeiT III takes. `colour`
-    changes colours, see `kerasvit.training.colours`, with `magnitude` and `operations`; `jitter`
-    is the strength of brightness, contrast and saturation. `erasing` is the probability of erasing
-    a rectangle, `mixing` that of mixing a batch by mixup or (with probability `switch`) cutmix.
-    `repeats` is how often a picture is in an epoch.
+    `crop` is "none"; "padded", a window of the picture moved by up to `padding` pixels (in
+    proportion at the smaller sizes of stages) over what `padding_mode` puts around it; "resized",
+    a window with an area in `scale` and a ratio of sides in `ratio`; or "simple", the padded
+    window of the resized picture that DeiT III takes. `colour` changes colours, see
+    `kerasvit.training.colours`, with `magnitude` and `operations`; `jitter` is the strength of
+    brightness, contrast and saturation. `erasing` is the probability of erasing a rectangle,
+    `mixing` that of mixing a batch by mixup or (with probability `switch`) cutmix. `repeats` is
+    how often a picture is in an epoch.
     """
 
     crop: str = choice("none", "none", "padded", "resized", "simple")
     padding: int = count(4)
     padding_mode: str = choice("reflect", "reflect", "black")
-    whole_patches: bool = flag(False)
     scale: tuple[float, float] = numbers((0.08, 1.0), 2, 0)
     ratio: tuple[float, float] = numbers((3 / 4, 4 / 3), 2, 0)
     flip: bool = flag(True)
@@ -155,7 +154,9 @@ class Distillation:
     its release says). For features `cache` is the `.npy` file where its tokens are kept, or are
     already: `(N, patches, width)` in the order of the training pictures; empty for a file beside
     the run. For "hard" and "soft" it is a file of logits `(N, K)`; empty for a teacher that runs
-    along. `mirrored` computes the tokens of mirrored pictures too instead of mirroring the others.
+    along. `logits` is such a file beside features: the labels become a mean of themselves and of
+    its probabilities at `temperature`, which have `logits_share` of it. `mirrored` computes the
+    tokens of mirrored pictures too instead of mirroring the others.
     """
 
     kind: str = choice("none", "none", "hard", "soft", "features")
@@ -167,6 +168,8 @@ class Distillation:
     image_size: int = count(0)
     mirrored: bool = flag(False)
     cache: str = text()
+    logits: str = text()
+    logits_share: float = share(0.5)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

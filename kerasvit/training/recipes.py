@@ -167,9 +167,9 @@ def _contradictions(recipe: Recipe) -> Iterator[tuple[str, Any]]:
         yield "schedule.warmup_epochs must be less than schedule.epochs", schedule.warmup_epochs
     if distillation.kind != "none" and not (distillation.teacher or distillation.cache):
         yield "distillation.teacher must be a release or a .keras file", "nothing"
+    if distillation.logits and distillation.kind != "features":
+        yield "distillation.logits goes with features; soft and hard name a cache", "logits"
     if distillation.kind == "features":
         mixes = augmentation.mixup or augmentation.cutmix
         if mixes or augmentation.crop in ("resized", "simple"):
             yield "features follow padded crops and flips alone", "mixing or other crops"
-        if augmentation.crop == "padded" and not augmentation.whole_patches:
-            yield "features follow shifts of whole patches: set augmentation.whole_patches", False

@@ -100,7 +100,7 @@ class _Training:
         self.data = RunData(recipe.data, self.preprocessing)
         self.student = build_model(recipe, len(self.data.class_names))
         self.model, self.follow = with_teacher(
-            self.student, recipe.distillation, self.preprocessing, self.data.images, output
+            self.student, recipe.distillation, self.preprocessing, self.data.pictures, output
         )
         self.order = self._order(distribution)
         compile_model(self.model, recipe, self.order.steps)
@@ -155,13 +155,13 @@ class _Training:
     def _fit(self, size: int, first: int, last: int, callbacks: list) -> None:
         steps, run = self.order.steps, self.recipe.run
         preprocessing = dataclasses.replace(self.preprocessing, image_size=(size, size))
-        share, patch = size / self.preprocessing.image_size[0], self.student.patch_size[0]
+        share = size / self.preprocessing.image_size[0]
         follow = self.follow
         if follow is not None:
             grid = self.student.token_layout(preprocessing.image_size).grid
             follow = functools.partial(follow, grid=grid)
         batches = self.data.batches(
-            self.order, scaled(self.recipe.augmentation, share, patch), preprocessing, patch, follow
+            self.order, scaled(self.recipe.augmentation, share), preprocessing, follow
         )
         limit = self.recipe.data.validation_limit
         dataset = Steps(batches, first, last)

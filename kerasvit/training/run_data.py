@@ -29,7 +29,7 @@ class RunData:
 
     Attributes:
         class_names: what the labels stand for.
-        images: the training pictures, uint8 `(N, h, w, 3)`, or None if they stay in their files.
+        pictures: the decoded training pictures, or None if they stay in their files.
 
     Raises:
         InputError: if the data are not what they should be.
@@ -43,7 +43,7 @@ class RunData:
         else:
             self.train, self.test = self._open(preprocessing)
         self.class_names = self.train.class_names
-        self.images = self.train.images if isinstance(self.train, Pictures) else None
+        self.pictures = self.train if isinstance(self.train, Pictures) else None
 
     def _open(self, preprocessing: Preprocessing) -> tuple[Any, Any]:
         self.folders = open_folders(self.data)
@@ -69,7 +69,6 @@ class RunData:
         order: Order,
         augmentation: Augmentation,
         preprocessing: Preprocessing,
-        patch_size: int,
         follow: Any = None,
     ) -> MemoryBatches | StreamedBatches:
         """Return the training batches; see `MemoryBatches` for the arguments."""
@@ -85,7 +84,6 @@ class RunData:
             augmentation,
             preprocessing,
             len(pictures.class_names),
-            patch_size,
             follow,
         )
 
@@ -106,15 +104,11 @@ class RunData:
         return list(self.test.images[chosen])
 
 
-def scaled(augmentation: Augmentation, share: float, patch_size: int) -> Augmentation:
+def scaled(augmentation: Augmentation, share: float) -> Augmentation:
     """Return the augmentation of a stage, with movements in proportion to its pictures.
 
     Args:
         augmentation: of the recipe.
         share: the stage's image size over the recipe's.
-        patch_size: pixels.
     """
-    padding = round(augmentation.padding * share)
-    if augmentation.whole_patches and augmentation.padding:
-        padding = max(round(padding / patch_size), 1) * patch_size
-    return dataclasses.replace(augmentation, padding=padding)
+    return dataclasses.replace(augmentation, padding=round(augmentation.padding * share))

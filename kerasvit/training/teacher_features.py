@@ -70,21 +70,22 @@ class TeacherFeatures:
 
         Args:
             indices: int array `(B,)`, numbers of the pictures.
-            shifts: int array `(B, 2)`: how many patches of `grid` the picture's content has moved
-                down and to the right, before any mirroring; None for not at all.
+            shifts: array `(B, 2)`: how many patches of `grid` the picture's content has moved down
+                and to the right, before any mirroring; tokens are interpolated for parts of a
+                patch. None for not at all.
             mirrored: bool array `(B,)`: which pictures are mirrored left to right; None for none.
             grid: `(rows, columns)` of the student's patches, where it is another than the
                 teacher's, as for smaller pictures: the tokens are then resampled.
 
         Returns:
             features: float32 array `(B, P, W)`, row by row.
-            valid: float32 array `(B, P)`: 1 where a patch shows what the teacher saw, 0 where it
-                was moved in from outside.
+            valid: float32 array `(B, P)`: 1 where most of a patch shows what the teacher saw, 0
+                where it was moved in from outside.
         """
         indices = np.asarray(indices)
         count = len(indices)
         mirrored = np.zeros(count, bool) if mirrored is None else np.asarray(mirrored, bool)
-        shifts = np.zeros((count, 2), int) if shifts is None else np.array(shifts)
+        shifts = np.zeros((count, 2)) if shifts is None else np.array(shifts)
         tokens = self._oriented(indices, mirrored)
         if grid is not None and tuple(grid) != tokens.shape[1:3]:
             tokens = _resample(tokens, grid)
@@ -108,16 +109,27 @@ def _resample(tokens: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
 def _shift(tokens, down: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Move each sample's grid of tokens; places without a source repeat the border, invalid."""
     count, rows, columns, width = tokens.shape
-    row = np.arange(rows)[None] - down[:, None]
-    column = np.arange(columns)[None] - right[:, None]
-    row_exists, column_exists = (row >= 0) & (row < rows), (column >= 0) & (column < columns)
+    tokens, row_exists = _shift_axis(tokens, down)
+    tokens, column_exists = _shift_axis(np.swapaxes(tokens, 1, 2), right)
     valid = row_exists[:, :, None] & column_exists[:, None, :]
-    row, column = np.clip(row, 0, rows - 1), np.clip(column, 0, columns - 1)
-    moved = tokens[np.arange(count)[:, None, None], row[:, :, None], column[:, None, :]]
-    return (
-        moved.reshape(count, -1, width).astype("float32"),
-        valid.reshape(count, -1).astype("float32"),
-    )
+    moved = np.swapaxes(tokens, 1, 2).reshape(count, rows * columns, width)
+    return moved.astype("float32"), valid.reshape(count, -1).astype("float32")
+
+
+def _shift_axis(tokens: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Move each sample along axis 1, between two tokens linearly; and tell which places exist."""
+    length = tokens.shape[1]
+    place = np.arange(length)[None] - shift[:, None]
+    exists = (place > -0.5) & (place < length - 0.5)
+    place = np.clip(place, 0, length - 1)
+    before = np.floor(place).astype(int)
+    share = (place - before).astype("float32")[..., None, None]
+    samples = np.arange(len(tokens))[:, None]
+    moved = tokens[samples, before]
+    if share.any():
+        after = tokens[samples, np.minimum(before + 1, length - 1)]
+        moved = moved + share * (after.astype("float32") - moved)
+    return moved, exists
 
 
 class _PatchTokens(keras.Model):

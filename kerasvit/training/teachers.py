@@ -5,6 +5,7 @@ import functools
 import os
 import pathlib
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,7 +15,8 @@ from kerasvit.errors import InputError, UsageError
 from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.models.base import ScoreModel
 from kerasvit.pretrained import from_pretrained
-from kerasvit.training.augmentation import Moves
+from kerasvit.training.augmentation import Moves, one_hot
+from kerasvit.training.datasets import Pictures
 from kerasvit.training.distillation import DistilledTraining
 from kerasvit.training.losses import FeatureDistillation, SoftDistillation
 from kerasvit.training.recipe_tables import Distillation
@@ -27,7 +29,7 @@ def with_teacher(
     student: ScoreModel,
     settings: Distillation,
     preprocessing: Preprocessing,
-    images: np.ndarray | None,
+    pictures: Pictures | None,
     folder: pathlib.Path,
 ) -> tuple[keras.Model, Follow | None]:
     """Return the model that trains in the student's place.
@@ -36,91 +38,116 @@ def with_teacher(
         student: the model that is kept.
         settings: of the recipe.
         preprocessing: the student's.
-        images: uint8 `(N, h, w, 3)`, all training pictures, for features.
+        pictures: all training pictures, for what is computed once; None if they are not in memory.
         folder: where the teacher's features are kept, unless the recipe names a file.
 
     Returns:
-        The student itself without distillation, else a `DistilledTraining`; and for features the
-        function from numbers of pictures, their moves and the student's grid to targets.
+        The student itself without distillation, else a `DistilledTraining`; and for what was
+        computed once the function from numbers of pictures, their moves and the student's grid to
+        targets, and to labels where the teacher has its say in them.
 
     Raises:
-        InputError: if kept features are those of other pictures.
+        InputError: if what is kept belongs to other pictures.
         UsageError: if the teacher's record does not say how pictures are prepared for it.
     """
     if settings.kind == "none":
         return student, None
+    follow, options = None, {}
     if settings.kind == "features":
-        grid = student.token_layout(preprocessing.image_size).grid
-        features = _features(settings, images, folder, grid)
-        loss = FeatureDistillation(settings.distance)
-        training = DistilledTraining(
-            student,
-            "features",
-            weight=settings.weight,
-            teacher_loss=loss,
-            feature_width=features.width,
-            block=settings.block,
-            dtype=student.dtype_policy,
-        )
-        return training, functools.partial(_follow, features, student.patch_size)
-    loss = SoftDistillation(settings.temperature) if settings.kind == "soft" else None
-    if settings.cache:
-        logits = _logits(settings.cache, images, student.num_classes)
-        training = DistilledTraining(
-            student,
-            settings.kind,
-            weight=settings.weight,
-            teacher_loss=loss,
-            dtype=student.dtype_policy,
-        )
-        return training, lambda indices, moves, grid: {"teacher": logits[indices]}
+        follow, options = _following(student, settings, preprocessing, pictures, folder)
+    else:
+        if settings.kind == "soft":
+            options["teacher_loss"] = SoftDistillation(settings.temperature)
+        if settings.cache:
+            logits = _logits(settings.cache, pictures, student.num_classes)
+            follow = functools.partial(_repeat, logits)
+        else:
+            options |= _alongside(settings, preprocessing)
+    training = DistilledTraining(
+        student, settings.kind, weight=settings.weight, dtype=student.dtype_policy, **options
+    )
+    return training, follow
+
+
+def _following(
+    student: ScoreModel,
+    settings: Distillation,
+    preprocessing: Preprocessing,
+    pictures: Pictures | None,
+    folder: pathlib.Path,
+) -> tuple[Follow, dict[str, Any]]:
+    """Return what follows a picture's moves, and the options of the model that learns from it."""
+    grid = student.token_layout(preprocessing.image_size).grid
+    features = _features(settings, pictures, folder, grid)
+    labels = None
+    if settings.logits:
+        logits = _logits(settings.logits, pictures, student.num_classes)
+        labels = _shared_labels(pictures.labels, logits, settings)
+    options = {
+        "teacher_loss": FeatureDistillation(settings.distance),
+        "feature_width": features.width,
+        "block": settings.block,
+    }
+    return functools.partial(_follow, features, student.patch_size, labels), options
+
+
+def _shared_labels(labels: np.ndarray, logits: np.ndarray, settings: Distillation) -> np.ndarray:
+    """Return means of the labels and the teacher's probabilities, float32 `(N, K)`."""
+    scaled = logits / settings.temperature
+    said = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    said /= said.sum(axis=1, keepdims=True)
+    known = one_hot(labels, logits.shape[1])
+    return (known + settings.logits_share * (said - known)).astype(np.float32)
+
+
+def _alongside(settings: Distillation, preprocessing: Preprocessing) -> dict[str, Any]:
+    """Return the options of a model that runs its teacher in every step."""
     teacher = from_pretrained(settings.teacher, attention="none")
     theirs = _preprocessing(teacher, settings)
-    training = DistilledTraining(
-        student,
-        settings.kind,
-        teacher,
-        settings.weight,
-        loss,
-        functools.partial(_renormalise, preprocessing, theirs),
-        dtype=student.dtype_policy,
-    )
-    return training, None
+    return {
+        "teacher": teacher,
+        "teacher_inputs": functools.partial(_renormalise, preprocessing, theirs),
+    }
+
+
+def _repeat(logits: np.ndarray, indices: np.ndarray, moves: Moves, grid: tuple[int, int]):
+    """Return a teacher's logits, which are the same however a picture moves."""
+    return {"teacher": logits[indices]}
 
 
 def _features(
     settings: Distillation,
-    images: np.ndarray | None,
+    pictures: Pictures | None,
     folder: pathlib.Path,
     grid: tuple[int, int],
 ) -> TeacherFeatures:
-    _require_images(images)
+    _require_pictures(pictures)
     path = pathlib.Path(settings.cache or folder / "teacher.npy")
     if not path.exists():
         teacher = from_pretrained(settings.teacher, attention="none")
         precompute_features(
             teacher,
-            images.__getitem__,
-            len(images),
+            pictures.images.__getitem__,
+            len(pictures),
             _preprocessing(teacher, settings),
             path,
             mirrored=settings.mirrored,
             progress=True,
         )
-    tokens = _kept(path, len(images))
+    tokens = _kept(path, len(pictures))
     if tokens.ndim == 3 and tokens.shape[1] == grid[0] * grid[1]:
         tokens = tokens.reshape(len(tokens), 1, *grid, -1)
     return TeacherFeatures(tokens)
 
 
-def _logits(path: str, images: np.ndarray | None, num_classes: int) -> np.ndarray:
+def _logits(path: str, pictures: Pictures | None, num_classes: int) -> np.ndarray:
     """Return a teacher's logits of all training pictures, `(N, K)`."""
-    _require_images(images)
-    logits = _kept(path, len(images))
-    if logits.shape != (len(images), num_classes):
+    _require_pictures(pictures)
+    logits = _kept(path, len(pictures))
+    if logits.shape != (len(pictures), num_classes):
         raise InputError(
             f"{path!r} must have a teacher's logits, (pictures, classes). Received: shape "
-            f"{logits.shape} for {len(images)} pictures of {num_classes} classes. Name another."
+            f"{logits.shape} for {len(pictures)} pictures of {num_classes} classes. Name another."
         )
     return np.asarray(logits, np.float32)
 
@@ -141,8 +168,8 @@ def _kept(path: str | os.PathLike, count: int) -> np.ndarray:
     return kept
 
 
-def _require_images(images: np.ndarray | None) -> None:
-    if images is None:
+def _require_pictures(pictures: Pictures | None) -> None:
+    if pictures is None:
         raise UsageError(
             "What a teacher said once is kept for pictures in memory. Received: data.in_memory "
             "= false. Set it to true, or let the teacher run along: kind soft or hard, no cache"
@@ -165,14 +192,16 @@ def _preprocessing(teacher: ScoreModel, settings: Distillation) -> Preprocessing
 def _follow(
     features: TeacherFeatures,
     patch_size: tuple[int, int],
+    labels: np.ndarray | None,
     indices: np.ndarray,
     moves: Moves,
     grid: tuple[int, int],
 ) -> dict[str, np.ndarray]:
     """Return the targets of a batch; `moves` are in pixels, the features' shifts in patches."""
-    shifts = moves.shifts // np.array(patch_size)
+    shifts = moves.shifts / np.array(patch_size)
     tokens, valid = features.batch(indices, shifts, moves.mirrored, grid)
-    return {"teacher": tokens, "valid": valid}
+    found = {"teacher": tokens, "valid": valid}
+    return found if labels is None else found | {"labels": labels[indices]}
 
 
 def _renormalise(ours: Preprocessing, theirs: Preprocessing, images):

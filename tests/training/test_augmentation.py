@@ -15,14 +15,13 @@ def _numbered(count=6, height=8, width=12):
     return np.stack([np.stack([rows, columns, n], -1) for n in numbers]).astype(np.uint8)
 
 
-@pytest.mark.parametrize(("margin", "step"), [(0, 1), (3, 1), (4, 4)])
-def test_windows_are_the_pictures_moved_as_they_say(margin, step):
+@pytest.mark.parametrize("margin", [0, 3])
+def test_windows_are_the_pictures_moved_as_they_say(margin):
     images = _numbered()
     padded = augmenting.pad(images + 1, margin, "black")
     indices = RNG(0).integers(0, 6, 200)
-    batch, moves = augmenting.padded_windows(padded, indices, margin, RNG(1), step)
+    batch, moves = augmenting.padded_windows(padded, indices, margin, RNG(1))
     assert np.abs(moves.shifts).max() == margin
-    assert not (moves.shifts % step).any()
     assert 60 < moves.mirrored.sum() < 140
     for picture, index, (down, right), mirrored in zip(
         batch, indices, moves.shifts, moves.mirrored, strict=True

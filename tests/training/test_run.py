@@ -147,7 +147,7 @@ def test_teacher_takes_part(tiny, tmp_path, kind):
     teacher = train(tiny(schedule={"epochs": 1, "warmup_epochs": 0}), tmp_path / "teacher").path
     recipe = tiny(
         schedule={"epochs": 1, "warmup_epochs": 0},
-        augmentation={"padding": 4, "whole_patches": True},
+        augmentation={"padding": 4},
         distillation={"kind": kind, "teacher": str(teacher)},
     )
     result = train(recipe, tmp_path / "run")

@@ -57,6 +57,25 @@ def test_tokens_move_as_the_picture_does(variants):
     assert np.isfinite(features).all()
 
 
+def test_tokens_between_two_places_are_the_mean_of_both_by_nearness():
+    # Linear in place, so that interpolation is exact.
+    rows, columns = np.mgrid[:ROWS, :COLUMNS].astype("float32")
+    tokens = np.stack([rows, columns], axis=-1)[None, None]
+    shifts = np.array([[0.25, -0.5], [-1.75, 0.0], [0.0, 1.5]])
+    mirrored = np.array([False, False, True])
+    features, valid = TeacherFeatures(tokens).batch(np.zeros(3, int), shifts, mirrored)
+    features = features.reshape(3, ROWS, COLUMNS, 2)
+    for found, (down, right), mirror in zip(features, shifts, mirrored, strict=True):
+        expected = np.stack(
+            [np.clip(rows - down, 0, ROWS - 1), np.clip(columns - right, 0, COLUMNS - 1)], axis=-1
+        )
+        np.testing.assert_allclose(found, expected[:, ::-1] if mirror else expected, atol=1e-6)
+    # A quarter of a patch from outside still counts, half of one and more do not.
+    first = valid[0].reshape(ROWS, COLUMNS)
+    assert first[0, : COLUMNS - 1].all()
+    assert not first[:, -1].any()
+
+
 def test_tokens_at_rest_are_those_of_the_array_and_the_array_stays():
     tokens = np.random.default_rng(0).normal(size=(4, 1, ROWS, COLUMNS, WIDTH)).astype("float16")
     kept = tokens.copy()
