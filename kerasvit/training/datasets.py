@@ -13,6 +13,7 @@ from kerasvit.errors import InputError
 from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.training.folders import PictureFolder
 from kerasvit.training.recipe_tables import Data
+from kerasvit.training.subsets import select
 
 # In the order of CIFAR-10's own labels (Krizhevsky 2009).
 CIFAR10 = (
@@ -67,14 +68,8 @@ def open_folders(data: Data) -> tuple[PictureFolder, PictureFolder]:
         )
     train = PictureFolder.scan(data.path, data.train or None)
     test = PictureFolder.scan(data.path, data.test or None, train.class_names)
-    return reduced(train, data.limit), reduced(test, data.test_limit)
-
-
-def reduced(folder: PictureFolder, limit: int) -> PictureFolder:
-    """Return about `limit` pictures, evenly from the whole; all for 0."""
-    chosen = evenly(len(folder), limit)
-    paths = [folder.paths[index] for index in chosen]
-    return PictureFolder(paths, folder.labels[chosen], folder.class_names, folder.archive)
+    train = select(train, evenly(len(train), data.limit))
+    return train, select(test, evenly(len(test), data.test_limit))
 
 
 def evenly(count: int, limit: int) -> np.ndarray:
