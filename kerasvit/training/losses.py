@@ -32,6 +32,11 @@ def soft_labels(labels, num_classes: int, smoothing: float = 0.0):
     return labels * (1.0 - smoothing) + smoothing / num_classes if smoothing else labels
 
 
+def _cross_entropy(labels, logits):
+    """Return the cross entropy of each sample, `(B,)`, with probabilities `(B, K)`."""
+    return -ops.sum(labels * ops.log_softmax(logits, axis=-1), axis=-1)
+
+
 @keras.saving.register_keras_serializable(PACKAGE)
 class LabelCrossEntropy(keras.losses.Loss):
     """Cross entropy of logits with class numbers or with probabilities, smoothed.
@@ -78,7 +83,7 @@ class LabelCrossEntropy(keras.losses.Loss):
         labels = ops.cast(labels, y_pred.dtype)
         if self.independent:
             return ops.mean(ops.softplus(y_pred) - y_pred * labels, axis=-1)
-        return -ops.sum(labels * ops.log_softmax(y_pred, axis=-1), axis=-1)
+        return _cross_entropy(labels, y_pred)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -128,9 +133,7 @@ class HardDistillation(keras.losses.Loss):
     def call(self, y_true, y_pred):
         """Return the loss of each sample, `(B,)`."""
         labels = ops.argmax(ops.stop_gradient(y_true), axis=-1)
-        return -ops.sum(
-            soft_labels(labels, y_pred.shape[-1]) * ops.log_softmax(y_pred, axis=-1), axis=-1
-        )
+        return _cross_entropy(soft_labels(labels, y_pred.shape[-1]), y_pred)
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
