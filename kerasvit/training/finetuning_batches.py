@@ -3,15 +3,16 @@
 They need no data loader beside Keras; `kerasvit train` has one that scales further.
 """
 
-import dataclasses
+import itertools
 
 import keras
 import numpy as np
 
-from kerasvit.errors import InputError, UsageError
+from kerasvit.errors import UsageError
 from kerasvit.images.preprocessing import Preprocessing
-from kerasvit.training.augmentation import resized_window
 from kerasvit.training.folders import PictureFolder
+from kerasvit.training.pipeline import Normaliser
+from kerasvit.training.single import mirrored, resized_crop
 
 
 class TrainingBatches(keras.utils.PyDataset):
@@ -54,7 +55,7 @@ class TrainingBatches(keras.utils.PyDataset):
         self.folder, self.preprocessing, self.seed = folder, preprocessing, seed
         self.batch_size = min(batch_size, len(folder))
         self.smallest_crop, self.flip = smallest_crop, flip
-        self._squash = dataclasses.replace(preprocessing, crop_fraction=1.0, crop_mode="squash")
+        self.normalise = Normaliser(preprocessing)
         self.epoch = -1
         self.on_epoch_end()
 
@@ -69,27 +70,18 @@ class TrainingBatches(keras.utils.PyDataset):
     def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         places = range(number * self.batch_size, (number + 1) * self.batch_size)
         pictures = [self._picture(place) for place in places]
-        pixels = np.stack([pixels for pixels, _ in pictures])
+        pixels = self.normalise(np.stack([image for image, _ in pictures]))
         return pixels, np.array([label for _, label in pictures], np.int32)
 
     def _picture(self, place: int) -> tuple[np.ndarray, int]:
         random = np.random.default_rng((self.seed, self.epoch, place))
-        for further in range(len(self.order)):
-            index = self.order[(place + further) % len(self.order)]
-            image = self.folder.try_read(index)
-            if image is not None:
-                return self._view(image, random), self.folder.labels[index]
-        raise InputError(
-            "There must be a picture that can be read. "
-            f"Received: {len(self.folder)}, all broken. Check the folder."
-        )
+        following = itertools.chain(self.order[place:], self.order[:place])
+        index, image = self.folder.first_good(following)
+        return self._view(image, random), self.folder.labels[index]
 
     def _view(self, image: np.ndarray, random: np.random.Generator) -> np.ndarray:
         if self.smallest_crop < 1:
-            top, left, bottom, right = resized_window(
-                *image.shape[:2], random, (self.smallest_crop, 1.0)
-            )
-            pixels = self._squash.evaluate(image[top:bottom, left:right]).pixels
+            image = resized_crop(image, self.preprocessing, random, (self.smallest_crop, 1.0))
         else:
-            pixels = self.preprocessing.evaluate(image).pixels
-        return pixels[:, ::-1] if self.flip and random.random() < 0.5 else pixels
+            image = self.preprocessing.evaluate(image).image
+        return mirrored(image, random) if self.flip else image

@@ -6,7 +6,7 @@ import os
 import pathlib
 import threading
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -115,11 +115,41 @@ class PictureFolder:
         try:
             return self.read(index)
         except InputError as error:
-            path = str(self.paths[index])
-            if all(path != known for known, _ in self.broken):
-                self.broken.append((path, str(error)))
-                _log.warning("A picture is skipped: %s", error)
+            self._note(index, error)
             return None
+
+    def first_good(self, indices: Iterable[int], note: bool = True) -> tuple[int, np.ndarray]:
+        """Read the first of some pictures that can be read.
+
+        Args:
+            indices: of the pictures, at least one, in the order that they are tried.
+            note: whether those before it are noted in `broken`.
+
+        Returns:
+            index: of the picture.
+            picture: uint8 array `(h, w, 3)`.
+
+        Raises:
+            InputError: if none of them can be read.
+        """
+        tried = []
+        for index in indices:
+            try:
+                return int(index), self.read(index)
+            except InputError as error:
+                tried.append(index)
+                if note:
+                    self._note(index, error)
+        raise InputError(
+            f"None of {len(tried)} pictures in a row can be read. "
+            f"Received: {str(self.paths[tried[0]])!r} and those after it. Check the data."
+        )
+
+    def _note(self, index: int, error: InputError) -> None:
+        path = str(self.paths[index])
+        if all(path != known for known, _ in self.broken):
+            self.broken.append((path, str(error)))
+            _log.warning("A picture is skipped: %s", error)
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker process opens the archive for itself.

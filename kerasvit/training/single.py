@@ -55,6 +55,36 @@ def recolour(
     return np.asarray(image)
 
 
+def resized_crop(
+    picture: np.ndarray,
+    preprocessing: Preprocessing,
+    rng: np.random.Generator,
+    scale: tuple[float, float] = (0.08, 1.0),
+    ratio: tuple[float, float] = (3 / 4, 4 / 3),
+) -> np.ndarray:
+    """Cut a random window, and squash it into the preprocessing's `image_size`.
+
+    Args:
+        picture: uint8 `(h, w, 3)`.
+        preprocessing: gives the size and the filter.
+        rng: what is drawn from.
+        scale: see `kerasvit.training.augmentation.resized_window`.
+        ratio: likewise.
+
+    Returns:
+        uint8 `(rows, columns, 3)`.
+    """
+    top, left, bottom, right = resized_window(*picture.shape[:2], rng, scale, ratio)
+    part = np.ascontiguousarray(picture[top:bottom, left:right])
+    whole = dataclasses.replace(preprocessing, crop_fraction=1.0, crop_mode="squash")
+    return whole.evaluate(part).image
+
+
+def mirrored(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a picture `(h, w, 3)`, or in half of the cases its mirror image."""
+    return picture[:, ::-1] if rng.random() < 0.5 else picture
+
+
 def _cut(
     picture: np.ndarray,
     augmentation: Augmentation,
@@ -62,11 +92,8 @@ def _cut(
     rng: np.random.Generator,
 ) -> np.ndarray:
     if augmentation.crop == "resized":
-        box = resized_window(*picture.shape[:2], rng, augmentation.scale, augmentation.ratio)
-        part = picture[box[0] : box[2], box[1] : box[3]]
-        whole = dataclasses.replace(preprocessing, crop_fraction=1.0, crop_mode="squash")
-        image = whole.evaluate(np.ascontiguousarray(part)).image
-        return image[:, ::-1] if augmentation.flip and rng.random() < 0.5 else image
+        image = resized_crop(picture, preprocessing, rng, augmentation.scale, augmentation.ratio)
+        return mirrored(image, rng) if augmentation.flip else image
     whole = dataclasses.replace(preprocessing, crop_fraction=1.0)
     image = whole.evaluate(picture).image
     margin = 0 if augmentation.crop == "none" else augmentation.padding

@@ -1,6 +1,5 @@
 """Batches for `fit` from pictures that are read as they are needed, through grain."""
 
-import contextlib
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -98,20 +97,12 @@ class _Records:
         rng = np.random.default_rng(
             [self.order.seed, self.step + step, self.order.shard[0], 2, place]
         )
-        good, picture = self._first_good(index)
+        following = ((index + number) % len(self.folder) for number in range(_TRIES))
+        # Noted by the process of the run: see `StreamedBatches._note`.
+        good, picture = self.folder.first_good(following, note=False)
         image = vary(picture, self.augmentation, self.preprocessing, rng)
         label = self.folder.labels[good]
         return {"image": image, "label": label, "broken": np.int64(-1 if good == index else index)}
-
-    def _first_good(self, index: int) -> tuple[int, np.ndarray]:
-        for number in range(_TRIES):
-            good = (index + number) % len(self.folder)
-            with contextlib.suppress(InputError):
-                return good, self.folder.read(good)
-        raise InputError(
-            f"{_TRIES} pictures in a row cannot be read. "
-            f"Received: {str(self.folder.paths[index])!r} and those after it. Check the data."
-        )
 
 
 class TestBatches(keras.utils.PyDataset):
