@@ -117,7 +117,7 @@ def report_of(
             "Check the model's weights."
         )
     labels, names = folder.labels[kept], folder.class_names
-    right = (-scores).argmin(axis=1) == labels
+    right = scores.argmax(axis=1) == labels
     found = {
         names[label]: {"n": int(count), "top1": round(float(right[labels == label].mean()), 5)}
         for label, count in zip(*np.unique(labels, return_counts=True), strict=True)
@@ -125,7 +125,7 @@ def report_of(
     top5 = {"top5": round(top_k_accuracy(scores, labels, 5), 5)} if scores.shape[1] > 5 else {}
     return {
         "n": len(labels),
-        "top1": round(top_k_accuracy(scores, labels), 5),
+        "top1": round(float(right.mean()), 5),
         **top5,
         "classes": found,
         "seconds": round(time.perf_counter() - started, 2),
