@@ -175,21 +175,13 @@ def load_model(options: argparse.Namespace, **view):
     Raises:
         UsageError: if the model's record does not say how pictures are prepared for it.
     """
-    from kerasvit.errors import UsageError
-    from kerasvit.images import Preprocessing
+    from kerasvit.images.records import recorded_preprocessing
     from kerasvit.memory import reuse_memory
     from kerasvit.pretrained import from_pretrained
 
     model = from_pretrained(options.model, **view)
     reuse_memory()
-    preprocessing = model.record.get("preprocessing")
-    if not preprocessing:
-        raise UsageError(
-            f"The record of {options.model!r} has no preprocessing; pictures must be prepared as "
-            "in training. Received: a model without it. Set model.record['preprocessing'] (see "
-            "kerasvit.images.Preprocessing) and save it again"
-        )
-    return model, Preprocessing.from_dict(preprocessing)
+    return model, recorded_preprocessing(model.record, options.model)
 
 
 def model_label(model, name: str) -> str:

@@ -2,12 +2,14 @@
 
 import collections
 import concurrent.futures
+import dataclasses
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from kerasvit.errors import InputError, UsageError
 from kerasvit.images.preprocessing import Preprocessing
+from kerasvit.images.records import recorded_preprocessing
 from kerasvit.models.base import ScoreModel
 from kerasvit.training.folders import PictureFolder
 
@@ -25,20 +27,15 @@ def preprocessing_of(model: ScoreModel, image_size: tuple[int, int] | None = Non
     Raises:
         UsageError: if the record has no preprocessing, or patches do not fill the size.
     """
-    record = dict(model.record.get("preprocessing") or {})
-    if not record:
-        raise UsageError(
-            "The model's record has no preprocessing; pictures must be prepared as in its "
-            "training. Received: a record without it. Set model.record['preprocessing']."
-        )
+    preprocessing = recorded_preprocessing(model.record, model.name)
     if image_size is None:
-        return Preprocessing.from_dict(record)
+        return preprocessing
     if any(side % patch for side, patch in zip(image_size, model.patch_size, strict=True)):
         raise UsageError(
             f"Patches of {tuple(model.patch_size)} pixels must fill the image. "
             f"Received: image_size={tuple(image_size)}. Choose multiples."
         )
-    return Preprocessing.from_dict({**record, "image_size": tuple(image_size)})
+    return dataclasses.replace(preprocessing, image_size=tuple(image_size))
 
 
 def run_pictures(
