@@ -4,7 +4,7 @@ import json
 import pathlib
 import sys
 
-from kerasvit.cli.finetuning import add_folder, limited, say_broken
+from kerasvit.cli.folders import add_folder, limited, say_broken
 from kerasvit.cli.options import add_model, at_least, load_model, model_label
 
 

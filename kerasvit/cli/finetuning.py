@@ -3,6 +3,7 @@
 import pathlib
 import sys
 
+from kerasvit.cli.folders import add_folder, limited, say_broken
 from kerasvit.cli.options import add_model, at_least
 
 
@@ -28,27 +29,6 @@ def add_parsers(subparsers, common) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
     _add_method(parser)
     parser.set_defaults(run=run, needs_keras=True)
-
-
-def add_folder(parser, what: str) -> None:
-    """Add `--data` and what chooses among its pictures.
-
-    Args:
-        parser: of the command.
-        what: what the pictures are for.
-    """
-    parser.add_argument(
-        "--data",
-        required=True,
-        metavar="FOLDER",
-        help=f"{what}: a folder, or a zip, with a folder for each class",
-    )
-    parser.add_argument(
-        "--split", metavar="NAME", help="of its splits, where it has some, such as train"
-    )
-    parser.add_argument(
-        "--limit", type=at_least(1), metavar="N", help="the first N pictures of each class alone"
-    )
 
 
 def _add_method(parser) -> None:
@@ -160,22 +140,6 @@ def _folders(options):
     return folder, PictureFolder.scan(path, options.validation_split, folder.class_names)
 
 
-def limited(folder, count: int | None):
-    """Return the first pictures of each class, or the folder itself without a limit."""
-    from kerasvit.training.subsets import first_of_each_class
-
-    return first_of_each_class(folder, count) if count else folder
-
-
 def _summary(folder, validation) -> str:
     held = f", {len(validation)} held out" if validation is not None else ", none held out"
     return f"{len(folder)} pictures of {len(folder.class_names)} classes{held}"
-
-
-def say_broken(*folders) -> int:
-    """Say on standard error how many pictures could not be read; return the number."""
-    count = sum(len(folder.broken) for folder in folders if folder is not None)
-    if count:
-        total = sum(len(folder) for folder in folders if folder is not None)
-        print(f"kerasvit: {count} of {total} pictures were skipped", file=sys.stderr)
-    return count
