@@ -4,7 +4,7 @@ import pathlib
 import sys
 
 from kerasvit.cli.folders import add_folder, limited, say_broken
-from kerasvit.cli.options import add_model, at_least
+from kerasvit.cli.options import add_model, at_least, load_model
 
 
 def add_parsers(subparsers, common) -> None:
@@ -77,7 +77,6 @@ def run(options) -> int:
 
     from kerasvit.cli.outputs import check_new_files
     from kerasvit.errors import UsageError
-    from kerasvit.pretrained import from_pretrained
     from kerasvit.training.finetuning import finetune
 
     settings = _settings(options)
@@ -90,7 +89,7 @@ def run(options) -> int:
     check_new_files([output], options.overwrite)
     folder, validation = _folders(options)
     keras.utils.set_random_seed(options.seed)
-    model = from_pretrained(options.model)
+    model, _ = load_model(options)
     print(_summary(folder, validation), file=sys.stderr)
     size = options.image_size
     result = finetune(

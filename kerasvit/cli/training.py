@@ -32,6 +32,7 @@ def add_parsers(subparsers, common) -> None:
 
 def run(options) -> int:
     """Train, and print the model's accuracy and file."""
+    from kerasvit.memory import reuse_memory
     from kerasvit.training.recipes import read_recipe
     from kerasvit.training.run import train
 
@@ -42,6 +43,7 @@ def run(options) -> int:
         changes.append(f"run.distribution={options.distribution}")
     recipe = read_recipe(options.recipe, changes)
     output = pathlib.Path(options.output or pathlib.Path("runs", pathlib.Path(options.recipe).stem))
+    reuse_memory()
     result = train(recipe, output, resume=options.resume, overwrite=options.overwrite)
     if result.broken:
         print(f"{result.broken} broken pictures were left out", file=sys.stderr)

@@ -47,6 +47,13 @@ def test_predict_and_saliency_speak_the_new_classes(finetune, run, colours, tmp_
     assert "fine-tuned from" in run("info", model).out
 
 
+def test_freed_memory_is_kept_for_the_next_step(finetune, colours, reuse_memory):
+    result = finetune(colours, "--freeze", "--image-size", "30")
+    assert result.code == 2
+    assert "must fill the image" in result.err
+    reuse_memory.assert_called_once_with()
+
+
 @pytest.mark.parametrize("method", [(), ("--lora", "2")])
 def test_the_other_methods_train(finetune, colours, tmp_path, method):
     result = finetune(colours, *method, "--epochs", "1", "--batch-size", "4", "--hold-out", "0.2")
@@ -110,6 +117,6 @@ def test_outputs_and_options_are_checked_before_any_work(finetune, colours, tmp_
     result = finetune(colours, *SETTINGS, output="out.pth")
     assert result.code == 2
     one_line(result.err, "'", ".keras file")
-    for wrong in (("--layer-decay", "2"), ("--hold-out", "1"), ("--image-size", "30")):
+    for wrong in (("--layer-decay", "2"), ("--hold-out", "1")):
         assert finetune(colours, "--freeze", *wrong, output="new.keras").code == 2
     assert finetune(colours, "--freeze", "--lora", "2").code == 2

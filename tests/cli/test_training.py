@@ -95,6 +95,11 @@ def test_mistakes_are_one_line(recipe, data, tmp_path, capsys, options, code, wo
     assert not (tmp_path / "run" / "model.keras").exists()
 
 
+def test_freed_memory_is_kept_for_the_next_step(recipe, data, tmp_path, reuse_memory):
+    assert _train(recipe, data, "-o", tmp_path / "run", "--resume") == 3
+    reuse_memory.assert_called_once_with()
+
+
 def test_recipe_without_data_says_what_is_missing(recipe, tmp_path, capsys):
     assert main(["train", str(recipe), "-o", str(tmp_path / "run")]) == 3
     assert "--data PATH" in capsys.readouterr().err
