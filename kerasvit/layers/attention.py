@@ -1,7 +1,6 @@
 """Multi-head self-attention, and what every attention here shares."""
 
 import keras
-from keras import ops
 
 from kerasvit.layers.base import (
     PACKAGE,
@@ -11,6 +10,8 @@ from kerasvit.layers.base import (
     require_rate,
 )
 from kerasvit.layers.dense import Dense
+from kerasvit.layers.dropout import Dropout
+from kerasvit.layers.lean_ops import matmul
 from kerasvit.layers.norms import make_norm
 from kerasvit.layers.scaled_dot_product import (
     attention,
@@ -47,12 +48,10 @@ class Attention(ConfiguredLayer):
         self.use_projection_bias = use_projection_bias
         self.attention_dropout_rate = require_rate("attention_dropout_rate", attention_dropout_rate)
         self.dropout_rate = require_rate("dropout_rate", dropout_rate)
-        self.attention_dropout = keras.layers.Dropout(
+        self.attention_dropout = Dropout(
             attention_dropout_rate, name="attention_dropout", dtype=self.dtype_policy
         )
-        self.output_dropout = keras.layers.Dropout(
-            dropout_rate, name="output_dropout", dtype=self.dtype_policy
-        )
+        self.output_dropout = Dropout(dropout_rate, name="output_dropout", dtype=self.dtype_policy)
 
     def _dense(self, units, name, use_bias):
         return Dense(
@@ -79,7 +78,7 @@ class Attention(ConfiguredLayer):
 
     def _attend(self, scores, value, training):
         """Weigh the values; the returned scores of the caller stay free of dropout."""
-        return ops.matmul(self.attention_dropout(scores, training=training), value)
+        return matmul(self.attention_dropout(scores, training=training), value)
 
 
 @keras.saving.register_keras_serializable(PACKAGE)

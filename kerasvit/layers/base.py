@@ -7,10 +7,12 @@ from typing import Any, ClassVar
 
 import keras
 
+from kerasvit.layers.direct_calls import DirectCalls
+
 PACKAGE = "kerasvit"
 
 
-class ConfiguredLayer(keras.layers.Layer):
+class ConfiguredLayer(DirectCalls, keras.layers.Layer):
     """A layer whose config holds exactly the arguments that its constructor takes.
 
     Subclasses name them once, in `arguments`, and keep each as an attribute of the same name, so

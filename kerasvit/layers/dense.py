@@ -4,10 +4,12 @@ import keras
 from keras import ops
 
 from kerasvit.layers.base import PACKAGE
+from kerasvit.layers.direct_calls import DirectCalls
+from kerasvit.layers.lean_ops import weight_tensor
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class Dense(keras.layers.Dense):
+class Dense(DirectCalls, keras.layers.Dense):
     """Keras' own dense layer, its product and its bias computed by `affine`.
 
     Arguments, weights and their paths, LoRA and quantization are those of `keras.layers.Dense`.
@@ -55,7 +57,4 @@ def flat_affine(inputs, kernel, bias=None):
 def _torch_affine(inputs, kernel, bias):
     from torch.nn.functional import linear
 
-    kernel, bias = (
-        None if each is None else ops.convert_to_tensor(each) for each in (kernel, bias)
-    )
-    return linear(inputs, kernel.t(), bias)
+    return linear(inputs, weight_tensor(kernel).t(), weight_tensor(bias))

@@ -5,8 +5,10 @@ import math
 import keras
 from keras import ops
 
+from kerasvit.layers import lean_ops
 from kerasvit.layers.attention import SelfAttention
 from kerasvit.layers.base import PACKAGE, head_dim, require, weight_initializer
+from kerasvit.layers.norms import make_norm
 from kerasvit.layers.scaled_dot_product import (
     attention_scores,
     fused_attention,
@@ -72,9 +74,7 @@ class DifferentialAttention(SelfAttention):
             )
             for name in ("query_1", "key_1", "query_2", "key_2")
         }
-        self.head_norm = keras.layers.RMSNormalization(
-            epsilon=_HEAD_NORM_EPSILON, name="head_norm", dtype=self.dtype_policy
-        )
+        self.head_norm = make_norm("rms", _HEAD_NORM_EPSILON, "head_norm", self.dtype_policy)
         self.head_norm.build((None, None, 2 * width))
         self.built = True
 
@@ -105,7 +105,7 @@ class DifferentialAttention(SelfAttention):
 
     def _attention(self, query, key, value):
         scores = self._scores(query, key)
-        return ops.matmul(scores, value), scores
+        return lean_ops.matmul(scores, value), scores
 
     def _fused(self, query, key, value):
         first = fused_attention(query[:, 0::2], key[:, 0::2], value)

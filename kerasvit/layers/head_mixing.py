@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from kerasvit.layers import lean_ops
 from kerasvit.layers.base import PACKAGE, ConfiguredLayer, kernel_initializer
 from kerasvit.layers.fusing import fuses_operations
 
@@ -40,7 +41,7 @@ class HeadMixing(ConfiguredLayer):
 
     def parameters(self, scale=1.0, use_bias=True):
         """Return what `mix_heads` takes: the kernel times the scale, and the bias or None."""
-        return self.kernel * scale, self.bias.value if use_bias else None
+        return self.kernel.value * scale, self.bias.value if use_bias else None
 
     def compute_output_shape(self, input_shape):
         """Return the shape of the scores, unchanged."""
@@ -61,8 +62,8 @@ def mix_heads(scores, kernel, bias=None):
     Returns:
         Tensor `(B, H_out, Q, N)`.
     """
-    kernel = ops.cast(kernel, scores.dtype)
-    bias = None if bias is None else ops.cast(bias, scores.dtype)
+    kernel = lean_ops.cast_like(kernel, scores)
+    bias = None if bias is None else lean_ops.cast_like(bias, scores)
     if fuses_operations() and kernel.shape[0] <= FEW_HEADS:
         return sum_heads(scores, kernel, bias)
     return multiply_heads(scores, kernel, bias)
@@ -73,12 +74,12 @@ def multiply_heads(scores, kernel, bias=None):
 
     It is 1.1 to 1.7 times as fast as moving the heads last and applying a dense layer.
     """
-    batch, num_heads, rows, columns = ops.shape(scores)
-    flat = ops.reshape(scores, (batch, num_heads, rows * columns))
-    mixed = ops.matmul(ops.transpose(kernel), flat)
+    batch, num_heads, rows, columns = lean_ops.shape(scores)
+    flat = lean_ops.reshape(scores, (batch, num_heads, rows * columns))
+    mixed = lean_ops.matmul(lean_ops.transpose(kernel, (1, 0)), flat)
     if bias is not None:
         mixed = mixed + bias[:, None]
-    return ops.reshape(mixed, (batch, mixed.shape[1], rows, columns))
+    return lean_ops.reshape(mixed, (batch, mixed.shape[1], rows, columns))
 
 
 def sum_heads(scores, kernel, bias=None):

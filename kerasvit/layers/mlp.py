@@ -6,6 +6,7 @@ from keras import ops
 from kerasvit.layers.activations import activation_function
 from kerasvit.layers.base import PACKAGE, ConfiguredLayer, kernel_initializer, require_rate
 from kerasvit.layers.dense import Dense
+from kerasvit.layers.dropout import Dropout
 from kerasvit.layers.norms import make_norm
 
 
@@ -74,7 +75,7 @@ class MLP(ConfiguredLayer):
         self.layer_norm_epsilon = layer_norm_epsilon
         self._activate = activation_function(activation)
         self.dense_1 = self._dense(mlp_dim * self.hidden_factor, "dense_1", use_bias)
-        self.dropout = keras.layers.Dropout(dropout_rate, name="dropout", dtype=self.dtype_policy)
+        self.dropout = Dropout(dropout_rate, name="dropout", dtype=self.dtype_policy)
         self.dense_2 = None
 
     def _dense(self, units, name, use_bias):

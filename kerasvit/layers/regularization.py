@@ -40,7 +40,7 @@ class LayerScale(ConfiguredLayer):
 
     def call(self, tokens):
         """Scale the channels."""
-        return tokens * self.gamma
+        return tokens * self.gamma.value
 
     def compute_output_shape(self, input_shape):
         """Return the shape of the tokens, unchanged."""

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from kerasvit.layers import lean_ops
 from kerasvit.layers.fusing import fused_in_graphs
 
 QUERY_CHUNK = 512
@@ -10,24 +11,26 @@ QUERY_CHUNK = 512
 
 def split_heads(tokens, num_heads: int):
     """Reshape `(B, N, D)` to `(B, H, N, D / H)`."""
-    batch, length, width = ops.shape(tokens)
-    heads = ops.reshape(tokens, (batch, length, num_heads, width // num_heads))
-    return ops.transpose(heads, (0, 2, 1, 3))
+    batch, length, width = lean_ops.shape(tokens)
+    heads = lean_ops.reshape(tokens, (batch, length, num_heads, width // num_heads))
+    return lean_ops.transpose(heads, (0, 2, 1, 3))
 
 
 def split_joint_heads(joint, num_parts: int, num_heads: int):
     """Split a joint projection `(B, N, parts * D)` into `parts` tensors `(B, H, N, D / H)`."""
-    batch, length, width = ops.shape(joint)
+    batch, length, width = lean_ops.shape(joint)
     dim = width // (num_parts * num_heads)
-    heads = ops.reshape(joint, (batch, length, num_parts, num_heads, dim))
-    heads = ops.transpose(heads, (2, 0, 3, 1, 4))
+    heads = lean_ops.reshape(joint, (batch, length, num_parts, num_heads, dim))
+    heads = lean_ops.transpose(heads, (2, 0, 3, 1, 4))
     return tuple(heads[part] for part in range(num_parts))
 
 
 def merge_heads(heads):
     """Reshape `(B, H, N, d)` to `(B, N, H * d)`."""
-    batch, num_heads, length, dim = ops.shape(heads)
-    return ops.reshape(ops.transpose(heads, (0, 2, 1, 3)), (batch, length, num_heads * dim))
+    batch, num_heads, length, dim = lean_ops.shape(heads)
+    return lean_ops.reshape(
+        lean_ops.transpose(heads, (0, 2, 1, 3)), (batch, length, num_heads * dim)
+    )
 
 
 def attention_scores(query, key):
@@ -41,7 +44,7 @@ def attention_scores(query, key):
         Tensor `(B, H, Q, N)`; each row sums to 1.
     """
     scale = query.shape[-1] ** -0.5
-    return softmax(ops.matmul(query * scale, ops.transpose(key, (0, 1, 3, 2))))
+    return softmax(lean_ops.matmul(query * scale, lean_ops.transpose(key, (0, 1, 3, 2))))
 
 
 @fused_in_graphs
@@ -56,7 +59,7 @@ def attention(query, key, value):
         scores: `(B, H, N, N)`, see `attention_scores`.
     """
     scores = attention_scores(query, key)
-    return ops.matmul(scores, value), scores
+    return lean_ops.matmul(scores, value), scores
 
 
 def softmax(logits):
@@ -64,6 +67,8 @@ def softmax(logits):
 
     TensorFlow and JAX would sum a row of bfloat16 in bfloat16, and miss 1 by more than 1 percent.
     """
+    if lean_ops.are_torch(logits):
+        return _torch_softmax(logits)
     wide = keras.backend.result_type(logits.dtype, "float32")
     return ops.cast(ops.softmax(ops.cast(logits, wide), axis=-1), logits.dtype)
 
@@ -116,3 +121,10 @@ def _torch_fused_attention(query, key, value):
     from torch.nn.functional import scaled_dot_product_attention
 
     return scaled_dot_product_attention(query, key, value)
+
+
+def _torch_softmax(logits):
+    import torch
+
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    return logits.softmax(-1, dtype=wide).to(logits.dtype)

@@ -1,8 +1,8 @@
 """CaiT's self-attention, whose heads are mixed before and after the softmax."""
 
 import keras
-from keras import ops
 
+from kerasvit.layers import lean_ops
 from kerasvit.layers.attention import Attention
 from kerasvit.layers.base import PACKAGE
 from kerasvit.layers.fusing import fused_in_graphs
@@ -103,7 +103,7 @@ def mixed_probabilities(query, key, kernel, bias):
     Returns:
         Tensor `(B, H, Q, N)`; each row sums to 1.
     """
-    products = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
+    products = lean_ops.matmul(query, lean_ops.transpose(key, (0, 1, 3, 2)))
     return softmax(mix_heads(products, kernel, bias))
 
 
@@ -123,4 +123,4 @@ def talking_heads(query, key, value, kernel_before, bias_before, kernel_after, b
     """
     probabilities = mixed_probabilities(query, key, kernel_before, bias_before)
     scores = mix_heads(probabilities, kernel_after, bias_after)
-    return ops.matmul(scores, value), probabilities, scores
+    return lean_ops.matmul(scores, value), probabilities, scores

@@ -10,6 +10,7 @@ from kerasvit.layers.base import (
     require,
     require_at_least,
 )
+from kerasvit.layers.patch_projection import PatchProjection
 from kerasvit.layers.resampling import RULES, resampling_matrix
 
 
@@ -58,7 +59,7 @@ class PatchEmbedding(ConfiguredLayer):
             f"Received: patch_size={self.patch_size}",
         )
         self.use_bias = use_bias
-        self.projection = keras.layers.Conv2D(
+        self.projection = PatchProjection(
             hidden_dim,
             kernel_size=self.patch_size,
             strides=self.patch_size,

@@ -8,9 +8,10 @@ import keras
 
 from kerasvit.files import atomic_path
 from kerasvit.layers.base import require, require_at_least
+from kerasvit.layers.direct_calls import direct_calls
 from kerasvit.layout import TokenLayout
 from kerasvit.models.steps import LogitSteps
-from kerasvit.models.taps import Taps
+from kerasvit.models.taps import NO_TAPS, Taps
 from kerasvit.models.weight_files import check_weights_file
 
 ATTENTION_MODES = ("full", "cls", "none")
@@ -132,6 +133,14 @@ class ScoreModel(LogitSteps, keras.Model):
             return input_shape
         return (input_shape[0], None, self.hidden_dim)
 
+    def call(self, images, training=None):
+        """Return `(logits, sa_scores, ca_scores)`."""
+        return self._run(images, training)
+
+    def _run(self, images, training, taps: Taps = NO_TAPS):
+        with direct_calls(self, self.position.embedding, images, training):
+            return self._forward(images, training, taps)
+
     def call_with_taps(
         self, images, taps: Mapping[str, Any], isolate: bool = False, training: bool = False
     ) -> tuple[Any, dict[str, Any]]:
@@ -156,7 +165,7 @@ class ScoreModel(LogitSteps, keras.Model):
         """
         taps = Taps(taps, isolate)
         taps.check(self.all_blocks())
-        logits, _, _ = self._forward(images, training, taps)
+        logits, _, _ = self._run(images, training, taps)
         return logits, taps.found
 
     def tap_shape(self, place: str, images_shape: tuple[int, ...]) -> tuple[int, ...]:

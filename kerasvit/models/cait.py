@@ -12,6 +12,9 @@ from kerasvit.layers import (
     PositionEmbedding,
 )
 from kerasvit.layers.base import PACKAGE, kernel_initializer, require
+from kerasvit.layers.dense import Dense
+from kerasvit.layers.dropout import Dropout
+from kerasvit.layers.norms import make_norm
 from kerasvit.models.base import ScoreModel
 from kerasvit.models.taps import NO_TAPS, Taps
 
@@ -129,9 +132,7 @@ class CaiT(ScoreModel):
             "position": PositionEmbedding(
                 grid, 0, self.position_resampling, name="position_embedding", dtype=dtype
             ),
-            "position_dropout": keras.layers.Dropout(
-                self.dropout_rate, name="position_dropout", dtype=dtype
-            ),
+            "position_dropout": Dropout(self.dropout_rate, name="position_dropout", dtype=dtype),
             "blocks": [
                 self._make_block(LayerScaleBlock, f"sa_ffn_block_{index:02d}", **regularization)
                 for index in range(self.num_layers)
@@ -141,12 +142,10 @@ class CaiT(ScoreModel):
                 self._make_block(ClassAttentionBlock, f"ca_ffn_block_{index:02d}")
                 for index in range(self.num_class_layers)
             ],
-            "norm": keras.layers.LayerNormalization(
-                epsilon=self.layer_norm_epsilon, name="norm", dtype=dtype
-            ),
+            "norm": make_norm("layer", self.layer_norm_epsilon, "norm", dtype),
         }
         if self.num_classes:
-            layers["head"] = keras.layers.Dense(
+            layers["head"] = Dense(
                 self.num_classes, kernel_initializer=kernel_initializer(), name="head", dtype=dtype
             )
         return layers
@@ -167,10 +166,6 @@ class CaiT(ScoreModel):
     def _prefix(self, stage: str) -> tuple[str, ...]:
         require(stage in ("sa", "ca"), f'stage must be "sa" or "ca". Received: stage={stage!r}')
         return ("class",) if stage == "ca" else ()
-
-    def call(self, images, training=None):
-        """Return `(logits, sa_scores, ca_scores)`."""
-        return self._forward(images, training)
 
     def _forward(self, images, training, taps: Taps = NO_TAPS):
         patches, sa_scores = self._encode_patches(images, training, taps)

@@ -200,10 +200,6 @@ class VisionTransformer(ScoreModel):
         registers = (f"register_{index}" for index in range(self.num_registers))
         return (*(name for name, present in names if present), *registers)
 
-    def call(self, images, training=None):
-        """Return `(logits, sa_scores, ca_scores)`."""
-        return self._forward(images, training)
-
     def _forward(self, images, training, taps: Taps = NO_TAPS):
         outputs, sa_scores = self._encode(images, training, taps)
         logits, ca_scores = self._classify(outputs, training, taps)

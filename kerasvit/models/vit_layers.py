@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import keras
-
 from kerasvit.layers import (
     AttentionPooling,
     BranchedBlock,
@@ -15,7 +13,9 @@ from kerasvit.layers import (
     PostNormBlock,
 )
 from kerasvit.layers.base import kernel_initializer
+from kerasvit.layers.dense import Dense
 from kerasvit.layers.differential_attention import initial_lambda
+from kerasvit.layers.dropout import Dropout
 from kerasvit.layers.norms import make_norm
 
 BLOCKS = {
@@ -69,9 +69,7 @@ def _embedding(model, prefix):
         name="position_embedding",
         dtype=dtype,
     )
-    layers["position_dropout"] = keras.layers.Dropout(
-        model.dropout_rate, name="position_dropout", dtype=dtype
-    )
+    layers["position_dropout"] = Dropout(model.dropout_rate, name="position_dropout", dtype=dtype)
     return layers
 
 
@@ -131,7 +129,7 @@ def _norm(model, name):
 
 
 def _head(model, name):
-    return keras.layers.Dense(
+    return Dense(
         model.num_classes,
         kernel_initializer=kernel_initializer(),
         name=name,

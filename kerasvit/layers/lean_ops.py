@@ -1,0 +1,54 @@
+"""Operations that PyTorch does by itself where it can, and `keras.ops` everywhere else.
+
+A function of `keras.ops` looks for symbolic tensors, moves its arguments and settles their dtypes:
+10 to 40 us for what PyTorch does in 2 to 10. The other backends pay that once, in tracing.
+Arguments and results are those of the functions of the same name in `keras.ops`.
+"""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+def are_torch(*tensors: Any) -> bool:
+    """Tell whether all of these are tensors of PyTorch, and PyTorch the backend."""
+    if keras.backend.backend() != "torch":
+        return False
+    import torch
+
+    return all(isinstance(tensor, torch.Tensor) for tensor in tensors)
+
+
+def weight_tensor(weight):
+    """Return the tensor of a weight, of a tensor made of weights, or None for None."""
+    return weight.value if isinstance(weight, keras.Variable) else weight
+
+
+def shape(tensor) -> tuple:
+    """Return the shape: numbers where they are known, else scalar tensors or None."""
+    return tuple(tensor.shape) if are_torch(tensor) else ops.shape(tensor)
+
+
+def reshape(tensor, newshape: tuple):
+    """Lay the elements out in another shape."""
+    return tensor.reshape(newshape) if are_torch(tensor) else ops.reshape(tensor, newshape)
+
+
+def transpose(tensor, axes: tuple[int, ...]):
+    """Put the axes in another order."""
+    return tensor.permute(axes) if are_torch(tensor) else ops.transpose(tensor, axes)
+
+
+def matmul(first, second):
+    """Multiply the last two axes as matrices of one float dtype."""
+    if are_torch(first, second) and first.dtype is second.dtype and first.is_floating_point():
+        return first @ second
+    return ops.matmul(first, second)
+
+
+def cast_like(tensor, other):
+    """Convert to the dtype of another tensor."""
+    if are_torch(tensor, other):
+        return tensor.to(other.dtype)
+    return ops.cast(tensor, other.dtype)
