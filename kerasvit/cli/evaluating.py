@@ -1,15 +1,15 @@
 """`kerasvit evaluate-saliency`: how good methods are for a model, as JSON, a table and a plot."""
 
-import dataclasses
 import pathlib
 import sys
 
 from kerasvit.cli.options import (
     add_inputs,
     add_model,
+    add_resize,
     add_target,
     at_least,
-    load_model,
+    load_resized_model,
     model_label,
     open_picture,
     parse_method_options,
@@ -50,12 +50,7 @@ def add_parsers(subparsers, common) -> None:
         help="perturbation, insertion_deletion, grid_pointing (the default), infidelity, "
         "randomisation; none with --masks",
     )
-    parser.add_argument(
-        "--resize",
-        type=at_least(1),
-        metavar="N",
-        help="shorter side in pixels that the model sees; defaults to the size of its training",
-    )
+    add_resize(parser)
     parser.add_argument(
         "--masks",
         metavar="FOLDER",
@@ -83,7 +78,6 @@ def run(options) -> int:
     from kerasvit.errors import InputError
     from kerasvit.evaluation import METRICS, evaluate_files, write_plot, write_report
     from kerasvit.images import resolve
-    from kerasvit.images.cropping import aspect_size
     from kerasvit.saliency import METHODS
 
     methods = split_names(options.methods, "method", tuple(METHODS))
@@ -92,10 +86,7 @@ def run(options) -> int:
     paths = resolve(options.inputs)
     files = [pathlib.Path(name) for name in (options.output, options.plot) if name]
     check_new_files(files, options.overwrite)
-    model, preprocessing = load_model(options, attention="none")
-    if options.resize:
-        size = aspect_size(preprocessing.image_size, options.resize, model.patch_size)
-        preprocessing = dataclasses.replace(preprocessing, image_size=size)
+    model, preprocessing = load_resized_model(options, attention="none")
     report = evaluate_files(
         *(model, preprocessing, paths, methods),
         [name for name in metrics if name != _NONE],

@@ -72,6 +72,16 @@ def add_target(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_resize(parser: argparse.ArgumentParser) -> None:
+    """Add `--resize`: how large the model sees pictures."""
+    parser.add_argument(
+        "--resize",
+        type=at_least(1),
+        metavar="N",
+        help="shorter side in pixels that the model sees; defaults to the size of its training",
+    )
+
+
 def at_least(lowest: int):
     """Return a type for `argparse`: an int that is not below `lowest`."""
 
@@ -182,6 +192,23 @@ def load_model(options: argparse.Namespace, **view):
     model = from_pretrained(options.model, **view)
     reuse_memory()
     return model, recorded_preprocessing(model.record, options.model)
+
+
+def load_resized_model(options: argparse.Namespace, **view):
+    """Return what `load_model` does, prepared for the evaluation's crop at the size of `--resize`.
+
+    Raises:
+        UsageError: as `load_model`.
+    """
+    import dataclasses
+
+    from kerasvit.images.cropping import aspect_size
+
+    model, preprocessing = load_model(options, **view)
+    if options.resize:
+        size = aspect_size(preprocessing.image_size, options.resize, model.patch_size)
+        preprocessing = dataclasses.replace(preprocessing, image_size=size)
+    return model, preprocessing
 
 
 def model_label(model, name: str) -> str:

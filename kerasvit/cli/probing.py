@@ -5,7 +5,14 @@ import dataclasses
 import pathlib
 from typing import Any
 
-from kerasvit.cli.options import add_inputs, add_model, add_output, load_model, model_label
+from kerasvit.cli.options import (
+    add_inputs,
+    add_model,
+    add_output,
+    add_resize,
+    load_resized_model,
+    model_label,
+)
 
 WEIGHTS = ("positions", "filters")
 PICTURES = ("distance", "entropy", "features")
@@ -34,6 +41,7 @@ def add_parsers(subparsers, common) -> None:
     parser.add_argument(
         "--against", metavar="MODEL", help="another model, whose layers are compared by CKA"
     )
+    add_resize(parser)
     parser.set_defaults(run=run, needs_keras=True)
 
 
@@ -48,7 +56,7 @@ def run(options) -> int:
     folder = pathlib.Path(options.output)
     files = {name: folder / f"{name}.png" for name in probes} | {"arrays": folder / "probes.npz"}
     check_new_files(list(files.values()), options.overwrite)
-    model, preprocessing = load_model(options, attention="none")
+    model, preprocessing = load_resized_model(options, attention="none")
     pictures, code = load_pictures(options, paths, preprocessing)
     prober = Prober(model, model_label(model, options.model), pictures, options)
     arrays = {}
@@ -220,7 +228,7 @@ class Prober:
         from kerasvit.saliency.survey import survey_features
 
         chosen = argparse.Namespace(**{**vars(self.options), "model": self.options.against})
-        model, preprocessing = load_model(chosen, attention="none")
+        model, preprocessing = load_resized_model(chosen, attention="none")
         pixels = (
             preprocessing.evaluate(open_picture(chosen, one.path)).pixels for one in self.pictures
         )

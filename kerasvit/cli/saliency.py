@@ -6,8 +6,8 @@ from kerasvit.cli.options import (
     add_inputs,
     add_model,
     add_output,
+    add_resize,
     add_target,
-    at_least,
     load_model,
 )
 
@@ -46,12 +46,7 @@ def add_parsers(subparsers, common) -> None:
 
 
 def _add_drawing(parser) -> None:
-    parser.add_argument(
-        "--resize",
-        type=at_least(1),
-        metavar="N",
-        help="shorter side in pixels that the model sees; defaults to the size of its training",
-    )
+    add_resize(parser)
     parser.add_argument(
         "--fit",
         choices=("aspect", "crop", "exact"),

@@ -61,6 +61,18 @@ def test_everything_of_eight_pictures(probe, folder):
     ]
 
 
+def test_the_models_see_pictures_at_another_size(probe, folder):
+    arguments = (folder / "in", "--resize", "15", "--against", "cait_nano_patch4_32.cifar10")
+    result, out = probe(*arguments, "--probes", "positions,features,similarity")
+    assert result.code == 0, result.err
+    arrays = arrays_of(out)
+    # 16 x 24 pixels are 2 x 3 patches of 8; what the weights hold stays as it is.
+    assert arrays["features"].shape == (8, 2, 3, 3)
+    assert arrays["positions"].shape == (4, 6, 4, 6)
+    assert arrays["similarity"].shape == (2, 6)
+    assert probe("--resize", "0")[0].code == 2
+
+
 def test_another_model_on_the_same_pictures(probe, folder):
     other = "cait_nano_patch4_32.cifar10"
     result, out = probe(folder / "in", "--probes", "similarity", "--against", other)
