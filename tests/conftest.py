@@ -82,6 +82,24 @@ def quick_compilation():
 
 
 @pytest.fixture(scope="session")
+def optimising():
+    """Options of XLA's compiler as it works without any XLA_FLAGS, which `all_backends.py` sets."""
+    return {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
+
+
+@pytest.fixture(scope="session")
+def preprocessing_record():
+    """Function from the sides of an image to what a model's record says of its pictures."""
+    from kerasvit.images.preprocessing import Preprocessing
+
+    def make(height, width):
+        centre = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+        return Preprocessing((height, width), crop_fraction=1.0, **centre).to_dict()
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def timm():
     """timm, imported also where torchvision's compiled operators do not load."""
     from kerasvit.conversion.reference import import_timm

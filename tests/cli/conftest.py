@@ -71,6 +71,13 @@ def photograph(tmp_path) -> pathlib.Path:
     return path
 
 
+@pytest.fixture
+def reuse_memory():
+    """What commands that run a model call, and the tests' process does without."""
+    with unittest.mock.patch("kerasvit.memory.reuse_memory") as mock:
+        yield mock
+
+
 def assert_one_line(text: str, *needles: str) -> None:
     """Check that an error is one line, and names what it must."""
     lines = text.strip().splitlines()
@@ -87,20 +94,13 @@ def one_line():
 
 
 @pytest.fixture(scope="session")
-def small_vit(tmp_path_factory) -> pathlib.Path:
+def small_vit(tmp_path_factory, preprocessing_record) -> pathlib.Path:
     """A `.keras` file of a distilled ViT with 2 blocks of 2 heads on patches of 8 pixels."""
     import keras
 
     import kerasvit
 
-    preprocessing = {
-        "image_size": [32, 48],
-        "crop_fraction": 1.0,
-        "crop_mode": "center",
-        "interpolation": "bicubic",
-        "mean": [0.5, 0.5, 0.5],
-        "std": [0.5, 0.5, 0.5],
-    }
+    names = ["ant", "bee", "cat"]
     # A random start takes seconds on some backends, and is replaced anyway.
     start = unittest.mock.patch.object(
         keras.initializers.TruncatedNormal, "__call__", lambda _, shape, dtype=None: np.zeros(shape)
@@ -115,7 +115,7 @@ def small_vit(tmp_path_factory) -> pathlib.Path:
             num_heads=2,
             mlp_dim=16,
             use_distillation_token=True,
-            record={"preprocessing": preprocessing, "class_names": ["ant", "bee", "cat"]},
+            record={"preprocessing": preprocessing_record(32, 48), "class_names": names},
         )
     random = np.random.default_rng(0)
     for weight in model.weights:

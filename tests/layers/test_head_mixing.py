@@ -12,28 +12,32 @@ from kerasvit.layers.head_mixing import (
     sum_heads,
 )
 
-# As without any XLA_FLAGS, which `all_backends.py` sets.
-OPTIMISED = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
+
+@pytest.fixture
+def compiled(optimising):
+    """Function from a function to the same, compiled as users do."""
+
+    def compile_function(function):
+        if keras.backend.backend() == "jax":
+            import jax
+
+            return jax.jit(function, compiler_options=optimising)
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            return tf.function(function, jit_compile=True)
+        return function
+
+    return compile_function
 
 
-def _plain(function):
-    return function
-
-
-def _compiled(function):
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return jax.jit(function, compiler_options=OPTIMISED)
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return tf.function(function, jit_compile=True)
-    return function
+@pytest.fixture(params=["plain", "compiled"])
+def wrap(request, compiled):
+    """`compiled`, and what leaves a function as it is."""
+    return compiled if request.param == "compiled" else lambda function: function
 
 
 @pytest.mark.parametrize("mix", [mix_heads, multiply_heads, sum_heads])
-@pytest.mark.parametrize("wrap", [_plain, _compiled])
 @pytest.mark.parametrize(
     ("batch", "rows", "columns"), [(1, 16, 16), (2, 16, 16), (8, 16, 16), (2, 1, 37)]
 )
@@ -50,10 +54,10 @@ def test_mixing_equals_an_einsum(tools, batch, rows, columns, wrap, mix):
 
 @pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize("num_heads", [FEW_HEADS, FEW_HEADS + 1])
-def test_few_and_many_heads_are_mixed_alike(tools, num_heads, batch):
+def test_few_and_many_heads_are_mixed_alike(tools, compiled, num_heads, batch):
     scores = tools.random_tokens(batch, num_heads, 5, 7)
     kernel = tools.random_tokens(num_heads, num_heads, seed=2)
-    mixed = tools.to_numpy(_compiled(mix_heads)(scores, kernel))
+    mixed = tools.to_numpy(compiled(mix_heads)(scores, kernel))
     expected = np.einsum("bhqk,hg->bgqk", scores, kernel)
     np.testing.assert_allclose(mixed, expected, atol=2e-5)
 

@@ -10,15 +10,13 @@ import pytest
 from kerasvit.saliency import backends
 from kerasvit.saliency.gradients import attention_gradients
 
-# As without any XLA_FLAGS, which `all_backends.py` sets.
-OPTIMISED = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 
 
 @pytest.fixture
-def optimised():
+def optimised(optimising):
     """Compile as users do."""
-    with unittest.mock.patch.object(backends, "COMPILER_OPTIONS", OPTIMISED):
+    with unittest.mock.patch.object(backends, "COMPILER_OPTIONS", optimising):
         yield
 
 

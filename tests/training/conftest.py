@@ -20,6 +20,13 @@ TINY = {
 
 
 @pytest.fixture(scope="session")
+def tiny_arguments():
+    """Arguments that a tiny ViT and a tiny CaiT for 8x8 pictures share."""
+    sizes = {"image_shape": (8, 8, 3), "patch_size": 4, "hidden_dim": 16}
+    return {**sizes, "num_layers": 2, "num_heads": 2, "mlp_dim": 16}
+
+
+@pytest.fixture(scope="session")
 def coloured(tmp_path_factory):
     """A folder of 8x8 pictures: three classes, 8 for training and 2 for testing of each."""
     root = tmp_path_factory.mktemp("coloured")

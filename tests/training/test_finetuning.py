@@ -12,26 +12,16 @@ from kerasvit.training.features import preprocessing_of
 from kerasvit.training.finetuning import FineTuning, finetune
 from kerasvit.training.folders import PictureFolder
 
-TINY = {"image_shape": (8, 8, 3), "patch_size": 4, "hidden_dim": 16, "num_heads": 2, "mlp_dim": 16}
-PREPROCESSING = {
-    "image_size": [8, 8],
-    "crop_fraction": 1.0,
-    "crop_mode": "center",
-    "interpolation": "bicubic",
-    "mean": [0.5, 0.5, 0.5],
-    "std": [0.5, 0.5, 0.5],
-}
 SHORT = {"epochs": 2, "batch_size": 8}
 
 
 @pytest.fixture(scope="module")
-def base():
+def base(tiny_arguments, preprocessing_record):
     model = kerasvit.CaiT(
-        **TINY,
-        num_layers=2,
+        **tiny_arguments,
         num_class_layers=1,
         num_classes=5,
-        record={"preprocessing": PREPROCESSING, "release": "tiny.test"},
+        record={"preprocessing": preprocessing_record(8, 8), "release": "tiny.test"},
     )
     random = np.random.default_rng(0)
     for weight in model.weights:

@@ -7,15 +7,6 @@ from kerasvit.training.features import preprocessing_of
 from kerasvit.training.heads import headless, set_head, with_new_head
 from kerasvit.training.linear_probe import LinearProbe
 
-PREPROCESSING = {
-    "image_size": [8, 8],
-    "crop_fraction": 1.0,
-    "crop_mode": "center",
-    "interpolation": "bicubic",
-    "mean": [0.5, 0.5, 0.5],
-    "std": [0.5, 0.5, 0.5],
-}
-TINY = {"image_shape": (8, 8, 3), "patch_size": 4, "hidden_dim": 16, "num_heads": 2, "mlp_dim": 16}
 KINDS = {
     "vit": {},
     "distilled": {"use_distillation_token": True},
@@ -25,17 +16,23 @@ KINDS = {
 }
 
 
-def make(kind="vit", **overrides):
-    arguments = {**TINY, "num_layers": 2, "num_classes": 3, "name": "tiny"}
-    arguments["record"] = {
-        "preprocessing": PREPROCESSING,
+@pytest.fixture
+def make(tiny_arguments, preprocessing_record):
+    """Function from a kind and changed arguments to a tiny model."""
+    record = {
+        "preprocessing": preprocessing_record(8, 8),
         "release": "tiny.test",
         "licence": "mit",
         "class_names": ["a", "b", "c"],
     }
-    if kind == "cait":
-        return kerasvit.CaiT(**{**arguments, "num_class_layers": 1, **overrides})
-    return kerasvit.VisionTransformer(**{**arguments, **KINDS[kind], **overrides})
+    common = {**tiny_arguments, "num_classes": 3, "name": "tiny", "record": record}
+
+    def model(kind="vit", **overrides):
+        if kind == "cait":
+            return kerasvit.CaiT(**{**common, "num_class_layers": 1, **overrides})
+        return kerasvit.VisionTransformer(**{**common, **KINDS[kind], **overrides})
+
+    return model
 
 
 def images(count=4):
@@ -47,7 +44,7 @@ def logits_of(model):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_feature_is_what_the_head_reads(kind):
+def test_the_feature_is_what_the_head_reads(make, kind):
     model = make(kind)
     for weight in model.head.weights:
         weight.assign(np.random.default_rng(1).normal(size=weight.shape))
@@ -63,7 +60,7 @@ def test_the_feature_is_what_the_head_reads(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_probe_of_the_features_becomes_the_head(kind):
+def test_a_probe_of_the_features_becomes_the_head(make, kind):
     model = make(kind)
     features = logits_of(headless(model)).reshape(4, -1)
     random = np.random.default_rng(2)
@@ -73,7 +70,7 @@ def test_a_probe_of_the_features_becomes_the_head(kind):
 
 
 @pytest.mark.parametrize("kind", ["distilled", "cait"])
-def test_a_new_head_is_zero_and_everything_else_is_copied(kind):
+def test_a_new_head_is_zero_and_everything_else_is_copied(make, kind):
     model = make(kind)
     before = model.get_weights()
     new = with_new_head(model, ["x", "y", "z", "w"], drop_path_rate=0.1)
@@ -86,7 +83,7 @@ def test_a_new_head_is_zero_and_everything_else_is_copied(kind):
         np.testing.assert_array_equal(value, old)
 
 
-def test_the_record_tells_the_classes_and_the_base():
+def test_the_record_tells_the_classes_and_the_base(make):
     new = with_new_head(make(), ["x", "y"], image_size=(16, 8))
     assert new.record["class_names"] == ["x", "y"]
     assert new.record["base"] == {"release": "tiny.test"}
@@ -97,12 +94,12 @@ def test_the_record_tells_the_classes_and_the_base():
 
 
 @pytest.mark.parametrize("names", [["x"], [], ["x", "x"]])
-def test_classes_must_be_several_and_differ(names):
+def test_classes_must_be_several_and_differ(make, names):
     with pytest.raises(InputError, match="two or more classes"):
         with_new_head(make(), names)
 
 
-def test_what_cannot_be_fine_tuned_is_refused():
+def test_what_cannot_be_fine_tuned_is_refused(make):
     with pytest.raises(UsageError, match="must fill the image"):
         with_new_head(make(), ["x", "y"], image_size=(10, 8))
     bare = make(record={})

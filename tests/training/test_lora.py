@@ -6,14 +6,18 @@ import kerasvit
 from kerasvit.errors import UsageError
 from kerasvit.training.lora import enable_lora, freeze_backbone
 
-TINY = {"image_shape": (8, 8, 3), "patch_size": 4, "hidden_dim": 16, "num_heads": 2, "mlp_dim": 16}
 
+@pytest.fixture
+def make(tiny_arguments):
+    """Function from a kind to a tiny model."""
 
-def _make(kind):
-    if kind == "cait":
-        depth = {"num_layers": 2, "num_class_layers": 1}
-        return kerasvit.CaiT(**TINY, **depth, num_classes=3, layer_scale_init_value=1.0)
-    return kerasvit.VisionTransformer(**TINY, num_layers=2, num_classes=3)
+    def model(kind):
+        common = {**tiny_arguments, "num_classes": 3}
+        if kind == "cait":
+            return kerasvit.CaiT(**common, num_class_layers=1, layer_scale_init_value=1.0)
+        return kerasvit.VisionTransformer(**common)
+
+    return model
 
 
 def _kernel(weight):
@@ -28,15 +32,15 @@ def _logits(model):
     return np.asarray(model.predict_on_batch(_images())[0])
 
 
-def test_nothing_but_the_head_is_trainable_after_freezing():
-    model = _make("vit")
+def test_nothing_but_the_head_is_trainable_after_freezing(make):
+    model = make("vit")
     freeze_backbone(model)
     assert {weight.path.split("/")[-2] for weight in model.trainable_weights} == {"head"}
 
 
 @pytest.mark.parametrize("kind", ["vit", "cait"])
-def test_adapted_layers_start_as_they_were_and_the_rest_is_frozen(kind):
-    model = _make(kind)
+def test_adapted_layers_start_as_they_were_and_the_rest_is_frozen(make, kind):
+    model = make(kind)
     before = _logits(model)
     paths = enable_lora(model, rank=2)
     np.testing.assert_allclose(_logits(model), before, atol=1e-6)
@@ -49,8 +53,8 @@ def test_adapted_layers_start_as_they_were_and_the_rest_is_frozen(kind):
 
 
 @pytest.mark.neutral
-def test_a_saved_model_is_plain_and_gives_the_same(tmp_path):
-    model = _make("cait")
+def test_a_saved_model_is_plain_and_gives_the_same(make, tmp_path):
+    model = make("cait")
     kernel = _kernel(model.blocks[0].attention.qkv._kernel)
     enable_lora(model, rank=2)
     view = model.with_attention("none")
@@ -63,11 +67,11 @@ def test_a_saved_model_is_plain_and_gives_the_same(tmp_path):
     np.testing.assert_allclose(_logits(loaded), _logits(model), atol=1e-5)
     np.testing.assert_array_equal(_kernel(model.blocks[0].attention.qkv._kernel), kernel)
     assert np.abs(_kernel(loaded.blocks[0].attention.qkv.kernel) - kernel).max() > 1e-4
-    assert loaded.count_params() == _make("cait").count_params()
+    assert loaded.count_params() == make("cait").count_params()
 
 
-def test_the_seed_decides_the_start():
-    first, again, other = (_make("vit") for _ in range(3))
+def test_the_seed_decides_the_start(make):
+    first, again, other = (make("vit") for _ in range(3))
     for model, seed in ((first, 0), (again, 0), (other, 1)):
         enable_lora(model, rank=2, seed=seed)
     kernels = [
@@ -79,6 +83,6 @@ def test_the_seed_decides_the_start():
     assert np.abs(kernels[0][0] - kernels[0][1]).max() > 1e-3
 
 
-def test_a_rank_below_one_is_refused():
+def test_a_rank_below_one_is_refused(make):
     with pytest.raises(UsageError, match="at least 1"):
-        enable_lora(_make("vit"), rank=0)
+        enable_lora(make("vit"), rank=0)
