@@ -11,24 +11,33 @@ import numpy as np
 
 from kerasvit.errors import InputError
 from kerasvit.files import atomic_path
+from kerasvit.training.generators import set_generator_states
 
 _META = "meta"
+_GENERATOR = "generator."
 
 
-def save_state(path: str | os.PathLike, model: keras.Model, meta: Mapping[str, Any]) -> None:
+def save_state(
+    path: str | os.PathLike,
+    model: keras.Model,
+    meta: Mapping[str, Any],
+    generators: Mapping[str, np.ndarray],
+) -> None:
     """Write weights, optimiser, averages, random states and metrics, atomically.
 
     Args:
         path: the `.npz` file; an existing one is replaced once the new one is whole.
         model: compiled, with a built optimiser. The weights of a `teacher` are left out.
         meta: what else is to be known, as JSON: such as the step.
+        generators: what `generator_states` returned after the last step.
 
     Raises:
         OutputError: if it cannot be written; the old file is then untouched.
     """
     if hasattr(model, "jax_state_sync"):
         model.jax_state_sync()
-    arrays, paths = {}, {}
+    arrays = {f"{_GENERATOR}{name}": state for name, state in generators.items()}
+    paths = {}
     for group, variables in _groups(model).items():
         paths[group] = [variable.path for variable in variables]
         for number, variable in enumerate(variables):
@@ -49,12 +58,16 @@ def read_meta(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def restore_state(path: str | os.PathLike, model: keras.Model) -> None:
-    """Give a model of the same recipe the state that was saved, but for its metrics.
+    """Give a model of the same recipe, and the process' generators, the state that was saved.
+
+    The metrics stay as they are: see `restore_metrics`.
 
     Raises:
         InputError: if the file is missing or damaged, or the state of another model.
     """
-    _restore(path, model, ("model", "optimizer"))
+    arrays = _restore(path, model, ("model", "optimizer"))
+    kept = [name for name in arrays if name.startswith(_GENERATOR)]
+    set_generator_states({name.removeprefix(_GENERATOR): arrays[name] for name in kept})
 
 
 def restore_metrics(path: str | os.PathLike, model: keras.Model) -> None:
@@ -66,7 +79,10 @@ def restore_metrics(path: str | os.PathLike, model: keras.Model) -> None:
     _restore(path, model, ("metrics",))
 
 
-def _restore(path: str | os.PathLike, model: keras.Model, names: tuple[str, ...]) -> None:
+def _restore(
+    path: str | os.PathLike, model: keras.Model, names: tuple[str, ...]
+) -> dict[str, np.ndarray]:
+    """Assign groups of variables, and return all arrays of the file."""
     meta, arrays = _load(path)
     groups = _groups(model)
     for name in names:
@@ -80,6 +96,7 @@ def _restore(path: str | os.PathLike, model: keras.Model, names: tuple[str, ...]
             )
         for variable, value in zip(groups[name], saved, strict=True):
             variable.assign(value)
+    return arrays
 
 
 def _groups(model: keras.Model) -> dict[str, list]:

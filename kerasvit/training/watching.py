@@ -15,6 +15,7 @@ from kerasvit.errors import UsageError
 from kerasvit.files import atomic_path
 from kerasvit.training.checkpoints import is_finite, restore_metrics, save_state
 from kerasvit.training.distribution import is_first_host
+from kerasvit.training.generators import generator_states, set_generator_states
 from kerasvit.training.optimizers import averaged, swap_averages
 
 _log = logging.getLogger(__name__)
@@ -53,6 +54,9 @@ class StopAtNaN(keras.callbacks.Callback):
 class RunState(keras.callbacks.Callback):
     """Keeps the state of the run, and the model that was best on the test pictures.
 
+    The process' generators are at each step as the last one left them, or as they were when this
+    was made: what draws from them between steps, such as PyTorch's data loaders, changes nothing.
+
     Args:
         path: of the state.
         steps: of an epoch.
@@ -72,12 +76,21 @@ class RunState(keras.callbacks.Callback):
         super().__init__()
         self.path, self.steps, self.meta = path, steps, meta
         self.save_best, self.resumed_from = save_best, resumed_from
+        self.generators = generator_states()
 
     def on_epoch_begin(self, epoch, logs=None):
         """Give the metrics back that an interrupted epoch had."""
         if self.resumed_from is not None:
             restore_metrics(self.resumed_from, self.model)
             self.resumed_from = None
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Go on with the random numbers of the last step."""
+        set_generator_states(self.generators)
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Remember where the random numbers are."""
+        self.generators = generator_states()
 
     def on_epoch_end(self, epoch, logs=None):
         """Save the best model, then the state."""
@@ -101,7 +114,7 @@ class RunState(keras.callbacks.Callback):
             self.model.stop_training = True
             return
         if is_first_host():
-            save_state(self.path, self.model, self.meta)
+            save_state(self.path, self.model, self.meta, self.generators)
 
 
 class StateOfSteps(keras.callbacks.Callback):
