@@ -10,6 +10,7 @@ from kerasvit.training.finetuning_run import Run, fit_head, train
 from kerasvit.training.finetuning_settings import FineTuned, FineTuning
 from kerasvit.training.folders import PictureFolder
 from kerasvit.training.heads import with_new_head
+from kerasvit.training.linear_probe import import_minimize
 
 __all__ = ["FineTuned", "FineTuning", "finetune"]
 
@@ -47,14 +48,15 @@ def finetune(
     Raises:
         InputError: if no picture can be read, or the classes differ.
         OutputError: if the file cannot be written; what was there before is untouched.
-        UsageError: if an option does not fit the model, or the loss is no longer finite; the file
-            of the best model before that stays.
+        UsageError: if an option does not fit the model, SciPy is not installed, or the loss is no
+            longer finite; the file of the best model before that stays.
     """
     if validation is not None and validation.class_names != folder.class_names:
         raise InputError(
             "The held-out pictures must have the classes of the others. Received: "
             f"{validation.class_names[:5]} and {folder.class_names[:5]}. Pass class_names to scan."
         )
+    import_minimize()  # without it all would end after the features are computed
     new = with_new_head(model, folder.class_names, image_size, **overrides)
     run = Run(new, folder, validation, settings or FineTuning(), output, overwrite)
     run.report = report or run.report

@@ -1,6 +1,5 @@
 """The best linear classifier of fixed features: multinomial logistic regression, to its optimum."""
 
-import collections
 import dataclasses
 from collections.abc import Callable
 
@@ -11,6 +10,8 @@ from kerasvit.errors import InputError, UsageError
 # Each is tried on pictures that were held out, from strong to weak.
 PENALTIES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 _HELD_OUT = 5
+# No element of the gradient is larger at the optimum.
+_TOLERANCE = 1e-6
 
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
@@ -59,7 +60,8 @@ def fit_linear_probe(
 
     Raises:
         InputError: if the shapes do not fit or a feature is not finite.
-        UsageError: if `penalty` is not above 0 or there are fewer than two classes.
+        UsageError: if `penalty` is not above 0, there are fewer than two classes, or SciPy is not
+            installed.
     """
     features, labels = _checked(features, labels, num_classes)
     if penalty is None:
@@ -135,8 +137,12 @@ def _fit(features, labels, num_classes, penalty, max_iterations, start=None) -> 
         parameters[:-1] = start.kernel * scale[:, None]
         parameters[-1] = start.bias + mean @ start.kernel
     objective = _cross_entropy(scaled, labels, num_classes, penalty)
-    best = minimise(objective, parameters.ravel(), max_iterations=max_iterations)
-    best = best.reshape(parameters.shape)
+    # The gradient alone decides where it ends.
+    options = {"maxiter": max_iterations, "gtol": _TOLERANCE, "ftol": 0.0}
+    found = import_minimize()(
+        objective, parameters.ravel(), jac=True, method="L-BFGS-B", options=options
+    )
+    best = found.x.reshape(parameters.shape)
     kernel = best[:-1] / scale[:, None]
     return LinearProbe(kernel, best[-1] - mean @ kernel, penalty)
 
@@ -162,61 +168,17 @@ def _cross_entropy(features, labels, num_classes, penalty) -> Objective:
     return evaluate
 
 
-def minimise(
-    objective: Objective,
-    start: np.ndarray,
-    tolerance: float = 1e-6,
-    max_iterations: int = 500,
-    memory: int = 10,
-) -> np.ndarray:
-    """Minimise a smooth convex function by L-BFGS with a backtracking line search.
+def import_minimize() -> Callable:
+    """Return `scipy.optimize.minimize`.
 
-    Args:
-        objective: returns the value and the gradient `(n,)` at a point `(n,)`.
-        start: float64 array `(n,)`.
-        tolerance: it ends where no element of the gradient is larger.
-        max_iterations: it ends after so many steps in any case.
-        memory: how many former steps shape the next one.
-
-    Returns:
-        The last point, `(n,)`.
-
-    Source: Nocedal and Wright 2006, Numerical Optimization, algorithms 7.4 and 7.5; Armijo's rule
-    with 1e-4 and halved steps.
+    Raises:
+        UsageError: if SciPy is not installed.
     """
-    point, (value, gradient) = start, objective(start)
-    history: collections.deque = collections.deque(maxlen=memory)
-    for _ in range(max_iterations):
-        if np.abs(gradient).max() <= tolerance:
-            break
-        direction = _direction(gradient, history)
-        slope, step = gradient @ direction, 1.0
-        while True:
-            new = point + step * direction
-            new_value, new_gradient = objective(new)
-            if new_value <= value + 1e-4 * step * slope:
-                break
-            step /= 2
-            if step < 1e-12:  # as good as float64 can tell
-                return point
-        moved, changed = new - point, new_gradient - gradient
-        if moved @ changed > 0:
-            history.append((moved, changed))
-        point, value, gradient = new, new_value, new_gradient
-    return point
-
-
-def _direction(gradient: np.ndarray, history: collections.deque) -> np.ndarray:
-    """Return minus the approximate inverse Hessian times the gradient: the two-loop recursion."""
-    direction, factors = -gradient, []
-    for moved, changed in reversed(history):
-        factors.append(moved @ direction / (moved @ changed))
-        direction = direction - factors[-1] * changed
-    if history:
-        moved, changed = history[-1]
-        direction = direction * (moved @ changed) / (changed @ changed)
-    else:
-        direction = direction / max(1.0, np.linalg.norm(gradient))
-    for (moved, changed), factor in zip(history, reversed(factors), strict=True):
-        direction = direction + (factor - changed @ direction / (moved @ changed)) * moved
-    return direction
+    try:
+        from scipy.optimize import minimize
+    except ImportError as error:
+        raise UsageError(
+            "The best linear classifier is found with SciPy. Received: not installed. "
+            'Install it with: pip install "kerasvit[train]"'
+        ) from error
+    return minimize

@@ -1,13 +1,11 @@
+import sys
+
 import numpy as np
 import pytest
+import scipy.optimize
 
 from kerasvit.errors import InputError, UsageError
-from kerasvit.training.linear_probe import (
-    PENALTIES,
-    fit_linear_probe,
-    minimise,
-    top_k_accuracy,
-)
+from kerasvit.training.linear_probe import PENALTIES, fit_linear_probe, top_k_accuracy
 
 pytestmark = pytest.mark.neutral
 
@@ -34,27 +32,17 @@ def _objective(features, labels, penalty):
     return value
 
 
-def test_the_probe_is_the_optimum_that_scipy_finds():
-    optimize = pytest.importorskip("scipy.optimize")
+def test_the_probe_is_the_optimum_without_our_gradient():
     features, labels = _data()
     probe = fit_linear_probe(features, labels, 3, penalty=0.01)
     value = _objective(features, labels, 0.01)
-    best = optimize.minimize(value, np.zeros(7 * 3), options={"gtol": 1e-7}).x.reshape(7, 3)
+    best = scipy.optimize.minimize(value, np.zeros(7 * 3), options={"gtol": 1e-7}).x.reshape(7, 3)
     scaled = (features - features.mean(0)) / features.std(0)
     # A constant added to all classes changes nothing.
     expected = scaled @ best[:-1] + best[-1]
     found = probe.logits(features)
     centred = [logits - logits.mean(1, keepdims=True) for logits in (found, expected)]
     np.testing.assert_allclose(*centred, atol=1e-3)
-
-
-def test_minimise_solves_a_badly_scaled_quadratic():
-    scales = np.logspace(-1, 2, 30)
-    target = np.linspace(-3, 3, 30)
-    found = minimise(
-        lambda x: (0.5 * np.sum(scales * (x - target) ** 2), scales * (x - target)), np.zeros(30)
-    )
-    np.testing.assert_allclose(found, target, atol=1e-4)
 
 
 def test_the_scale_of_features_does_not_matter():
@@ -104,3 +92,9 @@ def test_what_does_not_fit_is_refused():
         fit_linear_probe(features, labels, 3, penalty=0.0)
     with pytest.raises(UsageError, match="at least 2 classes"):
         fit_linear_probe(features, np.zeros(300, int), 1)
+
+
+def test_without_scipy_the_message_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy.optimize", None)
+    with pytest.raises(UsageError, match=r"kerasvit\[train\]"):
+        fit_linear_probe(*_data(), 3, penalty=0.01)
