@@ -151,12 +151,13 @@ class Distillation:
     """What the model learns from a teacher; see `kerasvit.training.distillation`.
 
     `teacher` is a release or a `.keras` file, `image_size` the side of what it is given (0: what
-    its release says). For features `cache` is the `.npy` file where its tokens are kept, or are
-    already: `(N, patches, width)` in the order of the training pictures; empty for a file beside
-    the run. For "hard" and "soft" it is a file of logits `(N, K)`; empty for a teacher that runs
-    along. `logits` is such a file beside features: the labels become a mean of themselves and of
-    its probabilities at `temperature`, which have `logits_share` of it. `mirrored` computes the
-    tokens of mirrored pictures too instead of mirroring the others.
+    its release says); or "convolutional" for a network that is trained first, see `Teacher`. For
+    features `cache` is the `.npy` file where its tokens are kept, or are already:
+    `(N, patches, width)` in the order of the training pictures; empty for a file beside the run.
+    For "hard" and "soft" it is a file of logits `(N, K)`; empty for a teacher that runs along.
+    Beside features the labels can become a mean of themselves and of the teacher's probabilities
+    at `temperature`, which have `logits_share` of it: `logits` is such a file. `mirrored` computes
+    the tokens of mirrored pictures too instead of mirroring the others.
     """
 
     kind: str = choice("none", "none", "hard", "soft", "features")
@@ -169,7 +170,23 @@ class Distillation:
     mirrored: bool = flag(False)
     cache: str = text()
     logits: str = text()
-    logits_share: float = share(0.5)
+    logits_share: float = share(0.0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Teacher:
+    """The convolutional teacher, which a run trains where `distillation.teacher` asks for it.
+
+    `widths` are the channels of its stem and its three stages, see
+    `kerasvit.training.convolutional_teacher`; `epochs` and `stages` are as in `Schedule`.
+    """
+
+    widths: tuple[int, int, int, int] = numbers((32, 64, 128, 128), 4, 1, whole=True)
+    epochs: int = count(8, 1)
+    stages: tuple[tuple[int, int], ...] = stages()
+    learning_rate: float = share(0.2)
+    weight_decay: float = share(0.005)
+    label_smoothing: float = share(0.1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -214,6 +231,7 @@ class Recipe:
     schedule: Schedule = dataclasses.field(default_factory=Schedule)
     loss: Loss = dataclasses.field(default_factory=Loss)
     distillation: Distillation = dataclasses.field(default_factory=Distillation)
+    teacher: Teacher = dataclasses.field(default_factory=Teacher)
     attention: Attention = dataclasses.field(default_factory=Attention)
     run: Run = dataclasses.field(default_factory=Run)
 

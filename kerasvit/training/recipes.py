@@ -167,8 +167,14 @@ def _contradictions(recipe: Recipe) -> Iterator[tuple[str, Any]]:
         yield "schedule.warmup_epochs must be less than schedule.epochs", schedule.warmup_epochs
     if distillation.kind != "none" and not (distillation.teacher or distillation.cache):
         yield "distillation.teacher must be a release or a .keras file", "nothing"
-    if distillation.logits and distillation.kind != "features":
-        yield "distillation.logits goes with features; soft and hard name a cache", "logits"
+    if distillation.logits_share and distillation.kind != "features":
+        yield "distillation.logits_share goes with features", distillation.kind
+    known = distillation.logits or distillation.teacher == "convolutional"
+    if distillation.logits_share and not known:
+        yield "distillation.logits must name a file of the teacher's logits", "nothing"
+    sides = [side for side, _ in recipe.teacher.stages or [recipe.preprocessing.image_size]]
+    if distillation.teacher == "convolutional" and any(side % 8 for side in sides):
+        yield "the convolutional teacher needs sides that eight divides", sides
     if distillation.kind == "features":
         mixes = augmentation.mixup or augmentation.cutmix
         if mixes or augmentation.crop in ("resized", "simple"):

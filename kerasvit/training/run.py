@@ -5,7 +5,6 @@ import functools
 import math
 import os
 import pathlib
-import sys
 from typing import Any
 
 import keras
@@ -100,7 +99,7 @@ class _Training:
         self.data = RunData(recipe.data, self.preprocessing)
         self.student = build_model(recipe, len(self.data.class_names))
         self.model, self.follow = with_teacher(
-            self.student, recipe.distillation, self.preprocessing, self.data.pictures, output
+            self.student, recipe, self.preprocessing, self.data, output
         )
         self.order = self._order(distribution)
         compile_model(self.model, recipe, self.order.steps)
@@ -178,7 +177,7 @@ class _Training:
             validation_freq=run.evaluate_every,
             shuffle=False,
             callbacks=callbacks,
-            verbose=_verbosity(),
+            verbose=watching.verbosity(),
         )
         dataset.close()
 
@@ -233,10 +232,3 @@ class _Training:
         if about.release:
             record["release"] = about.release
         write_model(self.student, record, path)
-
-
-def _verbosity() -> int:
-    """Return Keras' `verbose`: a bar on a terminal, else a line an epoch; the first host's."""
-    if not is_first_host():
-        return 0
-    return 1 if sys.stderr.isatty() else 2

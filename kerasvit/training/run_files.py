@@ -19,7 +19,7 @@ _MAY_NOT = ("seed", "precision")
 # Values that may be paths.
 _FILES = (
     *(("data", "path"), ("model", "weights")),
-    *(("distillation", "teacher"), ("distillation", "cache")),
+    *(("distillation", name) for name in ("teacher", "cache", "logits")),
 )
 
 

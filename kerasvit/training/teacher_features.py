@@ -15,6 +15,9 @@ from kerasvit.layers.resampling import resampling_matrix
 from kerasvit.models.base import ScoreModel
 from kerasvit.training.outputs import patch_tokens
 
+# Pictures whose tokens are resampled at a time.
+_AT_A_TIME = 1000
+
 
 class TeacherFeatures:
     """Patch tokens of a teacher for every picture of a data set.
@@ -34,6 +37,7 @@ class TeacherFeatures:
                 f"Received: shape {tokens.shape}. Compute them with precompute_features."
             )
         self.tokens = tokens
+        self._resampled: tuple[tuple[int, int], np.ndarray] | None = None
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "TeacherFeatures":
@@ -75,7 +79,8 @@ class TeacherFeatures:
                 patch. None for not at all.
             mirrored: bool array `(B,)`: which pictures are mirrored left to right; None for none.
             grid: `(rows, columns)` of the student's patches, where it is another than the
-                teacher's, as for smaller pictures: the tokens are then resampled.
+                teacher's, as for smaller pictures: all tokens are then resampled once, and kept
+                in memory until another grid is asked for.
 
         Returns:
             features: float32 array `(B, P, W)`, row by row.
@@ -86,24 +91,40 @@ class TeacherFeatures:
         count = len(indices)
         mirrored = np.zeros(count, bool) if mirrored is None else np.asarray(mirrored, bool)
         shifts = np.zeros((count, 2)) if shifts is None else np.array(shifts)
-        tokens = self._oriented(indices, mirrored)
-        if grid is not None and tuple(grid) != tokens.shape[1:3]:
-            tokens = _resample(tokens, grid)
+        tokens = _oriented(self._on(grid), indices, mirrored)
         # What moves right before mirroring moves left in the mirrored picture.
         return _shift(tokens, shifts[:, 0], np.where(mirrored, -shifts[:, 1], shifts[:, 1]))
 
-    def _oriented(self, indices: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
-        if self.tokens.shape[1] == 2:
-            return self.tokens[indices, mirrored.astype(int)]
-        tokens = self.tokens[indices, 0]
-        tokens[mirrored] = tokens[mirrored, :, ::-1]
-        return tokens
+    def _on(self, grid: tuple[int, int] | None) -> np.ndarray:
+        """Return all tokens on a grid."""
+        if grid is None or tuple(grid) == self.tokens.shape[2:4]:
+            return self.tokens
+        if self._resampled is None or self._resampled[0] != tuple(grid):
+            self._resampled = None
+            self._resampled = tuple(grid), _resample(self.tokens, grid)
+        return self._resampled[1]
+
+
+def _oriented(tokens: np.ndarray, indices: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
+    if tokens.shape[1] == 2:
+        return tokens[indices, mirrored.astype(int)]
+    tokens = tokens[indices, 0]
+    tokens[mirrored] = tokens[mirrored, :, ::-1]
+    return tokens
 
 
 def _resample(tokens: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
-    rows = resampling_matrix(tokens.shape[1], grid[0], "bicubic_antialias")
-    columns = resampling_matrix(tokens.shape[2], grid[1], "bicubic_antialias")
-    return np.einsum("yh,bhwd,xw->byxd", rows, tokens.astype("float32"), columns, optimize=True)
+    count, variants, rows, columns, width = tokens.shape
+    weights = np.kron(
+        resampling_matrix(rows, grid[0], "bicubic_antialias"),
+        resampling_matrix(columns, grid[1], "bicubic_antialias"),
+    ).astype("float32")
+    result = np.empty((count, variants, *grid, width), tokens.dtype)
+    for start in range(0, count, _AT_A_TIME):
+        part = tokens[start : start + _AT_A_TIME].astype("float32")
+        part = weights @ part.reshape(-1, rows * columns, width)
+        result[start : start + _AT_A_TIME] = part.reshape(-1, *result.shape[1:])
+    return result
 
 
 def _shift(tokens, down: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

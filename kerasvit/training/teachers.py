@@ -13,13 +13,16 @@ from keras import ops
 
 from kerasvit.errors import InputError, UsageError
 from kerasvit.images.preprocessing import Preprocessing
+from kerasvit.images.records import recorded_preprocessing
 from kerasvit.models.base import ScoreModel
 from kerasvit.pretrained import from_pretrained
 from kerasvit.training.augmentation import Moves, one_hot
+from kerasvit.training.convolutional_teacher import CONVOLUTIONAL, convolutional_targets
 from kerasvit.training.datasets import Pictures
 from kerasvit.training.distillation import DistilledTraining
 from kerasvit.training.losses import FeatureDistillation, SoftDistillation
-from kerasvit.training.recipe_tables import Distillation
+from kerasvit.training.recipe_tables import Distillation, Recipe
+from kerasvit.training.run_data import RunData
 from kerasvit.training.teacher_features import TeacherFeatures, precompute_features
 
 Follow = Callable[[np.ndarray, Moves, tuple[int, int]], dict[str, np.ndarray]]
@@ -27,19 +30,19 @@ Follow = Callable[[np.ndarray, Moves, tuple[int, int]], dict[str, np.ndarray]]
 
 def with_teacher(
     student: ScoreModel,
-    settings: Distillation,
+    recipe: Recipe,
     preprocessing: Preprocessing,
-    pictures: Pictures | None,
+    data: RunData,
     folder: pathlib.Path,
 ) -> tuple[keras.Model, Follow | None]:
     """Return the model that trains in the student's place.
 
     Args:
         student: the model that is kept.
-        settings: of the recipe.
+        recipe: its tables `distillation` and `teacher` say how.
         preprocessing: the student's.
-        pictures: all training pictures, for what is computed once; None if they are not in memory.
-        folder: where the teacher's features are kept, unless the recipe names a file.
+        data: of the recipe; what is computed once needs its pictures in memory.
+        folder: of the run: where a teacher's features are kept, unless the recipe names a file.
 
     Returns:
         The student itself without distillation, else a `DistilledTraining`; and for what was
@@ -48,18 +51,26 @@ def with_teacher(
 
     Raises:
         InputError: if what is kept belongs to other pictures.
+        OutputError: if what is computed once cannot be kept.
         UsageError: if the teacher's record does not say how pictures are prepared for it.
     """
+    settings = recipe.distillation
     if settings.kind == "none":
         return student, None
+    if settings.teacher == CONVOLUTIONAL and not settings.cache:
+        _require_pictures(data.pictures)
+        paths = map(os.fspath, convolutional_targets(recipe, data, preprocessing, folder))
+        features, logits = paths
+        cache = features if settings.kind == "features" else logits
+        settings = dataclasses.replace(settings, cache=cache, logits=logits)
     follow, options = None, {}
     if settings.kind == "features":
-        follow, options = _following(student, settings, preprocessing, pictures, folder)
+        follow, options = _following(student, settings, preprocessing, data.pictures, folder)
     else:
         if settings.kind == "soft":
             options["teacher_loss"] = SoftDistillation(settings.temperature)
         if settings.cache:
-            logits = _logits(settings.cache, pictures, student.num_classes)
+            logits = _logits(settings.cache, data.pictures, student.num_classes)
             follow = functools.partial(_repeat, logits)
         else:
             options |= _alongside(settings, preprocessing)
@@ -80,7 +91,7 @@ def _following(
     grid = student.token_layout(preprocessing.image_size).grid
     features = _features(settings, pictures, folder, grid)
     labels = None
-    if settings.logits:
+    if settings.logits_share:
         logits = _logits(settings.logits, pictures, student.num_classes)
         labels = _shared_labels(pictures.labels, logits, settings)
     options = {
@@ -178,13 +189,7 @@ def _require_pictures(pictures: Pictures | None) -> None:
 
 def _preprocessing(teacher: ScoreModel, settings: Distillation) -> Preprocessing:
     """Return the teacher's preprocessing, of the whole picture at the size asked for."""
-    record = teacher.record.get("preprocessing")
-    if not record:
-        raise UsageError(
-            "The teacher's record must say how pictures are prepared for it. "
-            f"Received: {settings.teacher!r}, which does not. Choose a release"
-        )
-    found = Preprocessing.from_dict(record)
+    found = recorded_preprocessing(teacher.record, settings.teacher)
     size = (settings.image_size,) * 2 if settings.image_size else found.image_size
     return dataclasses.replace(found, image_size=size, crop_fraction=1.0)
 

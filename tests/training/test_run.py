@@ -160,6 +160,29 @@ def test_teacher_takes_part(tiny, tmp_path, kind):
 
 
 @pytest.mark.neutral
+def test_convolutional_teacher_is_trained_once_and_then_learned_from(tiny, tmp_path):
+    recipe = tiny(
+        schedule={"epochs": 1, "warmup_epochs": 0},
+        distillation={"kind": "features", "teacher": "convolutional", "logits_share": 0.5},
+        teacher={"widths": [2, 3, 4, 5], "epochs": 1},
+    )
+    first = train(recipe, tmp_path / "run")
+    tokens = np.load(tmp_path / "run" / "teacher.npy")
+    assert tokens.shape == (24, 2, 2, 2, 4 + 5)
+    assert tokens.astype("float32").std() == pytest.approx(1, abs=0.1)
+    assert np.load(tmp_path / "run" / "teacher_logits.npy").shape == (24, 3)
+    (row,) = _rows(tmp_path / "run")
+    assert float(row["teacher_loss"]) > 0
+    weights = _weights(first.path)
+    made = (tmp_path / "run" / "teacher.keras").stat().st_mtime_ns
+    for one, other in zip(
+        weights, _weights(train(recipe, tmp_path / "run", overwrite=True).path), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    assert (tmp_path / "run" / "teacher.keras").stat().st_mtime_ns == made
+
+
+@pytest.mark.neutral
 def test_precision_of_the_run_leaves_float32_in_the_file(tiny, tmp_path):
     recipe = tiny(run={"precision": "mixed_bfloat16"}, schedule={"epochs": 1, "warmup_epochs": 0})
     model = kerasvit.from_pretrained(train(recipe, tmp_path / "run").path)

@@ -31,8 +31,10 @@ def prepared(tiny, tmp_path):
         made = {"kind": "features", "cache": str(tmp_path / "tokens.npy"), **settings}
         if "logits" in made:
             made["logits"] = str(tmp_path / "logits.npy")
-        settings = dataclasses.replace(recipe.distillation, **made)
-        _, follow = with_teacher(student, settings, preprocessing, data.pictures, tmp_path)
+        recipe = dataclasses.replace(
+            recipe, distillation=dataclasses.replace(recipe.distillation, **made)
+        )
+        _, follow = with_teacher(student, recipe, preprocessing, data, tmp_path)
         grid = student.token_layout(preprocessing.image_size).grid
         return follow, grid, data.pictures.labels, logits
 
@@ -63,4 +65,4 @@ def test_without_logits_the_labels_stay_the_pictures_own(prepared):
 @pytest.mark.neutral
 def test_logits_of_other_pictures_are_refused(prepared):
     with pytest.raises(InputError, match="of each training picture"):
-        prepared(count=3, logits="yes")
+        prepared(count=3, logits="yes", logits_share=0.5)
