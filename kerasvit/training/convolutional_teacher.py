@@ -5,6 +5,7 @@ pictures: Li et al. 2022 (https://arxiv.org/abs/2207.10026).
 """
 
 import dataclasses
+import json
 import pathlib
 
 import keras
@@ -17,6 +18,7 @@ from kerasvit.training.order import Order
 from kerasvit.training.pipeline import Normaliser, Steps
 from kerasvit.training.recipe_tables import Augmentation, Recipe, Teacher
 from kerasvit.training.run_data import RunData, scaled
+from kerasvit.training.run_files import RECIPE
 from kerasvit.training.schedules import warmup_cosine
 from kerasvit.training.watching import verbosity
 
@@ -26,12 +28,17 @@ MODEL, FEATURES, LOGITS = "teacher.keras", "teacher.npy", "teacher_logits.npy"
 # The logits of a maximum over places are too large to begin with.
 _LOGIT_SCALE = 0.125
 _AT_A_TIME = 1000
+# Tables of a recipe that another teacher would follow from.
+_DECISIVE = ("data", "preprocessing", "teacher")
 
 
 def convolutional_targets(
     recipe: Recipe, data: RunData, preprocessing: Preprocessing, folder: pathlib.Path
 ) -> tuple[pathlib.Path, pathlib.Path]:
     """Return files of what the teacher says of all training pictures, made where there are none.
+
+    Those of an earlier run in the folder are used again if its recipe had the same data,
+    preprocessing and teacher.
 
     The folder gets `teacher.keras`; `teacher.npy`, tokens of every picture and of its mirror image,
     float16 `(N, 2, rows, columns, W)`, see `write_targets`; and `teacher_logits.npy`, float32
@@ -47,7 +54,7 @@ def convolutional_targets(
         OutputError: if a file cannot be written.
     """
     features, logits = folder / FEATURES, folder / LOGITS
-    if not (features.exists() and logits.exists()):
+    if not (features.exists() and logits.exists() and _suits(folder / RECIPE, recipe)):
         teacher = residual_network(len(data.class_names), recipe.teacher.widths)
         train_teacher(teacher, recipe, data, preprocessing)
         with atomic_path(folder / MODEL, overwrite=True) as temporary:
@@ -56,6 +63,16 @@ def convolutional_targets(
     # What comes after does not depend on whether the files were there.
     keras.utils.set_random_seed(recipe.run.seed)
     return features, logits
+
+
+def _suits(path: pathlib.Path, recipe: Recipe) -> bool:
+    """Tell whether an earlier run's recipe has the same teacher."""
+    try:
+        before = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return False
+    now = json.loads(json.dumps(recipe.to_dict()))
+    return all(before.get(table) == now[table] for table in _DECISIVE)
 
 
 def residual_network(num_classes: int, widths: tuple[int, int, int, int]) -> keras.Model:

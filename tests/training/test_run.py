@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import json
 
 import keras
@@ -180,6 +181,11 @@ def test_convolutional_teacher_is_trained_once_and_then_learned_from(tiny, tmp_p
     ):
         np.testing.assert_array_equal(one, other)
     assert (tmp_path / "run" / "teacher.keras").stat().st_mtime_ns == made
+    other = dataclasses.replace(
+        recipe, data=dataclasses.replace(recipe.data, limit=16, validation_limit=2)
+    )
+    train(other, tmp_path / "run", overwrite=True)
+    assert len(np.load(tmp_path / "run" / "teacher.npy")) == 16
 
 
 @pytest.mark.neutral
