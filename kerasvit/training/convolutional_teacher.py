@@ -13,17 +13,15 @@ import numpy as np
 
 from kerasvit.files import atomic_path
 from kerasvit.images.preprocessing import Preprocessing
+from kerasvit.training.fitting import fit_steps
 from kerasvit.training.losses import LabelAccuracy, LabelCrossEntropy
 from kerasvit.training.order import Order
-from kerasvit.training.pipeline import Normaliser, Steps
+from kerasvit.training.pipeline import Normaliser
 from kerasvit.training.recipe_tables import Augmentation, Recipe, Teacher
 from kerasvit.training.run_data import RunData, scaled
 from kerasvit.training.run_files import RECIPE
 from kerasvit.training.schedules import warmup_cosine
-from kerasvit.training.watching import verbosity
 
-# What `distillation.teacher` says for this network.
-CONVOLUTIONAL = "convolutional"
 MODEL, FEATURES, LOGITS = "teacher.keras", "teacher.npy", "teacher_logits.npy"
 # The logits of a maximum over places are too large to begin with.
 _LOGIT_SCALE = 0.125
@@ -129,20 +127,9 @@ def train_teacher(
     for side, epochs in stages:
         staged = dataclasses.replace(preprocessing, image_size=(side, side))
         batches = data.batches(order, scaled(augmentation, side / size), staged)
-        steps = Steps(batches, done * order.steps, (done + epochs) * order.steps)
-        teacher.fit(
-            steps,
-            steps_per_epoch=order.steps,
-            initial_epoch=done,
-            epochs=done + epochs,
-            validation_data=data.tests(
-                staged, recipe.run.test_batch_size, recipe.data.validation_limit
-            ),
-            shuffle=False,
-            verbose=verbosity(),
-        )
-        steps.close()
-        done += epochs
+        tests = data.tests(staged, recipe.run.test_batch_size, recipe.data.validation_limit)
+        first, done = done, done + epochs * order.steps
+        fit_steps(teacher, batches, first, done, order.steps, tests)
 
 
 def write_targets(

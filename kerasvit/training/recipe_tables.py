@@ -14,6 +14,9 @@ from kerasvit.training.recipe_rules import (
     text,
 )
 
+# What `distillation.teacher` says for the network that a run trains itself.
+CONVOLUTIONAL = "convolutional"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class About:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kerasvit.errors import InputError, UsageError
-from kerasvit.training.recipe_tables import Recipe
+from kerasvit.training.recipe_tables import CONVOLUTIONAL, Recipe
 
 _TABLES = {field.name: field.default_factory for field in dataclasses.fields(Recipe)}
 
@@ -169,11 +169,11 @@ def _contradictions(recipe: Recipe) -> Iterator[tuple[str, Any]]:
         yield "distillation.teacher must be a release or a .keras file", "nothing"
     if distillation.logits_share and distillation.kind != "features":
         yield "distillation.logits_share goes with features", distillation.kind
-    known = distillation.logits or distillation.teacher == "convolutional"
+    known = distillation.logits or distillation.teacher == CONVOLUTIONAL
     if distillation.logits_share and not known:
         yield "distillation.logits must name a file of the teacher's logits", "nothing"
     sides = [side for side, _ in recipe.teacher.stages or [recipe.preprocessing.image_size]]
-    if distillation.teacher == "convolutional" and any(side % 8 for side in sides):
+    if distillation.teacher == CONVOLUTIONAL and any(side % 8 for side in sides):
         yield "the convolutional teacher needs sides that eight divides", sides
     if distillation.kind == "features":
         mixes = augmentation.mixup or augmentation.cutmix

@@ -20,9 +20,9 @@ from kerasvit.training.distribution import (
     distributed,
     is_first_host,
 )
+from kerasvit.training.fitting import fit_steps
 from kerasvit.training.optimizers import averaged
 from kerasvit.training.order import Order
-from kerasvit.training.pipeline import Steps
 from kerasvit.training.recipe_tables import Recipe
 from kerasvit.training.run_data import RunData, scaled
 from kerasvit.training.run_files import (
@@ -163,23 +163,15 @@ class _Training:
             self.order, scaled(self.recipe.augmentation, share), preprocessing, follow
         )
         limit = self.recipe.data.validation_limit
-        dataset = Steps(batches, first, last)
         tests = self.data.tests(preprocessing, run.test_batch_size, limit)
         if first % steps:
             # TensorFlow makes its metrics in the first step, too late to be given values.
             self.model.evaluate(tests, steps=1, verbose=0)
-        self.model.fit(
-            dataset,
-            steps_per_epoch=min(steps, last - first),
-            initial_epoch=first // steps,
-            epochs=math.ceil(last / steps),
-            validation_data=tests,
-            validation_freq=run.evaluate_every,
-            shuffle=False,
+        fit_steps(
+            *(self.model, batches, first, last, steps, tests),
+            evaluate_every=run.evaluate_every,
             callbacks=callbacks,
-            verbose=watching.verbosity(),
         )
-        dataset.close()
 
     def _more_callbacks(self, state: watching.RunState) -> list[keras.callbacks.Callback]:
         run, attention = self.recipe.run, self.recipe.attention

@@ -17,11 +17,11 @@ from kerasvit.images.records import recorded_preprocessing
 from kerasvit.models.base import ScoreModel
 from kerasvit.pretrained import from_pretrained
 from kerasvit.training.augmentation import Moves, one_hot
-from kerasvit.training.convolutional_teacher import CONVOLUTIONAL, convolutional_targets
+from kerasvit.training.convolutional_teacher import convolutional_targets
 from kerasvit.training.datasets import Pictures
 from kerasvit.training.distillation import DistilledTraining
 from kerasvit.training.losses import FeatureDistillation, SoftDistillation
-from kerasvit.training.recipe_tables import Distillation, Recipe
+from kerasvit.training.recipe_tables import CONVOLUTIONAL, Distillation, Recipe
 from kerasvit.training.run_data import RunData
 from kerasvit.training.teacher_features import TeacherFeatures, precompute_features
 

@@ -5,7 +5,6 @@ import io
 import logging
 import math
 import pathlib
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -208,10 +207,3 @@ def nan_error(state: pathlib.Path) -> UsageError:
         "The loss must stay finite. Received: NaN or infinity, in the loss or the weights. "
         f"{kept}. Lower optimizer.learning_rate or set optimizer.clip_norm=1"
     )
-
-
-def verbosity() -> int:
-    """Return Keras' `verbose`: a bar on a terminal, else a line an epoch; the first host's."""
-    if not is_first_host():
-        return 0
-    return 1 if sys.stderr.isatty() else 2

@@ -56,6 +56,35 @@ def test_a_step_makes_no_scores(tools, data, asked, family):
     assert model.attention == model.returned_scores == "full"
 
 
+def _compiled_step(model, data):
+    """Return the program that JAX compiles for a step of `fit`."""
+    import jax
+
+    _compile(model).fit(*data, batch_size=4, verbose=0)
+    kinds = (
+        *(model.trainable_variables, model.non_trainable_variables),
+        *(model.optimizer.variables, model.metrics_variables),
+    )
+    state = tuple([variable.value for variable in variables] for variables in kinds)
+    return jax.jit(model.train_step).lower(state, data).as_text()
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="JAX alone shows its program")
+@pytest.mark.parametrize("family", LAYERS)
+def test_a_step_is_the_same_program_whatever_the_scores(tools, data, family):
+    modes = ("full", "none")
+    models = [tools.make(family, **SIZES[family], attention=mode) for mode in modes]
+    full, none = (_compiled_step(model, data) for model in models)
+    assert full == none
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="JAX alone shows its program")
+def test_scores_that_a_loss_asks_for_are_in_the_program(tools, data):
+    model = tools.make("ViT", **ONE)
+    sharp = _Sharp.from_config(model.get_config())
+    assert _compiled_step(sharp, data) != _compiled_step(model, data)
+
+
 class _Sharp(VisionTransformer):
     """A model of somebody else, that wants its scores to be sharp."""
 
