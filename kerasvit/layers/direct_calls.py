@@ -13,6 +13,7 @@ class _Pass(NamedTuple):
 
     policy: keras.dtype_policies.DTypePolicy
     dtype: Any
+    training: bool
 
     def suits(self, layer: keras.layers.Layer, values: tuple) -> bool:
         """Tell whether `layer.call` with these values does all that calling the layer would."""
@@ -54,13 +55,16 @@ class DirectCalls:
         current = _here.current
         if current is None:
             return super().__call__(*args, **kwargs)
-        if kwargs.get("training"):
+        training = kwargs.get("training")
+        if training is not None and bool(training) is not current.training:
             # Layers that it calls inherit `training` from Keras' own record of its calls.
             with _entered(None):
                 return super().__call__(*args, **kwargs)
-        if current.suits(self, (*args, *kwargs.values())):
-            return self.call(*args, **kwargs)
-        return super().__call__(*args, **kwargs)
+        if not current.suits(self, (*args, *kwargs.values())):
+            return super().__call__(*args, **kwargs)
+        if current.training and self._call_has_training_arg:
+            kwargs["training"] = True
+        return self.call(*args, **kwargs)
 
 
 def direct_calls(
@@ -77,11 +81,11 @@ def direct_calls(
         model: the model, whose layers derive from `DirectCalls`.
         weight: any weight of a layer that has the model's dtype policy.
         inputs: what the model was called with.
-        training: whether the model trains; its layers are then called as ever.
+        training: whether the model trains; its layers are told, as Keras would.
     """
-    if keras.backend.backend() != "torch" or training:
+    if keras.backend.backend() != "torch":
         return _entered(None)
-    return _entered(_torch_pass(model, weight, inputs))
+    return _entered(_torch_pass(model, weight, inputs, bool(training)))
 
 
 @contextlib.contextmanager
@@ -93,7 +97,7 @@ def _entered(current: _Pass | None) -> Iterator[None]:
         _here.current = before
 
 
-def _torch_pass(model, weight, inputs):
+def _torch_pass(model, weight, inputs, training):
     import torch
 
     policy = model.dtype_policy
@@ -106,7 +110,7 @@ def _torch_pass(model, weight, inputs):
         # Keras' scope for mixed precision, which a model's own call opens.
         and weight.value.dtype is dtype
     )
-    return _Pass(policy, dtype) if is_plain else None
+    return _Pass(policy, dtype, training) if is_plain else None
 
 
 def _has_hooks(layer):

@@ -48,32 +48,42 @@ def test_a_pass_is_bit_identical_to_keras_way(tools, monkeypatch, called, family
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_gradients_are_those_of_keras_way(tools, monkeypatch, family):
-    model, images = tools.make(family), tools.random_images()
+@pytest.mark.parametrize("training", [False, True])
+def test_gradients_are_those_of_keras_way(tools, monkeypatch, called, family, training):
+    dropouts = DROPOUTS if training else {}
+    model, images = tools.make(family, **dropouts), tools.random_images()
+    generators = [variable for variable in model.variables if "seed_generator" in variable.path]
 
     def gradients():
+        keras.utils.set_random_seed(7)  # PyTorch drops by its global generator
+        for generator in generators:
+            generator.assign([1, 2])
         model.zero_grad()
-        model(images)[0].square().sum().backward()
+        model(images, training=training)[0].square().sum().backward()
         grads = {weight.path: weight.value.grad for weight in model.trainable_weights}
-        return {path: grad.numpy() for path, grad in grads.items() if grad is not None}
+        return {path: grad.numpy().copy() for path, grad in grads.items() if grad is not None}
 
-    expected, ours = _the_long_way(monkeypatch, gradients), gradients()
+    assert bool(generators) is training
+    expected = _the_long_way(monkeypatch, gradients)
+    called.clear()
+    ours = gradients()
+    assert called == [model.name]
     assert ours.keys() == expected.keys()
     for path, grad in ours.items():
         np.testing.assert_allclose(grad, expected[path], rtol=1e-5, atol=1e-6)
 
 
-def test_training_is_keras_own(tools, called):
+def test_a_pass_in_training_drops_where_keras_tells_the_layers(tools, called):
     model = tools.make("ViT", **DROPOUTS)
     images = tools.random_images()
-    outputs = [tools.run(model, images, training=True)[0] for _ in range(2)]
-    assert np.abs(outputs[0] - outputs[1]).max() > 0
-    assert "attention_dropout" in called
-    called.clear()
     outer = keras.Sequential([keras.Input(images.shape[1:]), _Logits(model)])
+    plain = tools.run(outer, images)
+    first, second = (tools.run(outer, images, training=True) for _ in range(2))
+    assert np.abs(first - second).max() > 0
     called.clear()
-    outer(images, training=True)
-    assert "attention_norm" in called
+    assert np.array_equal(tools.run(outer, images), plain)
+    assert model.name in called
+    assert "attention_norm" not in called
 
 
 class _Logits(keras.layers.Layer):
@@ -140,3 +150,10 @@ def test_what_a_layer_is_told_of_training_reaches_the_layers_inside(tools, image
     block.call = lambda tokens, **_: (block.mlp(tokens, training=True), None)
     first, second = (tools.run(model, images)[0] for _ in range(2))
     assert np.abs(first - second).max() > 0.01
+
+    told = []
+    block.mlp.dropout.call = lambda tokens, training=None: (told.append(training), tokens)[1]
+    for training in (True, False, None):
+        block.call = lambda tokens, how=training, **_: (block.mlp(tokens, training=how), None)
+        model(images, training=True)
+    assert told == [True, False, True]
