@@ -1,6 +1,6 @@
 """Draw the log of one or more training runs.
 
-    python -m benchmarks.training_curve runs/nano/log.csv -o docs/cait_nano_cifar10.png
+    python -m benchmarks.training_curve docs/*_nano_cifar10.csv -o docs/nano_cifar10.png
 
 The lines break where the image size changes.
 """
@@ -18,7 +18,11 @@ def main() -> None:
     parser.add_argument("logs", nargs="+", type=pathlib.Path, help="log.csv of `kerasvit train`")
     parser.add_argument("-o", "--output", type=pathlib.Path, required=True)
     options = parser.parse_args()
-    draw({str(path.parent.name): _rows(path) for path in options.logs}, options.output)
+    draw({_name(path): _rows(path) for path in options.logs}, options.output)
+
+
+def _name(path: pathlib.Path) -> str:
+    return path.parent.name if path.name == "log.csv" else path.stem
 
 
 def draw(runs: dict[str, list[dict[str, float]]], path: pathlib.Path) -> None:

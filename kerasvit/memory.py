@@ -13,7 +13,8 @@ _M_MMAP_MAX = -4
 
 _LARGE = 2**20
 _PAD = 2**26
-_NEVER = 2**31 - 1
+# The threshold is a size_t: the largest, where the largest int would trim above 2 GiB.
+_NEVER = -1
 
 
 def free_memory() -> None:
