@@ -54,7 +54,7 @@ def _draw_stages(axis, rows, column, colour, line, label):
         axis.plot(
             epochs, [row[column] for row in stage], line, marker=".", color=colour, label=label
         )
-        if line == "-":
+        if line == "-" and colour == "C0":
             axis.annotate(f"{size:.0f} px", (epochs[0], stage[0][column]), fontsize=7, alpha=0.7)
         label = None
 

@@ -65,6 +65,7 @@ def attention(query, key, value):
 def softmax(logits):
     """Softmax over the last axis, in float32 at least, returned in the dtype of the logits.
 
+    The logits are used up: PyTorch, where it needs no gradient, writes over them.
     TensorFlow and JAX would sum a row of bfloat16 in bfloat16, and miss 1 by more than 1 percent.
     """
     if lean_ops.are_torch(logits):
@@ -127,4 +128,7 @@ def _torch_softmax(logits):
     import torch
 
     wide = torch.promote_types(logits.dtype, torch.float32)
+    if wide is logits.dtype and not logits.requires_grad and not torch.compiler.is_compiling():
+        # In place: a second tensor of this size costs half the memory of all scores again.
+        return torch.softmax(logits, -1, out=logits)
     return logits.softmax(-1, dtype=wide).to(logits.dtype)

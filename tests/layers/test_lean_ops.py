@@ -26,11 +26,27 @@ def _floats(tools, tensor):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_an_operation_is_that_of_keras(tools, name, dtype):
     tensor = keras.ops.cast(tools.random_tokens(4, 3, 3), dtype)
-    ours, theirs = (function(tensor) for function in PAIRS[name])
+    ours, theirs = (function(keras.ops.copy(tensor)) for function in PAIRS[name])
     assert ours.dtype == theirs.dtype == tensor.dtype
     assert tuple(lean_ops.shape(ours)) == tuple(theirs.shape)
     tolerance = 1e-6 if dtype == "float32" else 0.01
     np.testing.assert_allclose(_floats(tools, ours), _floats(tools, theirs), tolerance, tolerance)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="PyTorch alone writes in place")
+def test_softmax_writes_over_its_logits_where_no_gradient_needs_them(tools):
+    logits = keras.ops.convert_to_tensor(tools.random_tokens(4, 3, 3))
+    expected = keras.ops.softmax(logits)
+    trained = logits.clone().requires_grad_()
+    softmax(trained).square().sum().backward()
+    again = logits.clone().requires_grad_()
+    keras.ops.softmax(again).square().sum().backward()
+    assert np.array_equal(tools.to_numpy(trained), tools.to_numpy(logits))
+    np.testing.assert_allclose(trained.grad.numpy(), again.grad.numpy(), atol=1e-6)
+
+    scores = softmax(logits)
+    assert scores.data_ptr() == logits.data_ptr()
+    np.testing.assert_allclose(tools.to_numpy(scores), tools.to_numpy(expected), atol=1e-6)
 
 
 def test_operations_on_symbols_and_on_mixed_dtypes_are_keras_own():
