@@ -60,6 +60,7 @@ class StreamedBatches:
         threads = grain.ReadOptions(num_threads=0 if self.workers else _THREADS)
         read = batches.to_iter_dataset(threads)
         if self.workers:
+            _parse_flags()
             read = read.mp_prefetch(grain.MultiprocessingOptions(num_workers=self.workers))
         for number, parts in enumerate(read, step):
             self._note(parts["broken"])
@@ -161,3 +162,11 @@ def _grain():
             'grain. Install it: pip install "kerasvit[train]", or set data.in_memory=true'
         ) from error
     return grain
+
+
+def _parse_flags() -> None:
+    """Let grain read its flags, which are those of absl: they have their defaults here."""
+    from absl import flags
+
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS.mark_as_parsed()

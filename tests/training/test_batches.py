@@ -133,6 +133,12 @@ def test_streamed_steps_are_the_same_whenever_they_are_made(folder):
         np.testing.assert_array_equal(one[1], two[1])
 
 
+def test_worker_processes_make_the_same_batches(folder):
+    for one, two in zip(_streamed(folder, count=2), _streamed(folder, 2, count=2), strict=True):
+        np.testing.assert_array_equal(one[0], two[0])
+        np.testing.assert_array_equal(one[1], two[1])
+
+
 def test_broken_picture_is_replaced_named_and_counted(folder, tmp_path, caplog):
     paths = list(folder.paths)
     paths[5] = tmp_path / "broken.jpg"
