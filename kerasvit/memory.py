@@ -13,8 +13,8 @@ _M_MMAP_MAX = -4
 
 _LARGE = 2**20
 _PAD = 2**26
-# The threshold is a size_t: the largest, where the largest int would trim above 2 GiB.
-_NEVER = -1
+# 2 GiB. Without a threshold (-1) a process that ran many models grew to 24 GiB.
+_RARELY = 2**31 - 1
 
 
 def free_memory() -> None:
@@ -43,12 +43,12 @@ def reuse_memory() -> bool:
     as soon as they are freed, and the system clears each page before it hands it out again: up to a
     third of the time of a pass (README, "How fast it is"), in any library that allocates by
     `malloc`: NumPy, PyTorch, JAX and TensorFlow on a CPU. Memory that is no longer needed stays
-    with the process instead. The command line does it where it runs a model.
+    with the process instead, up to 2 GiB. The command line does it where it runs a model.
 
     Returns:
         Whether the C library is glibc and took the setting; elsewhere nothing happens.
     """
-    settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, _NEVER), (_M_TOP_PAD, _PAD))
+    settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, _RARELY), (_M_TOP_PAD, _PAD))
     return all([_call_glibc("mallopt", name, value) for name, value in settings])
 
 

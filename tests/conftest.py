@@ -68,6 +68,20 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.neutral)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def plain_malloc():
+    """Leave glibc as it is: a command run in this process would have it keep memory to the end."""
+    from kerasvit import memory
+
+    call = memory._call_glibc
+
+    def but_settings(name, *arguments):
+        return 1 if name == "mallopt" else call(name, *arguments)
+
+    with unittest.mock.patch.object(memory, "_call_glibc", but_settings):
+        yield
+
+
 @pytest.fixture(scope="session")
 def quick_compilation():
     """Let JAX compile saliency without optimising: twice as fast to compile, slower to run.
