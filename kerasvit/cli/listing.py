@@ -83,14 +83,11 @@ def _facts(name: str):
 
 
 def _model_facts(name: str, **overrides):
-    import keras
-
     from kerasvit.models.factory import canonical_name, create_model
+    from kerasvit.models.without_values import without_values
     from kerasvit.releases import list_releases
 
-    # Variables in a stateless scope have shapes and no values: a giant costs no memory.
-    with keras.StatelessScope(initialize_variables=False):
-        model = create_model(name, **overrides)
+    model = without_values(lambda: create_model(name, **overrides))
     base = canonical_name(name)
     releases = [release.name for release in list_releases() if release.model == base]
     return [

@@ -19,7 +19,7 @@ from kerasvit.training.order import Order
 from kerasvit.training.pipeline import Normaliser
 from kerasvit.training.recipe_tables import Augmentation, Recipe, Teacher
 from kerasvit.training.run_data import RunData, scaled
-from kerasvit.training.run_files import RECIPE
+from kerasvit.training.run_files import RECIPE, as_written
 from kerasvit.training.schedules import warmup_cosine
 
 MODEL, FEATURES, LOGITS = "teacher.keras", "teacher.npy", "teacher_logits.npy"
@@ -69,7 +69,7 @@ def _suits(path: pathlib.Path, recipe: Recipe) -> bool:
         before = json.loads(path.read_text())
     except (OSError, ValueError):
         return False
-    now = json.loads(json.dumps(recipe.to_dict()))
+    now = as_written(recipe)
     return all(before.get(table) == now[table] for table in _DECISIVE)
 
 

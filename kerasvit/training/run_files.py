@@ -81,6 +81,11 @@ def portable(recipe: Recipe) -> dict[str, Any]:
     return tables
 
 
+def as_written(recipe: Recipe) -> dict[str, Any]:
+    """Return a recipe's tables as reading them back from a file gives them: lists for tuples."""
+    return json.loads(json.dumps(recipe.to_dict()))
+
+
 def write_model(model: ScoreModel, record: dict[str, Any], path: pathlib.Path) -> None:
     """Write a model's weights as a float32 model that returns all scores.
 
@@ -99,8 +104,7 @@ def write_model(model: ScoreModel, record: dict[str, Any], path: pathlib.Path) -
 
 
 def _check_same(recipe: Recipe, saved: dict[str, Any], state: pathlib.Path) -> None:
-    now = json.loads(json.dumps(recipe.to_dict()))
-    for table, values in now.items():
+    for table, values in as_written(recipe).items():
         for key, value in values.items():
             if table in _MAY_CHANGE and key not in _MAY_NOT:
                 continue

@@ -1,7 +1,7 @@
-import keras
 import numpy as np
 import pytest
 
+from kerasvit.models.without_values import without_values
 from kerasvit.training.building import build_model, compile_model
 from kerasvit.training.recipes import list_recipes, read_recipe
 from kerasvit.training.run import train
@@ -42,9 +42,8 @@ def test_recipe_takes_real_steps_at_reduced_size(name, coloured, tmp_path):
 @pytest.mark.parametrize("name", list_recipes())
 def test_recipe_builds_at_full_size(name):
     recipe = read_recipe(name)
-    # Variables in a stateless scope have shapes and no values.
-    with keras.StatelessScope(initialize_variables=False):
-        model = build_model(recipe, 1000 if name.startswith("imagenet") else 10)
+    num_classes = 1000 if name.startswith("imagenet") else 10
+    model = without_values(lambda: build_model(recipe, num_classes))
     assert model.token_layout(recipe.preprocessing.image_size).num_tokens >= 64
     assert model.attention == "none"
     assert model.dtype_policy.name == recipe.run.precision
