@@ -36,6 +36,7 @@ def draw(runs: dict[str, list[dict[str, float]]], path: pathlib.Path) -> None:
 
     figure, axes = plt.subplots(1, len(PANELS), figsize=(9, 3.2), layout="constrained")
     for axis, (title, columns) in zip(axes, PANELS.items(), strict=True):
+        _annotate_sizes(axis, next(iter(runs.values())), columns[0])
         for colour, (name, rows) in enumerate(runs.items()):
             for line, column in zip(("-", ":"), columns, strict=True):
                 _draw_stages(axis, rows, column, f"C{colour}", line, f"{name} {column}".strip())
@@ -47,16 +48,22 @@ def draw(runs: dict[str, list[dict[str, float]]], path: pathlib.Path) -> None:
 
 
 def _draw_stages(axis, rows, column, colour, line, label):
+    for _, stage in _stages(rows, column):
+        epochs, values = [row["epoch"] for row in stage], [row[column] for row in stage]
+        axis.plot(epochs, values, line, marker=".", color=colour, label=label)
+        label = None  # one entry of the legend for all stages
+
+
+def _annotate_sizes(axis, rows, column):
+    for size, stage in _stages(rows, column):
+        start = stage[0]["epoch"], stage[0][column]
+        axis.annotate(f"{size:.0f} px", start, fontsize=7, alpha=0.7)
+
+
+def _stages(rows, column):
     rows = [row for row in rows if column in row]
     for size, stage in itertools.groupby(rows, lambda row: row["image_size"]):
-        stage = list(stage)
-        epochs = [row["epoch"] for row in stage]
-        axis.plot(
-            epochs, [row[column] for row in stage], line, marker=".", color=colour, label=label
-        )
-        if line == "-" and colour == "C0":
-            axis.annotate(f"{size:.0f} px", (epochs[0], stage[0][column]), fontsize=7, alpha=0.7)
-        label = None
+        yield size, list(stage)
 
 
 def _rows(path: pathlib.Path) -> list[dict[str, float]]:

@@ -13,6 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parent
 NEUTRAL = (
     "images",
     "render",
+    "test_all_backends.py",
     "test_cache.py",
     "test_files.py",
     "test_packaging.py",
