@@ -6,7 +6,7 @@ from keras import ops
 from kerasvit.layers import lean_ops
 from kerasvit.layers.fusing import fused_in_graphs
 
-QUERY_CHUNK = 512
+QUERY_CHUNK = 256
 
 
 def split_heads(tokens, num_heads: int):
@@ -112,10 +112,42 @@ def by_query_chunks(function, query):
     length = query.shape[2]
     if length is None or length <= QUERY_CHUNK:
         return function(query)
-    starts = range(0, length, QUERY_CHUNK)
+    chunks = scan_chunks if keras.backend.backend() == "jax" else unrolled_chunks
+    return chunks(function, query)
+
+
+def unrolled_chunks(function, query):
+    """See `by_query_chunks`; the program has a call for each chunk."""
+    starts = range(0, query.shape[2], QUERY_CHUNK)
     return ops.concatenate(
         [function(query[:, :, start : start + QUERY_CHUNK]) for start in starts], axis=2
     )
+
+
+def scan_chunks(function, query):
+    """See `by_query_chunks`; the program has one call, in a loop.
+
+    XLA for JAX works on several of the unrolled calls at once, with the memory of them all.
+    """
+    length, count = query.shape[2], query.shape[2] // QUERY_CHUNK
+    rows = split_rows(query[:, :, : count * QUERY_CHUNK], count)
+    whole = join_rows(ops.map(function, rows))
+    if count * QUERY_CHUNK == length:
+        return whole
+    return ops.concatenate([whole, function(query[:, :, count * QUERY_CHUNK :])], axis=2)
+
+
+def split_rows(query, count: int):
+    """Reshape `(B, H, count * Q, d)` to `(count, B, H, Q, d)`."""
+    batch, num_heads, length, dim = query.shape
+    rows = ops.reshape(query, (batch, num_heads, count, length // count, dim))
+    return ops.moveaxis(rows, 2, 0)
+
+
+def join_rows(rows):
+    """Undo `split_rows`."""
+    count, batch, num_heads, length, dim = rows.shape
+    return ops.reshape(ops.moveaxis(rows, 0, 2), (batch, num_heads, count * length, dim))
 
 
 def _torch_fused_attention(query, key, value):

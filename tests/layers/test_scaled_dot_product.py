@@ -6,12 +6,15 @@ import pytest
 
 from kerasvit.layers import scaled_dot_product
 from kerasvit.layers.scaled_dot_product import (
+    attention,
     attention_scores,
     chunked_attention,
     fused_attention,
     merge_heads,
+    scan_chunks,
     split_heads,
     split_joint_heads,
+    unrolled_chunks,
 )
 
 
@@ -71,6 +74,20 @@ def test_attention_in_any_chunks_equals_torchs(tools, monkeypatch, batch, chunk)
     heads = _heads(tools, batch, 16)
     ours = _run(tools, chunked_attention, heads)
     np.testing.assert_allclose(ours, _torch_attention(*heads), atol=1e-5)
+
+
+@pytest.mark.parametrize("chunks", [scan_chunks, unrolled_chunks])
+@pytest.mark.parametrize("batch", [1, 2, 8])
+@pytest.mark.parametrize("length", [10, 12])  # of chunks of five: without and with a remainder
+def test_both_ways_of_chunking_equal_the_function(tools, monkeypatch, chunks, batch, length):
+    monkeypatch.setattr(scaled_dot_product, "QUERY_CHUNK", 5)
+    query, key, value = map(keras.ops.convert_to_tensor, _heads(tools, batch, length))
+
+    def attend(rows):
+        return attention(rows, key, value)[0]
+
+    expected, ours = attend(query), chunks(attend, query)
+    np.testing.assert_allclose(tools.to_numpy(ours), tools.to_numpy(expected), atol=1e-5)
 
 
 @pytest.mark.parametrize("attention", [fused_attention, chunked_attention])
