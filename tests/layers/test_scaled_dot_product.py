@@ -7,6 +7,8 @@ import pytest
 from kerasvit.layers import scaled_dot_product
 from kerasvit.layers.scaled_dot_product import (
     attention,
+    attention_at_once,
+    attention_by_sample,
     attention_scores,
     chunked_attention,
     fused_attention,
@@ -76,6 +78,32 @@ def test_attention_in_any_chunks_equals_torchs(tools, monkeypatch, batch, chunk)
     np.testing.assert_allclose(ours, _torch_attention(*heads), atol=1e-5)
 
 
+@pytest.mark.parametrize("limit", [0, 4 * 2 * 3 * 16 * 16, 2**40])
+def test_attention_equals_torchs_whatever_counts_as_large(tools, monkeypatch, limit):
+    monkeypatch.setattr(scaled_dot_product, "LARGE_BLOCK", limit)
+    heads = _heads(tools, 2, 16)
+    ours = _run(tools, lambda *tensors: attention(*tensors)[0], heads)
+    np.testing.assert_allclose(ours, _torch_attention(*heads), atol=1e-5)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="the others never do it")
+@pytest.mark.parametrize(("below", "loops"), [(1, 1), (0, 0)])
+def test_large_scores_are_worked_off_by_sample_on_jax(tools, monkeypatch, below, loops):
+    import jax
+
+    monkeypatch.setattr(scaled_dot_product, "LARGE_BLOCK", 4 * 2 * 3 * 16 * 16 - below)
+    # A function of its own: JAX remembers the programs of one that it has seen.
+    program = jax.make_jaxpr(lambda *heads: attention(*heads))(*_heads(tools, 2, 16))
+    assert str(program).count("scan[") == loops
+
+
+@pytest.mark.parametrize("batch", [1, 2, 8])
+def test_attention_by_sample_equals_attention_at_once(tools, batch):
+    heads = list(map(keras.ops.convert_to_tensor, _heads(tools, batch, 16)))
+    for ours, expected in zip(attention_by_sample(*heads), attention_at_once(*heads), strict=True):
+        np.testing.assert_allclose(tools.to_numpy(ours), tools.to_numpy(expected), atol=1e-6)
+
+
 @pytest.mark.parametrize("chunks", [scan_chunks, unrolled_chunks])
 @pytest.mark.parametrize("batch", [1, 2, 8])
 @pytest.mark.parametrize("length", [10, 12])  # of chunks of five: without and with a remainder
@@ -90,9 +118,11 @@ def test_both_ways_of_chunking_equal_the_function(tools, monkeypatch, chunks, ba
     np.testing.assert_allclose(tools.to_numpy(ours), tools.to_numpy(expected), atol=1e-5)
 
 
-@pytest.mark.parametrize("attention", [fused_attention, chunked_attention])
+@pytest.mark.parametrize(
+    "attention", [fused_attention, chunked_attention, lambda *heads: attention(*heads)[0]]
+)
 def test_a_sequence_longer_than_the_real_chunk_equals_torchs(tools, attention):
-    heads = _heads(tools, 1, scaled_dot_product.QUERY_CHUNK + 9)
+    heads = _heads(tools, 2, scaled_dot_product.QUERY_CHUNK + 9)
     ours = _run(tools, attention, heads)
     np.testing.assert_allclose(ours, _torch_attention(*heads), atol=1e-5)
 
