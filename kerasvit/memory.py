@@ -13,7 +13,7 @@ _M_MMAP_MAX = -4
 
 _LARGE = 2**20
 _PAD = 2**26
-# 2 GiB. Without a threshold (-1) a process that ran many models grew to 24 GiB.
+# 2 GiB. Without a threshold (-1) the heap would never shrink again.
 _RARELY = 2**31 - 1
 
 

@@ -166,12 +166,12 @@ def scan_chunks(function, query):
 
     XLA for JAX works on several of the unrolled calls at once, with the memory of them all.
     """
-    length, count = query.shape[2], query.shape[2] // QUERY_CHUNK
-    rows = split_rows(query[:, :, : count * QUERY_CHUNK], count)
-    whole = join_rows(ops.map(function, rows))
-    if count * QUERY_CHUNK == length:
-        return whole
-    return ops.concatenate([whole, function(query[:, :, count * QUERY_CHUNK :])], axis=2)
+    count, rest = divmod(query.shape[2], QUERY_CHUNK)
+    divided = count * QUERY_CHUNK
+    rows = join_rows(ops.map(function, split_rows(query[:, :, :divided], count)))
+    if not rest:
+        return rows
+    return ops.concatenate([rows, function(query[:, :, divided:])], axis=2)
 
 
 def split_rows(query, count: int):
