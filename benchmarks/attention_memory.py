@@ -19,8 +19,8 @@ import time
 
 import numpy as np
 
-from benchmarks import machine, memory
-from benchmarks.workers import ROOT, environment
+from benchmarks.harness import machine, memory
+from benchmarks.harness.workers import ROOT, environment
 
 MODEL, MEBI = "dino_vits8", 2**20
 MODES = ("full", "cls", "none", "explain")

@@ -32,7 +32,7 @@ def make(path, name, image_size):
     import numpy as np
     import torch
 
-    from kerasvit.conversion.reference import import_timm
+    from kerasvit.conversion.proof.timm.package import import_timm
 
     arguments = {"img_size": image_size} if image_size else {}
     with torch.device("meta"):
@@ -79,7 +79,7 @@ def warm_up(path):
 def convert(path, name, image_size, verify):
     """Run `kerasvit convert` in this process, and print the figures as JSON."""
     from kerasvit.cli import main
-    from kerasvit.conversion.reference import import_timm
+    from kerasvit.conversion.proof.timm.package import import_timm
 
     import_timm()
     warm_up(path.with_name("warm_up.keras"))

@@ -10,13 +10,13 @@ import pathlib
 import sys
 import tempfile
 
+from benchmarks.harness.processes import Script, show
+from benchmarks.harness.weights import files
 from benchmarks.imports import BACKENDS
-from benchmarks.processes import Script, show
-from benchmarks.weights import files
 
 TIMM = """
 import sys
-from kerasvit.conversion.reference import import_timm
+from kerasvit.conversion.proof.timm.package import import_timm
 timm = import_timm()
 import matplotlib
 matplotlib.use("agg")

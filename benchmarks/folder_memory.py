@@ -17,7 +17,7 @@ import unittest.mock
 import numpy as np
 from PIL import Image
 
-from benchmarks import memory
+from benchmarks.harness import memory
 
 MEBI, BAR = 2**20, 1.05
 

@@ -8,7 +8,7 @@ The bar is 0.2 s above Keras. Memory is that of the process.
 import argparse
 import sys
 
-from benchmarks.processes import Script, show
+from benchmarks.harness.processes import Script, show
 
 BACKENDS = ("jax", "tensorflow", "torch")
 CODE = """

@@ -9,9 +9,9 @@ the peak above what is resident then. The bars: no slower than timm, at most 2.5
 import argparse
 import sys
 
+from benchmarks.harness.processes import MEBI, Script, show
+from benchmarks.harness.weights import files
 from benchmarks.imports import BACKENDS, read
-from benchmarks.processes import MEBI, Script, show
-from benchmarks.weights import files
 
 FRAME = """
 import sys, time
@@ -29,7 +29,7 @@ KERASVIT = FRAME.format(
     load="model = kerasvit.from_pretrained(path)",
 )
 TIMM = FRAME.format(
-    imports="from kerasvit.conversion.reference import import_timm\ntimm = import_timm()\n"
+    imports="from kerasvit.conversion.proof.timm.package import import_timm\ntimm = import_timm()\n"
     "from safetensors.torch import load_file",
     load="model = timm.create_model(sys.argv[2])\nmodel.load_state_dict(load_file(path))",
 )

@@ -17,9 +17,9 @@ import subprocess
 import sys
 import time
 
-from benchmarks import memory
+from benchmarks.harness import memory
+from benchmarks.harness.workers import REUSING, ROOT, environment
 from benchmarks.imports import BACKENDS
-from benchmarks.workers import REUSING, ROOT, environment
 
 PRECISIONS = ("mixed_bfloat16", "bfloat16", "mixed_float16", "float16", "int8")
 ENGINES = {"jax": "jax", "tensorflow": "tf", "torch": "torch"}

@@ -11,8 +11,8 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from benchmarks import machine
-from benchmarks.figures import Row
+from benchmarks.harness import machine
+from benchmarks.harness.figures import Row
 
 MEBI = 2**20
 
@@ -123,7 +123,7 @@ def save(results: dict, path: pathlib.Path) -> None:
 
 
 def main() -> None:
-    from benchmarks import plots
+    from benchmarks.harness import plots
 
     path = pathlib.Path(sys.argv[1])
     results = json.loads(path.read_text())

@@ -23,7 +23,7 @@ import zipfile
 
 import numpy as np
 
-from benchmarks import machine
+from benchmarks.harness import machine
 
 METRICS = ("perturbation", "insertion_deletion", "grid_pointing", "infidelity")
 # Metric and number in the report, title, and whether more is better.

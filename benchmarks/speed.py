@@ -13,11 +13,11 @@ depend on them. Needs torch and timm; what else is missing is skipped with its r
 import argparse
 import sys
 
-from benchmarks import machine, plots, tables
 from benchmarks.contenders import INFERENCE, PRODUCTS, Task
 from benchmarks.contenders.products import SIDE
-from benchmarks.rounds import Effort, play
-from benchmarks.subjects import NAMES, QUICK, SUBJECTS
+from benchmarks.harness import machine, plots, tables
+from benchmarks.harness.rounds import Effort, play
+from benchmarks.harness.subjects import NAMES, QUICK, SUBJECTS
 
 BATCHES = (1, 8, 32)
 

@@ -12,9 +12,9 @@ did not choose. PyTorch, and long sequences (`--size 128`), show it.
 import argparse
 import sys
 
-from benchmarks import machine, tables
 from benchmarks.contenders import TRAINING, Task
 from benchmarks.contenders.training import CAIT, VIT
+from benchmarks.harness import machine, tables
 
 MODELS = {"cait": CAIT, "vit": VIT}
 

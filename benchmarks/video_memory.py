@@ -18,7 +18,7 @@ RATE, SIZE = 25, (64, 96)
 
 def make_video(path: pathlib.Path, seconds: int) -> None:
     """Write a video of a square that moves over a changing ground."""
-    from kerasvit.render.video import create_video
+    from kerasvit.render.video.frames import create_video
 
     rows, columns = np.mgrid[: SIZE[0], : SIZE[1]]
     with create_video(path, RATE) as write:

@@ -7,7 +7,7 @@ _MODULES = {
     "Conversion": "converter",
     "convert": "converter",
     "export_weights": "export",
-    "verify_file": "verifying",
+    "verify_file": "proof.verify_file",
 }
 __all__ = ["Conversion", "convert", "export_weights", "verify_file"]
 

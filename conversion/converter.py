@@ -7,14 +7,14 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from kerasvit.conversion.architecture import left_out, model_for
-from kerasvit.conversion.checkpoint import Checkpoint
-from kerasvit.conversion.detection import Detected, detect
-from kerasvit.conversion.flexible import fit
-from kerasvit.conversion.opening import open_source
+from kerasvit.conversion.architecture.detected import Detected, detect
+from kerasvit.conversion.architecture.fitting import left_out, model_for
+from kerasvit.conversion.files.checkpoint import Checkpoint
+from kerasvit.conversion.names.flexible import fit
+from kerasvit.conversion.names.rules import Assignment, assign, variables_by_path
+from kerasvit.conversion.proof.parity import Parity, reference_available, verify_model
 from kerasvit.conversion.recording import name_and_record, provenance
-from kerasvit.conversion.rules import Assignment, assign, variables_by_path
-from kerasvit.conversion.verify import Parity, reference_available, verify_model
+from kerasvit.conversion.sources.opening import open_source
 from kerasvit.conversion.writing import check_output, write
 from kerasvit.layers.base import without_random_start
 from kerasvit.memory import free_memory

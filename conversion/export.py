@@ -10,11 +10,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasvit.conversion.export_layouts import export_layout
-from kerasvit.conversion.rules import Rule, variables_by_path
-from kerasvit.conversion.safetensors_files import write_safetensors
-from kerasvit.conversion.tensors import StoredTensor
-from kerasvit.conversion.torch_files import write_torch
+from kerasvit.conversion.files.pytorch import write_torch
+from kerasvit.conversion.files.safetensors import write_safetensors
+from kerasvit.conversion.files.tensors import StoredTensor
+from kerasvit.conversion.names.export_layouts import export_layout
+from kerasvit.conversion.names.rules import Rule, variables_by_path
 from kerasvit.errors import OutputError, UsageError
 from kerasvit.files import atomic_path
 from kerasvit.models import factory

@@ -4,10 +4,10 @@ import datetime
 import importlib.metadata
 from typing import Any
 
-from kerasvit.conversion.checkpoint import Checkpoint
-from kerasvit.conversion.detection import Detected
-from kerasvit.conversion.rules import Assignment
-from kerasvit.conversion.verify import Parity, reference_available
+from kerasvit.conversion.architecture.detected import Detected
+from kerasvit.conversion.files.checkpoint import Checkpoint
+from kerasvit.conversion.names.rules import Assignment
+from kerasvit.conversion.proof.parity import Parity, reference_available
 from kerasvit.models import factory
 from kerasvit.releases import Release, find_release, list_releases
 
@@ -77,7 +77,7 @@ def _likely_release(name: str, layout: str) -> Release | None:
 def _class_names(classes: str | None) -> list[str]:
     if classes != "imagenet-1k" or not reference_available():
         return []
-    from kerasvit.conversion.reference import import_timm
+    from kerasvit.conversion.proof.timm.package import import_timm
 
     info = import_timm().data.ImageNetInfo()
     return [info.index_to_description(index) for index in range(1000)]

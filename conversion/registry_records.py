@@ -17,7 +17,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from kerasvit.conversion.reference import import_timm
+from kerasvit.conversion.proof.timm.package import import_timm
 from kerasvit.files import atomic_path
 
 MODULES = {"vit.toml": "vision_transformer", "deit.toml": "deit", "cait.toml": "cait"}

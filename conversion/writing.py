@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasvit.conversion.rules import variables_by_path
+from kerasvit.conversion.names.rules import variables_by_path
 from kerasvit.errors import InputError, OutputError, UsageError
 from kerasvit.files import atomic_path
 from kerasvit.memory import free_memory

@@ -181,7 +181,7 @@ def _converted_entry(source: str, model: str | None, arguments: dict[str, Any]) 
     That is one with a random head, which must differ each time, with a head from elsewhere, whose
     content a name does not tell, or with an output of its own.
     """
-    from kerasvit.conversion.sources import find_source
+    from kerasvit.conversion.sources.remote import find_source
 
     found = find_source(source)
     found.check()

@@ -16,10 +16,10 @@ import pytest
 import kerasvit
 from kerasvit import releases
 from kerasvit.conversion import convert
-from kerasvit.conversion.hub import HubFile
-from kerasvit.conversion.sources import download
+from kerasvit.conversion.sources.hub import HubFile
+from kerasvit.conversion.sources.remote import download
 from kerasvit.errors import DownloadError, InputError, OutputError, UsageError
-from kerasvit.models import vit_variants
+from kerasvit.models.vit import variants as vit_variants
 from kerasvit.release_schema import Release
 
 MODEL = "vit_of_these_tests"
@@ -367,14 +367,14 @@ def test_what_cannot_be_converted_is_told_before_any_download(
 
 def test_the_address_serves_where_the_hub_package_is_missing(publish, server, monkeypatch):
     publish(hub="org/name", url_layout="timm")
-    monkeypatch.setattr("kerasvit.conversion.hub.is_installed", lambda: False)
+    monkeypatch.setattr("kerasvit.conversion.sources.hub.is_installed", lambda: False)
     assert load().num_classes == 10
 
 
 def test_the_hub_is_preferred_and_its_file_is_the_release(publish, server, monkeypatch):
     publish(hub="org/name", url_layout="timm")
     taken = []
-    monkeypatch.setattr("kerasvit.conversion.hub.is_installed", lambda: True)
+    monkeypatch.setattr("kerasvit.conversion.sources.hub.is_installed", lambda: True)
     monkeypatch.setattr(HubFile, "fetch", lambda file: taken.append(file) or server.file)
     for source in (NAME, "hf://org/name"):
         assert load(source).record["release"] == NAME

@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.contenders import Skipped
 from benchmarks.contenders.pictures import channels_last
-from benchmarks.subjects import SUBJECTS
+from benchmarks.harness.subjects import SUBJECTS
 
 
 class KerasViT:

@@ -5,8 +5,8 @@ import functools
 import torch
 
 from benchmarks.contenders.pictures import channels_first
-from benchmarks.subjects import SUBJECTS
-from kerasvit.conversion.reference import import_timm
+from benchmarks.harness.subjects import SUBJECTS
+from kerasvit.conversion.proof.timm.package import import_timm
 
 
 def create(task):

@@ -28,7 +28,7 @@ class Loop:
     def __init__(self, task):
         import torch
 
-        from kerasvit.conversion.reference import import_timm
+        from kerasvit.conversion.proof.timm.package import import_timm
 
         torch.set_num_threads(task.threads)
         self.batch, self.images = task.batch, task.batch * STEPS

@@ -1,3 +1,3 @@
-"""The command `kerasvit`; each module beside this one holds one of its subcommands."""
+"""The command `kerasvit`; `commands` holds one module a subcommand."""
 
 from kerasvit.cli.main import main as main

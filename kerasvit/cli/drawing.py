@@ -9,11 +9,11 @@ import numpy as np
 from PIL import Image
 
 from kerasvit import __version__
+from kerasvit.cli.commands.predict import describe
 from kerasvit.cli.explaining import Explainer, Found, Loaded
 from kerasvit.cli.manifest import Manifest
 from kerasvit.cli.outputs import Outputs, overlay_name
 from kerasvit.cli.pictures import Progress, shown
-from kerasvit.cli.predicting import describe
 from kerasvit.files import write_npz
 from kerasvit.render import (
     Canvas,
@@ -25,7 +25,7 @@ from kerasvit.render import (
     write_png,
 )
 from kerasvit.render.standard import block_title
-from kerasvit.render.viewer import write_viewer
+from kerasvit.render.viewer.page import write_viewer
 from kerasvit.saliency import SaliencyMap, block_scores
 from kerasvit.saliency.explain import FORWARD_ONLY, MASKS, SIGNED
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasvit.cli.commands.predict import predictions
 from kerasvit.cli.options import model_label, open_picture
-from kerasvit.cli.predicting import predictions
 from kerasvit.cli.settings import Settings
 from kerasvit.errors import InputError
 from kerasvit.images import Prepared, Preprocessing

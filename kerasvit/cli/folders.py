@@ -28,7 +28,7 @@ def add_folder(parser, what: str) -> None:
 
 def limited(folder, count: int | None):
     """Return the first pictures of each class, or the folder itself without a limit."""
-    from kerasvit.training.subsets import first_of_each_class
+    from kerasvit.training.data.subsets import first_of_each_class
 
     return first_of_each_class(folder, count) if count else folder
 

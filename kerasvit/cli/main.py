@@ -10,25 +10,35 @@ from collections.abc import Sequence
 
 from kerasvit import __version__
 from kerasvit.backend import BACKENDS, choose_backend
-from kerasvit.cli import (
-    converting,
-    evaluating,
-    evaluating_accuracy,
-    exporting,
-    finetuning,
-    listing,
-    predicting,
-    probing,
+from kerasvit.cli.commands import (
+    convert,
+    evaluate,
+    evaluate_saliency,
+    export_weights,
+    finetune,
+    info,
+    predict,
+    probe,
     saliency,
-    training,
-    verifying,
+    train,
+    verify,
 )
+from kerasvit.cli.commands import list as list_command
 from kerasvit.errors import KerasViTError
 
 COMMANDS = (
-    *(listing, converting, verifying, exporting),
-    *(predicting, saliency, evaluating, probing),
-    *(training, finetuning, evaluating_accuracy),
+    list_command,
+    info,
+    convert,
+    verify,
+    export_weights,
+    predict,
+    saliency,
+    evaluate_saliency,
+    probe,
+    train,
+    finetune,
+    evaluate,
 )
 BUG = 70
 INTERRUPTED = 130

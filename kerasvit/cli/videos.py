@@ -14,9 +14,9 @@ import numpy as np
 from kerasvit.errors import OutputError, UsageError
 from kerasvit.images.geometry import Geometry
 from kerasvit.render.overlay import overlay
-from kerasvit.render.series import create_series
-from kerasvit.render.steady import SteadyRange
-from kerasvit.render.video import create_video, open_video
+from kerasvit.render.video.frames import create_video, open_video
+from kerasvit.render.video.series import create_series
+from kerasvit.render.video.steady import SteadyRange
 from kerasvit.saliency import explain, mass_mask
 
 MODES = ("side-by-side", "overlay", "mask")
@@ -46,7 +46,7 @@ def draw_video(
     """Draw where a model looks in every frame of a video, at the video's own rate, without sound.
 
     The video is read, explained and written a few frames at a time. The range of the colours
-    follows the maps slowly, see `kerasvit.render.steady.SteadyRange`; `"mask"` has no colours.
+    follows the maps slowly, see `kerasvit.render.video.steady.SteadyRange`; `"mask"` has none.
 
     Args:
         path: the video or animation.

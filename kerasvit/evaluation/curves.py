@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasvit.errors import InputError
 from kerasvit.images.resampling import resize_array
-from kerasvit.saliency.baselines import Baseline, make_baseline
+from kerasvit.saliency.methods.baselines import Baseline, make_baseline
 from kerasvit.saliency.request import model_outputs
 from kerasvit.saliency.targets import Objective
 

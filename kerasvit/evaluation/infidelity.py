@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerasvit.saliency.baselines import Baseline, make_baseline
+from kerasvit.saliency.methods.baselines import Baseline, make_baseline
 from kerasvit.saliency.request import model_outputs
 from kerasvit.saliency.targets import Objective
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import keras
 
-from kerasvit.layers.direct_calls import DirectCalls
+from kerasvit.layers.primitives.direct_calls import DirectCalls
 
 PACKAGE = "kerasvit"
 

@@ -3,11 +3,11 @@
 import keras
 from keras import ops
 
-from kerasvit.layers.activations import activation_function
 from kerasvit.layers.base import PACKAGE, ConfiguredLayer, kernel_initializer, require_rate
-from kerasvit.layers.dense import Dense
-from kerasvit.layers.dropout import Dropout
-from kerasvit.layers.norms import make_norm
+from kerasvit.layers.primitives.activations import activation_function
+from kerasvit.layers.primitives.dense import Dense
+from kerasvit.layers.primitives.dropout import Dropout
+from kerasvit.layers.primitives.norms import make_norm
 
 
 @keras.saving.register_keras_serializable(PACKAGE)

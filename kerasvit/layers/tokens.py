@@ -10,8 +10,8 @@ from kerasvit.layers.base import (
     require,
     require_at_least,
 )
-from kerasvit.layers.patch_projection import PatchProjection
-from kerasvit.layers.resampling import RULES, resampling_matrix
+from kerasvit.layers.position_resampling import RULES, resampling_matrix
+from kerasvit.layers.primitives.patch_projection import PatchProjection
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -163,7 +163,8 @@ class PositionEmbedding(ConfiguredLayer):
     Args:
         grid: `(rows, columns)` of the patches that the embedding is stored for.
         num_prefix: int. Number of leading tokens that have an embedding of their own.
-        resampling: rule for other grids, see `kerasvit.layers.resampling.resampling_matrix`.
+        resampling: rule for other grids, see
+            `kerasvit.layers.position_resampling.resampling_matrix`.
 
     Call arguments:
         tokens: float tensor `(B, num_prefix + rows * columns, D)`.

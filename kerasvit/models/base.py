@@ -8,7 +8,7 @@ import keras
 
 from kerasvit.files import atomic_path
 from kerasvit.layers.base import require, require_at_least
-from kerasvit.layers.direct_calls import direct_calls
+from kerasvit.layers.primitives.direct_calls import direct_calls
 from kerasvit.layout import TokenLayout
 from kerasvit.models.steps import LogitSteps
 from kerasvit.models.taps import NO_TAPS, Taps

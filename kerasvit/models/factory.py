@@ -5,10 +5,11 @@ import fnmatch
 from typing import Any
 
 from kerasvit.errors import UsageError
-from kerasvit.models import cait_variants, vit_variants
 from kerasvit.models.base import ScoreModel
-from kerasvit.models.cait import CaiT
-from kerasvit.models.vit import VisionTransformer
+from kerasvit.models.cait import variants as cait_variants
+from kerasvit.models.cait.model import CaiT
+from kerasvit.models.vit import variants as vit_variants
+from kerasvit.models.vit.model import VisionTransformer
 
 _FAMILIES = ((VisionTransformer, vit_variants), (CaiT, cait_variants))
 

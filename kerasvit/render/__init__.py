@@ -1,6 +1,5 @@
 """Pictures of saliency maps: colours, overlays, sheets of any number of heads, PNG files."""
 
-from kerasvit.render.animation import animate, write_gif
 from kerasvit.render.canvas import Canvas
 from kerasvit.render.colour import colourise
 from kerasvit.render.comparison import comparison_sheet
@@ -11,6 +10,7 @@ from kerasvit.render.maps import draw_map, save_map
 from kerasvit.render.overlay import STYLES, overlay
 from kerasvit.render.sheet import Panel, Section, sectioned_sheet, sheet
 from kerasvit.render.standard import saliency_sheet
+from kerasvit.render.video.animation import animate, write_gif
 
 __all__ = [
     "STYLES",

@@ -1,9 +1,16 @@
 """Where a model looks: from attention scores and gradients to maps on the grid of patches."""
 
-from kerasvit.saliency.baselines import make_baseline
-from kerasvit.saliency.by_attention import block_scores
 from kerasvit.saliency.explain import METHODS, explain, explain_blocks
-from kerasvit.saliency.features import (
+from kerasvit.saliency.gradients import attention_gradients, input_gradients
+from kerasvit.saliency.maps import attention_maps, fuse_heads, query_tokens
+from kerasvit.saliency.mass import mass_mask
+from kerasvit.saliency.methods.attention import block_scores
+from kerasvit.saliency.methods.baselines import make_baseline
+from kerasvit.saliency.methods.rollout import class_attention_rollout, rollout, rollout_matrix
+from kerasvit.saliency.methods.transitions import RolloutRule
+from kerasvit.saliency.normalise import Normalised, normalise
+from kerasvit.saliency.probes.attention import attention_distance, attention_entropy
+from kerasvit.saliency.probes.features import (
     block_outputs,
     linear_cka,
     patch_filters,
@@ -11,16 +18,9 @@ from kerasvit.saliency.features import (
     position_similarity,
     token_norms,
 )
-from kerasvit.saliency.gradients import attention_gradients, input_gradients
-from kerasvit.saliency.maps import attention_maps, fuse_heads, query_tokens
-from kerasvit.saliency.mass import mass_mask
-from kerasvit.saliency.normalise import Normalised, normalise
-from kerasvit.saliency.probes import attention_distance, attention_entropy
 from kerasvit.saliency.result import SaliencyMap
-from kerasvit.saliency.rollout import class_attention_rollout, rollout, rollout_matrix
 from kerasvit.saliency.scores import block_keys, select_block
 from kerasvit.saliency.targets import find_class, make_objective
-from kerasvit.saliency.transitions import RolloutRule
 
 __all__ = [
     "METHODS",

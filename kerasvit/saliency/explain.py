@@ -7,20 +7,23 @@ import numpy as np
 
 from kerasvit.errors import UsageError
 from kerasvit.images.geometry import Geometry
-from kerasvit.saliency.by_attention import (
+from kerasvit.saliency.maps import Heads, Query
+from kerasvit.saliency.methods.attention import (
     attention_by_block,
     explain_attention,
     explain_class_attention_rollout,
     explain_rollout,
 )
-from kerasvit.saliency.discovery import explain_lost, explain_tokencut
-from kerasvit.saliency.headwise import explain_headwise
-from kerasvit.saliency.hiding import explain_occlusion, explain_rise
-from kerasvit.saliency.integrated import explain_integrated_gradients, explain_smooth_gradients
-from kerasvit.saliency.legrad import explain_legrad
-from kerasvit.saliency.maps import Heads, Query
-from kerasvit.saliency.one_block import explain_grad_attention, explain_grad_cam
-from kerasvit.saliency.relevance import explain_relevance
+from kerasvit.saliency.methods.discovery import explain_lost, explain_tokencut
+from kerasvit.saliency.methods.headwise import explain_headwise
+from kerasvit.saliency.methods.hiding import explain_occlusion, explain_rise
+from kerasvit.saliency.methods.integrated import (
+    explain_integrated_gradients,
+    explain_smooth_gradients,
+)
+from kerasvit.saliency.methods.legrad import explain_legrad
+from kerasvit.saliency.methods.one_block import explain_grad_attention, explain_grad_cam
+from kerasvit.saliency.methods.relevance import explain_relevance
 from kerasvit.saliency.request import make_request
 from kerasvit.saliency.result import SaliencyMap
 from kerasvit.saliency.scores import block_keys, select_block

@@ -9,9 +9,9 @@ import numpy as np
 from kerasvit.errors import InputError
 from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.models.base import ScoreModel
-from kerasvit.training.features import run_pictures
-from kerasvit.training.folders import PictureFolder
-from kerasvit.training.heads import classifying, headless
+from kerasvit.training.data.features import run_pictures
+from kerasvit.training.data.folders import PictureFolder
+from kerasvit.training.finetuning.heads import classifying, headless
 from kerasvit.training.linear_probe import top_k_accuracy
 from kerasvit.training.neighbours import neighbour_votes
 
@@ -31,7 +31,7 @@ def evaluate_accuracy(
         model: a kerasvit model with a head.
         preprocessing: the evaluation transform of its pictures.
         folder: the pictures, whose labels are numbers of the model's outputs; see
-            `kerasvit.training.class_labels.scan_for`.
+            `kerasvit.training.data.class_labels.scan_for`.
         batch_size: how many run at once.
         advance: called after each batch with the number of its pictures.
 

@@ -39,7 +39,8 @@ def make_optimizer(
         learning_rate: a number or a schedule.
         weight_decay: share of a weight that a step takes off, times the learning rate.
         rates: factors of the learning rate (and so of the decay) by `variable.path`, as
-            `kerasvit.training.layer_decay.layer_wise_rates` returns them; 1 where there is none.
+            `kerasvit.training.finetuning.layer_decay.layer_wise_rates` returns them; 1 where there
+            is none.
         clip_norm: the longest global norm of the gradients; None or 0 for any.
         ema_momentum: share that an average of the weights keeps at each step; None or 0 for no
             average. After `fit` the model then has the average, as Keras does it.

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
+from benchmarks.harness.processes import Script, compare, lines, run
+from benchmarks.harness.tables import chosen
+from benchmarks.harness.workers import ROOT
 from benchmarks.imports import read
-from benchmarks.processes import Script, compare, lines, run
-from benchmarks.tables import chosen
-from benchmarks.workers import ROOT
 
 pytestmark = pytest.mark.neutral
 

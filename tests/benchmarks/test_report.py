@@ -5,11 +5,12 @@ import json
 
 import pytest
 
-from benchmarks import plots, report
+from benchmarks import report
 from benchmarks.contenders import Task
-from benchmarks.figures import Row, by_round, ratio, row, spread
-from benchmarks.rounds import Turn
-from benchmarks.subjects import SUBJECTS
+from benchmarks.harness import plots
+from benchmarks.harness.figures import Row, by_round, ratio, row, spread
+from benchmarks.harness.rounds import Turn
+from benchmarks.harness.subjects import SUBJECTS
 
 pytestmark = pytest.mark.neutral
 

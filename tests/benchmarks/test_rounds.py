@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import worker, workers
 from benchmarks.contenders import ENTRIES, Task
-from benchmarks.rounds import Effort, calls_a_turn, groups, play
+from benchmarks.harness import worker, workers
+from benchmarks.harness.rounds import Effort, calls_a_turn, groups, play
 
 pytestmark = pytest.mark.neutral
 
@@ -43,7 +43,9 @@ class FakeWorker:
 @pytest.fixture
 def fake(monkeypatch):
     kind = type("Fresh", (FakeWorker,), {})
-    monkeypatch.setattr("benchmarks.rounds.Pool", lambda resident: workers.Pool(resident, kind))
+    monkeypatch.setattr(
+        "benchmarks.harness.rounds.Pool", lambda resident: workers.Pool(resident, kind)
+    )
     return kind
 
 

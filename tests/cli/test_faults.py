@@ -19,7 +19,7 @@
 | constant pictures, equal scores, NaN | here; `saliency/test_normalise.py` |
 | a block, head, class or stage that is not there | here; `saliency/test_explain.py` |
 | outputs that exist or coincide | here |
-| a bad backend | here; `cli/test_listing.py` |
+| a bad backend | here; `cli/test_list_info.py` |
 """
 
 import json

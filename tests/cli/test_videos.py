@@ -13,8 +13,8 @@ import kerasvit
 from kerasvit.cli.videos import draw_video
 from kerasvit.errors import InputError, OutputError, UsageError
 from kerasvit.images import Preprocessing
-from kerasvit.render.video import create_video, open_video
-from kerasvit.render.video_ffmpeg import executable
+from kerasvit.render.video.ffmpeg import executable
+from kerasvit.render.video.frames import create_video, open_video
 from kerasvit.saliency import explain, mass_mask
 
 # As many frames as run at once: JAX compiles once for all tests.

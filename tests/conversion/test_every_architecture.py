@@ -15,13 +15,13 @@ import pytest
 
 from kerasvit import create_model, list_models
 from kerasvit.conversion import convert
-from kerasvit.conversion.architecture import left_out, model_for
-from kerasvit.conversion.checkpoint import open_checkpoint
-from kerasvit.conversion.detection import detect
+from kerasvit.conversion.architecture.detected import detect
+from kerasvit.conversion.architecture.fitting import left_out, model_for
 from kerasvit.conversion.export import tensors_of
-from kerasvit.conversion.rules import prove
-from kerasvit.conversion.timm_model import TimmReference, differing_arguments
-from kerasvit.conversion.verify import FEATURE_TOLERANCE, SCORE_TOLERANCE, compare
+from kerasvit.conversion.files.checkpoint import open_checkpoint
+from kerasvit.conversion.names.rules import prove
+from kerasvit.conversion.proof.parity import FEATURE_TOLERANCE, SCORE_TOLERANCE, compare
+from kerasvit.conversion.proof.timm.model import TimmReference, differing_arguments
 from kerasvit.models import factory
 from kerasvit.models.without_values import without_values
 

@@ -100,7 +100,7 @@ def record(name):
 
 
 if __name__ == "__main__":
-    from kerasvit.conversion.reference import import_timm
+    from kerasvit.conversion.proof.timm.package import import_timm
 
     import_timm()  # makes torchvision importable beside a PyTorch that it was not built for
     for golden in MODELS:

@@ -17,7 +17,7 @@ import pathlib
 import numpy as np
 import torch
 
-from kerasvit.conversion.reference import import_timm
+from kerasvit.conversion.proof.timm.package import import_timm
 
 PATH = pathlib.Path(__file__).with_name("peers.npz")
 SIZES = {
@@ -65,8 +65,8 @@ def timm_models():
 def keras_weights(name, model):
     """Return the weights under the names of our variables."""
     import kerasvit
-    from kerasvit.conversion.layouts import TIMM_CAIT, vit_layout
-    from kerasvit.conversion.rules import assign
+    from kerasvit.conversion.names.layouts import TIMM_CAIT, vit_layout
+    from kerasvit.conversion.names.rules import assign
 
     ours = make_keras(kerasvit, name)
     state = {key: value.numpy() for key, value in model.state_dict().items()}

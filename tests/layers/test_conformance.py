@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from kerasvit import layers
+from kerasvit.layers.attention.head_mixing import HeadMixing
 from kerasvit.layers.base import ConfiguredLayer
-from kerasvit.layers.head_mixing import HeadMixing
 
 WIDTH = 12
 TOKENS = (16, WIDTH)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasvit.layers import LearnedTokens, PatchEmbedding, PositionEmbedding
-from kerasvit.layers.resampling import RULES, resample_grid
+from kerasvit.layers.position_resampling import RULES, resample_grid
 
 IMAGES = (2, 12, 30, 2)
 PATCH = (4, 6)

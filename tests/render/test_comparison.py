@@ -4,11 +4,11 @@ from PIL import Image
 
 from kerasvit.errors import InputError
 from kerasvit.images.geometry import Geometry
-from kerasvit.render.animation import animate, write_gif
 from kerasvit.render.canvas import Canvas
 from kerasvit.render.comparison import comparison_sheet
 from kerasvit.render.look import Look, chosen_patches
 from kerasvit.render.sheet import WIDTH
+from kerasvit.render.video.animation import animate, write_gif
 
 GRID = (3, 5)
 IMAGE = np.full((60, 100, 3), 128, np.uint8)

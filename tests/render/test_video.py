@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from kerasvit.errors import InputError, OutputError, UsageError
-from kerasvit.render import video_ffmpeg
-from kerasvit.render.series import create_series
-from kerasvit.render.steady import SteadyRange
-from kerasvit.render.video import create_video, is_video, open_video
+from kerasvit.render.video import ffmpeg as video_ffmpeg
+from kerasvit.render.video.frames import create_video, is_video, open_video
+from kerasvit.render.video.series import create_series
+from kerasvit.render.video.steady import SteadyRange
 
 BY_FFMPEG = (".mp4", ".mov", ".avi", ".webm", ".mkv")
 NTSC = Fraction(30000, 1001)

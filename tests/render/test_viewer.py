@@ -11,7 +11,7 @@ from PIL import Image
 from kerasvit.errors import InputError, OutputError, UsageError
 from kerasvit.images.geometry import Geometry
 from kerasvit.layout import TokenLayout
-from kerasvit.render.viewer import write_viewer
+from kerasvit.render.viewer.page import write_viewer
 
 HEADS = 3
 # The model saw a part of the picture: 60x100 pixels from row 20 and column 10.

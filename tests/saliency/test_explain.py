@@ -5,7 +5,7 @@ from kerasvit.errors import InputError, UsageError
 from kerasvit.images.geometry import Geometry
 from kerasvit.saliency.explain import METHODS, explain, explain_blocks
 from kerasvit.saliency.maps import attention_maps
-from kerasvit.saliency.rollout import class_attention_rollout, rollout
+from kerasvit.saliency.methods.rollout import class_attention_rollout, rollout
 
 
 def hottest(values):

@@ -6,7 +6,7 @@ import pytest
 from kerasvit.layout import TokenLayout
 from kerasvit.saliency.backends import to_numpy
 from kerasvit.saliency.explain import METHODS, explain
-from kerasvit.saliency.hiding import rise
+from kerasvit.saliency.methods.hiding import rise
 from kerasvit.saliency.targets import Objective
 
 # RISE's masks are drawn row by row, so that those of a turned picture are others.

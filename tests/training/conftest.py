@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasvit.training.recipes import parse_recipe
+from kerasvit.training.recipe.reading import parse_recipe
 
 TINY = {
     "model": {

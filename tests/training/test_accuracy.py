@@ -8,9 +8,9 @@ import kerasvit
 from kerasvit.errors import InputError
 from kerasvit.images import Preprocessing
 from kerasvit.training.accuracy import evaluate_accuracy, evaluate_neighbours
-from kerasvit.training.features import run_pictures
-from kerasvit.training.folders import PictureFolder
-from kerasvit.training.heads import headless
+from kerasvit.training.data.features import run_pictures
+from kerasvit.training.data.folders import PictureFolder
+from kerasvit.training.finetuning.heads import headless
 from kerasvit.training.neighbours import neighbour_votes
 
 PREPROCESSING = Preprocessing((8, 8), mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))

@@ -1,0 +1,1 @@
+"""What the benchmarks share: processes, rounds, figures and tables."""

@@ -1,0 +1,1 @@
+"""Which of our models a checkpoint is, read off its tensors."""

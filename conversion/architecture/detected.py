@@ -1,0 +1,204 @@
+"""What a checkpoint holds, read off its tensor names and shapes: its layout and architecture."""
+
+import dataclasses
+import math
+import re
+from typing import Any
+
+from kerasvit.conversion.architecture.first_block import has_layer_scale, read_block
+from kerasvit.conversion.files.checkpoint import Checkpoint
+from kerasvit.conversion.names import layouts
+from kerasvit.conversion.names.rules import Layout
+from kerasvit.errors import InputError
+
+# Arguments that a file decides and that a named variant must agree with.
+STRUCTURE = (
+    "patch_size",
+    "hidden_dim",
+    "num_layers",
+    "num_class_layers",
+    "mlp_dim",
+    "mlp_type",
+    "use_class_token",
+    "use_distillation_token",
+    "num_registers",
+    "use_qkv_bias",
+    "use_qk_norm",
+    "use_projection_bias",
+    "use_sub_norm",
+    "use_patch_norm",
+    "use_pre_norm",
+    "use_final_norm",
+    "norm_type",
+    "block_type",
+    "attention_type",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Detected:
+    """What a checkpoint says about itself.
+
+    Args:
+        family: "vit" or "cait".
+        layout: how it names its tensors.
+        structure: the arguments of `STRUCTURE` that apply to the family, as the file has them.
+        num_classes: classes of its head, 0 without one.
+        num_positions: patches that its position embedding covers.
+        position_embedding: "all", "patches" or None (CaiT).
+        has_layer_scale: whether it holds LayerScale factors.
+        norm_after_pooling: whether the last norm is named as one that acts on the pooled feature.
+        has_attention_pooling: whether it holds the weights of attention pooling.
+    """
+
+    family: str
+    layout: Layout
+    structure: dict[str, Any]
+    num_classes: int
+    num_positions: int
+    position_embedding: str | None
+    has_layer_scale: bool
+    norm_after_pooling: bool
+    has_attention_pooling: bool = False
+
+    @property
+    def summary(self) -> str:
+        """The architecture in a few words, for errors."""
+        name = {"vit": "a ViT", "cait": "a CaiT"}[self.family]
+        facts = self.structure
+        patch = "x".join(map(str, facts["patch_size"]))
+        extra = [
+            text
+            for text, present in (
+                (f"{facts.get('num_class_layers')} class-attention blocks", self.family == "cait"),
+                ("a distillation token", facts.get("use_distillation_token")),
+                (f"{facts.get('num_registers')} registers", facts.get("num_registers")),
+                ("a gated MLP", facts.get("mlp_type") == "gated"),
+                ("no class token", not facts.get("use_class_token", True)),
+                ("a pre-norm", facts.get("use_pre_norm")),
+                ("no norm at the end", not facts.get("use_final_norm", True)),
+                (f"{facts.get('block_type')} blocks", facts.get("block_type") in _UNUSUAL_BLOCKS),
+                ("differential attention", facts.get("attention_type") == "differential"),
+                ("RMS norms", facts.get("norm_type") == "rms"),
+                ("sub-norms", facts.get("use_sub_norm")),
+                ("attention pooling", self.has_attention_pooling),
+                ("LayerScale", self.has_layer_scale),
+            )
+            if present
+        ]
+        return (
+            f"{name} of {facts['num_layers']} blocks, width {facts['hidden_dim']}, patches of "
+            f"{patch}" + "".join(f", {text}" for text in extra)
+        )
+
+
+def detect(checkpoint: Checkpoint) -> Detected:
+    """Read the architecture off an unwrapped checkpoint.
+
+    Raises:
+        InputError: if it holds neither a ViT nor a CaiT in a layout that is known.
+    """
+    names = set(checkpoint.names)
+    missing = [name for name in ("patch_embed.proj.weight", "pos_embed") if name not in names]
+    if not any(f"blocks.0.{norm}.weight" in names for norm in _FIRST_NORMS):
+        missing.append("blocks.0.norm1.weight")
+    if missing or len(checkpoint.shape("patch_embed.proj.weight")) != 4:
+        raise InputError(
+            f"{checkpoint.label} holds no ViT or CaiT in the layout of timm, DINO, DINOv2, DeiT or "
+            "CaiT: it must have patch_embed.proj.weight, pos_embed and blocks.0.norm1.weight. "
+            f"Received: {len(names)} tensors without "
+            f"{', '.join(missing) or 'a convolution there'}, such as "
+            f"{', '.join(sorted(names)[:3])}. Save the state dict of such a model"
+        )
+    return _detect_cait(checkpoint) if _is_cait(names) else _detect_vit(checkpoint)
+
+
+_FIRST_NORMS = ("norm1", "in_norm", "attns.0.norm")
+_UNUSUAL_BLOCKS = ("parallel", "branched")
+
+
+def _is_cait(names) -> bool:
+    return any(name.startswith("blocks_token_only.") for name in names)
+
+
+def _detect_cait(checkpoint):
+    block = read_block(checkpoint)
+    return Detected(
+        family="cait",
+        layout=layouts.TIMM_CAIT,
+        structure={
+            **_common_structure(checkpoint),
+            **{name: block[name] for name in ("mlp_dim", "use_qkv_bias")},
+            "num_class_layers": _count(checkpoint.names, "blocks_token_only"),
+        },
+        num_classes=_num_classes(checkpoint),
+        num_positions=checkpoint.shape("pos_embed")[1],
+        position_embedding=None,
+        has_layer_scale=True,
+        norm_after_pooling=False,
+    )
+
+
+def _detect_vit(checkpoint):
+    names = set(checkpoint.names)
+    structure = {
+        **_common_structure(checkpoint),
+        **read_block(checkpoint),
+        "use_class_token": "cls_token" in names,
+        "use_distillation_token": "dist_token" in names,
+        "num_registers": _num_registers(checkpoint),
+        "use_patch_norm": "patch_embed.norm.weight" in names,
+        "use_pre_norm": "norm_pre.weight" in names,
+        "use_final_norm": bool(names & {"norm.weight", "fc_norm.weight"}),
+    }
+    prefix = structure["use_class_token"] + structure["use_distillation_token"]
+    positions, kind = _positions(checkpoint, prefix, structure["num_registers"])
+    return Detected(
+        family="vit",
+        layout=layouts.vit_layout(names),
+        structure=structure,
+        num_classes=_num_classes(checkpoint),
+        num_positions=positions,
+        position_embedding=kind,
+        has_layer_scale=has_layer_scale(checkpoint),
+        norm_after_pooling="fc_norm.weight" in names,
+        has_attention_pooling="attn_pool.latent" in names,
+    )
+
+
+def _common_structure(checkpoint):
+    projection = checkpoint.shape("patch_embed.proj.weight")
+    return {
+        "patch_size": tuple(projection[2:]),
+        "hidden_dim": projection[0],
+        "num_layers": _count(checkpoint.names, "blocks"),
+    }
+
+
+def _count(names, prefix) -> int:
+    pattern = re.compile(rf"{prefix}\.(\d+)\.")
+    numbers = [int(match[1]) for match in map(pattern.match, names) if match]
+    return max(numbers, default=-1) + 1
+
+
+def _num_registers(checkpoint) -> int:
+    for name in ("reg_token", "register_tokens"):
+        if name in set(checkpoint.names):
+            return checkpoint.shape(name)[1]
+    return 0
+
+
+def _num_classes(checkpoint) -> int:
+    return checkpoint.shape("head.weight")[0] if "head.weight" in set(checkpoint.names) else 0
+
+
+def _positions(checkpoint, prefix, registers):
+    """Count the patch positions; the class token has one unless only then the grid is square."""
+    length = checkpoint.shape("pos_embed")[1]
+    if "register_tokens" in set(checkpoint.names):
+        return length - 1, "patches"
+    prefix += registers
+    for without, kind in ((prefix, "all"), (0, "patches")):
+        if math.isqrt(max(length - without, 0)) ** 2 == length - without:
+            return length - without, kind
+    return length - prefix, "all"

@@ -1,0 +1,74 @@
+"""What the tensors of a checkpoint's first block say about all its blocks."""
+
+from typing import Any
+
+from kerasvit.conversion.files.checkpoint import Checkpoint
+from kerasvit.errors import InputError
+
+# The joint projection, the output projection, the last layer of the MLP and the first norm, by the
+# kind of block.
+_PLACES = {
+    "encoder": ("attn.qkv", "attn.proj", "mlp.fc2", "norm1"),
+    "parallel": ("in_proj", "attn_out_proj", "mlp_out_proj", "in_norm"),
+    "branched": ("attns.0.attn.qkv", "attns.0.attn.proj", "ffns.0.mlp.fc2", "attns.0.norm"),
+}
+_SCALES = ("ls1.gamma", "gamma_1", "ls.gamma", "attns.0.ls.gamma")
+
+
+def read_block(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return the arguments of a `VisionTransformer` that its first block decides.
+
+    Raises:
+        InputError: if the block has no MLP.
+    """
+    own = {
+        name.removeprefix("blocks.0.") for name in checkpoint.names if name.startswith("blocks.0.")
+    }
+    kind = _kind(own)
+    joint, output, _, norm = _PLACES[kind]
+    prefix = "attns.0.attn." if kind == "branched" else ("attn." if kind == "encoder" else "")
+    is_joint = "out_proj.weight" in own
+    return {
+        "block_type": kind,
+        "mlp_dim": _mlp_dim(checkpoint, own, kind),
+        "mlp_type": _mlp_type(checkpoint, own),
+        "use_qkv_bias": f"{joint}.bias" in own,
+        "use_projection_bias": f"{output}.bias" in own or (is_joint and "out_proj.bias" in own),
+        "use_qk_norm": f"{prefix}q_norm.weight" in own,
+        "use_sub_norm": "mlp.norm.weight" in own,
+        "norm_type": "layer" if f"{norm}.bias" in own else "rms",
+        "attention_type": "differential" if f"{prefix}lambda_q1" in own else "self",
+    }
+
+
+def has_layer_scale(checkpoint: Checkpoint) -> bool:
+    """Tell whether the first block has LayerScale's factors."""
+    return bool(set(checkpoint.names) & {f"blocks.0.{name}" for name in _SCALES})
+
+
+def _kind(own: set[str]) -> str:
+    if "in_proj.weight" in own:
+        return "parallel"
+    return "branched" if "attns.0.norm.weight" in own else "encoder"
+
+
+def _mlp_dim(checkpoint, own, kind) -> int:
+    for place in (_PLACES[kind][2], "mlp.w3"):
+        if f"{place}.weight" in own:
+            return checkpoint.shape(f"blocks.0.{place}.weight")[-1]
+    if "out_proj.weight" in own:
+        width, both = checkpoint.shape("blocks.0.out_proj.weight")
+        return both - width
+    raise InputError(
+        f"{checkpoint.label} has no MLP in its first block: blocks.0.{_PLACES[kind][2]}.weight "
+        "must be there. Received: neither it nor blocks.0.mlp.w3.weight. Save the whole state dict"
+    )
+
+
+def _mlp_type(checkpoint, own) -> str:
+    if own & {"mlp.w12.weight", "mlp.fc1_g.weight"}:
+        return "gated"
+    if not {"mlp.fc1.weight", "mlp.fc2.weight"} <= own:
+        return "mlp"
+    hidden = checkpoint.shape("blocks.0.mlp.fc1.weight")[0]
+    return "gated" if hidden == 2 * checkpoint.shape("blocks.0.mlp.fc2.weight")[-1] else "mlp"

@@ -1,0 +1,81 @@
+"""Reading NumPy `.npz` archives one array at a time, never unpickling an object."""
+
+import functools
+import math
+import pathlib
+import zipfile
+
+import numpy as np
+
+from kerasvit.conversion.files.tensors import StoredTensor, Tree, new_array
+from kerasvit.errors import InputError
+
+_CHUNK = 2**20
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+def read_npz(path: pathlib.Path) -> Tree:
+    """Return the arrays of an `.npz` file by name, each read from the file when it is loaded.
+
+    Raises:
+        InputError: if an array's header asks for more bytes than the archive holds of it.
+        Exception: whatever `zipfile` or NumPy raises for a damaged file.
+    """
+    with zipfile.ZipFile(path) as archive:
+        return {
+            info.filename.removesuffix(".npy"): _describe(path, archive, info)
+            for info in archive.infolist()
+        }
+
+
+def _describe(path: pathlib.Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> StoredTensor:
+    with archive.open(info) as member:
+        version = np.lib.format.read_magic(member)
+        shape, fortran_order, dtype = _HEADERS[version](member)
+        start = member.tell()
+    held = info.file_size - start
+    # Checked here because NumPy allocates what the header says before it reads.
+    if not dtype.hasobject and math.prod(shape) * dtype.itemsize != held:
+        raise InputError(
+            f"{str(path)!r} is damaged: array {info.filename!r} of shape {shape} and type {dtype} "
+            f"does not fit its bytes. Received: {held} bytes. Get the file again"
+        )
+    # NumPy has no bfloat16: it writes one of JAX's as two bytes of unknown meaning.
+    type_name = "bfloat16" if dtype.str == "|V2" else dtype.name
+    if fortran_order or dtype.hasobject:
+        name = info.filename.removesuffix(".npy")
+        return StoredTensor(shape, type_name, functools.partial(_load, path, name))
+    read = functools.partial(_read, path, info.filename, dtype, start)
+    if not shape:
+        return StoredTensor(shape, type_name, functools.partial(read, shape))
+    row = functools.partial(read, shape[1:])
+    return StoredTensor(shape, type_name, functools.partial(read, shape), row)
+
+
+def _load(path: pathlib.Path, name: str) -> np.ndarray:
+    with np.load(path, allow_pickle=False) as arrays:
+        return arrays[name]
+
+
+def _read(
+    path: pathlib.Path,
+    member: str,
+    dtype: np.dtype,
+    start: int,
+    shape: tuple[int, ...],
+    index: int = 0,
+) -> np.ndarray:
+    """Read an array, or one index of the first axis of a larger one: its bytes lie side by side."""
+    dtype = np.dtype(np.uint16) if dtype.str == "|V2" else dtype
+    array = new_array(shape) if dtype == np.float32 else np.empty(shape, dtype)
+    left = memoryview(array.reshape(-1).view(np.uint8))
+    with zipfile.ZipFile(path) as archive, archive.open(member) as file:
+        file.seek(start + index * array.nbytes)
+        while left and (count := file.readinto(left[:_CHUNK])):
+            left = left[count:]
+    if left:
+        raise EOFError(f"the array {member!r} ended early")
+    return array

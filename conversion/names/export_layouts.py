@@ -1,0 +1,137 @@
+"""Which names a model's weights get in the layouts of timm, DINO, DINOv2, DeiT and CaiT."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from kerasvit.conversion.names import layouts
+from kerasvit.conversion.names.rules import Layout
+from kerasvit.conversion.proof.timm.linear_probe import reads_blocks
+from kerasvit.errors import UsageError
+from kerasvit.models import factory
+from kerasvit.models.base import ScoreModel
+from kerasvit.models.cait.model import CaiT
+
+# What a publisher's own code has, by argument of the model; timm's has all.
+_PLAIN = {
+    "pooling": "class",
+    "use_class_token": True,
+    "use_qk_norm": False,
+    "use_projection_bias": True,
+    "use_sub_norm": False,
+    "use_patch_norm": False,
+    "use_pre_norm": False,
+    "use_final_norm": True,
+    "norm_type": "layer",
+    "block_type": "encoder",
+    "attention_type": "self",
+}
+_WITHOUT_SCALE = {**_PLAIN, "mlp_type": "mlp", "num_registers": 0, "layer_scale_init_value": None}
+_NEEDS: dict[str, Mapping[str, Any]] = {
+    "timm": {},
+    "dino": {**_WITHOUT_SCALE, "use_distillation_token": False, "position_embedding": "all"},
+    "deit": {**_WITHOUT_SCALE, "position_embedding": "all"},
+    "deit3": {
+        **_PLAIN,
+        "mlp_type": "mlp",
+        "num_registers": 0,
+        "use_distillation_token": False,
+        "position_embedding": "patches",
+    },
+    "dinov2": {**_PLAIN, "use_distillation_token": False},
+    "cait": {},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportLayout:
+    """How a model's weights are named.
+
+    Args:
+        rules: the layout, as for reading.
+        zeros: shapes of tensors that the code wants and the model lacks; it never uses them.
+    """
+
+    rules: Layout
+    zeros: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
+
+
+def export_layout(model: ScoreModel, name: str) -> ExportLayout:
+    """Return the names of a model's weights in a layout.
+
+    Raises:
+        UsageError: if the layout is unknown, or its code has no such model.
+    """
+    if name not in _NEEDS:
+        raise UsageError(
+            f"Weights are written in the layouts {', '.join(_NEEDS)}. Received: {name!r}. "
+            "Choose one of them"
+        )
+    _check(model, name)
+    if isinstance(model, CaiT):
+        return ExportLayout(layouts.TIMM_CAIT)
+    rules = layouts.vit_layout(_markers(model, name))
+    if name != "dinov2":
+        return ExportLayout(rules)
+    return ExportLayout(rules, {"mask_token": (1, model.hidden_dim)})
+
+
+def _check(model: ScoreModel, name: str) -> None:
+    problem = None
+    if isinstance(model, CaiT) != (name == "cait") and name != "timm":
+        problem = f"it is for {'CaiT' if name == 'cait' else 'ViT'} alone"
+    elif reads_blocks(model):
+        problem = "it has no head that reads several blocks or the mean patch"
+    for argument, wanted in _needs(model, name).items():
+        received = getattr(model, argument, wanted)
+        if problem is None and received != wanted:
+            problem = f"it has {argument}={wanted!r}, and this model {received!r}"
+    if problem is None and name != "timm" and not isinstance(model, CaiT):
+        if model.norms_after_pooling():
+            problem = "its norm comes before the pooling"
+        elif name in ("deit3", "dinov2") and model.layer_scale_init_value is None:
+            problem = "it has LayerScale, and this model has none"
+    if problem is not None:
+        raise UsageError(
+            f"The layout {name!r} does not fit: {problem}. Received: {model.name!r}. "
+            "Choose layout='timm', or export a model with num_classes=0 where the head is the "
+            "reason"
+        )
+
+
+def _needs(model: ScoreModel, name: str) -> Mapping[str, Any]:
+    if name != "dinov2" or isinstance(model, CaiT):
+        return _NEEDS[name]
+    # With registers, the class token's position is part of the token.
+    kind = "patches" if model.num_registers else "all"
+    return {**_NEEDS[name], "position_embedding": kind}
+
+
+def _markers(model: ScoreModel, name: str) -> set[str]:
+    """Return names that tell `vit_layout` which of its rules apply."""
+    markers = set()
+    if model.norms_after_pooling() and model.use_final_norm:
+        markers.add("fc_norm.weight")
+    if model.block_type == "branched":
+        markers.add("blocks.0.attns.0.norm.weight")
+    if model.block_type == "parallel":
+        markers.update(_parallel_markers(model))
+    is_gated = model.mlp_type == "gated"
+    if is_gated and factory.canonical_name(model.name).startswith("aimv2"):
+        markers.add("blocks.0.mlp.fc1_g.weight")
+    if name == "deit3":
+        markers.add("blocks.0.gamma_1")
+    if name == "dinov2":
+        markers.add("mask_token")
+        markers.update({"blocks.0.mlp.w12.weight"} if is_gated else ())
+        markers.update({"register_tokens"} if model.num_registers else ())
+    return markers
+
+
+def _parallel_markers(model: ScoreModel) -> set[str]:
+    markers = {"blocks.0.in_proj.weight"}
+    if model.use_qkv_bias:
+        markers.add("blocks.0.in_proj.bias")
+    if model.attention_type == "differential":
+        markers.add("blocks.0.out_proj.weight")
+    return markers

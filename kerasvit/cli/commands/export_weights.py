@@ -1,0 +1,40 @@
+"""`kerasvit export-weights`: a model's weights for PyTorch."""
+
+import pathlib
+import sys
+
+
+def add_parsers(subparsers, common) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "export-weights",
+        parents=[common],
+        help="write a model's weights for PyTorch, under timm's or a publisher's names",
+    )
+    parser.add_argument("model", help="a .keras file of kerasvit, or a release")
+    parser.add_argument(
+        "-o", "--output", required=True, help="the .safetensors, .pth, .pt or .bin file to write"
+    )
+    parser.add_argument(
+        "--layout",
+        default="timm",
+        help="whose names: timm (the default), dino, dinov2, deit, deit3 or cait",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
+    parser.set_defaults(run=run, needs_keras=True)
+
+
+def run(options) -> int:
+    """Export, and say on standard error how timm makes the model of it."""
+    from kerasvit.conversion.export import check_export, export_weights
+    from kerasvit.conversion.proof.timm.model import timm_call
+    from kerasvit.pretrained import from_pretrained
+
+    output = pathlib.Path(options.output)
+    check_export(output, options.model)
+    model = from_pretrained(options.model)
+    export_weights(model, output, options.layout, options.overwrite)
+    if options.layout == "timm":
+        print(f"Its model in timm: {timm_call(model)}", file=sys.stderr)
+    print(output)
+    return 0

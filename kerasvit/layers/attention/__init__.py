@@ -1,0 +1,1 @@
+"""Every kind of attention, each returning its scores."""

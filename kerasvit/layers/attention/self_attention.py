@@ -1,0 +1,199 @@
+"""Multi-head self-attention, and what every attention here shares."""
+
+import keras
+
+from kerasvit.layers.attention.scaled_dot_product import (
+    attention,
+    attention_scores,
+    fused_attention,
+    merge_heads,
+    split_joint_heads,
+)
+from kerasvit.layers.base import (
+    PACKAGE,
+    ConfiguredLayer,
+    head_dim,
+    kernel_initializer,
+    require_rate,
+)
+from kerasvit.layers.primitives.dense import Dense
+from kerasvit.layers.primitives.dropout import Dropout
+from kerasvit.layers.primitives.lean_ops import matmul
+from kerasvit.layers.primitives.norms import make_norm
+
+
+class Attention(ConfiguredLayer):
+    """What the attentions share: their arguments, the output projection and the dropouts."""
+
+    arguments = (
+        "num_heads",
+        "use_qkv_bias",
+        "use_projection_bias",
+        "attention_dropout_rate",
+        "dropout_rate",
+    )
+
+    def __init__(
+        self,
+        num_heads: int,
+        use_qkv_bias: bool = True,
+        use_projection_bias: bool = True,
+        attention_dropout_rate: float = 0.0,
+        dropout_rate: float = 0.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.num_heads = num_heads
+        self.use_qkv_bias = use_qkv_bias
+        self.use_projection_bias = use_projection_bias
+        self.attention_dropout_rate = require_rate("attention_dropout_rate", attention_dropout_rate)
+        self.dropout_rate = require_rate("dropout_rate", dropout_rate)
+        self.attention_dropout = Dropout(
+            attention_dropout_rate, name="attention_dropout", dtype=self.dtype_policy
+        )
+        self.output_dropout = Dropout(dropout_rate, name="output_dropout", dtype=self.dtype_policy)
+
+    def _dense(self, units, name, use_bias):
+        return Dense(
+            units,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer(),
+            name=name,
+            dtype=self.dtype_policy,
+        )
+
+    def _build_projection(self, input_shape):
+        head_dim(input_shape[-1], self.num_heads)
+        self.projection = self._dense(input_shape[-1], "projection", self.use_projection_bias)
+        self.projection.build(input_shape)
+        self.attention_dropout.build(input_shape)
+        self.output_dropout.build(input_shape)
+
+    def _project(self, tokens, training):
+        return self.output_dropout(self.projection(tokens), training=training)
+
+    def _tapped(self, scores, tap):
+        """Add the tap, whose gradient is that of the scores; JAX has no other handle on them."""
+        return scores if tap is None else scores + tap
+
+    def _attend(self, scores, value, training):
+        """Weigh the values; the returned scores of the caller stay free of dropout."""
+        return matmul(self.attention_dropout(scores, training=training), value)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class SelfAttention(Attention):
+    """Multi-head self-attention that can return its scores.
+
+    Args:
+        num_heads: int. Number of attention heads; must divide the token width.
+        use_qkv_bias: bool. Whether the joint query, key and value projection has a bias.
+        use_projection_bias: bool. Whether the output projection has a bias.
+        attention_dropout_rate: float in [0, 1), share of the scores dropped while training. The
+            returned scores are those before dropout.
+        dropout_rate: float in [0, 1), applied to the output.
+        use_qk_norm: bool. Whether queries and keys are normalised, each head by itself.
+        use_sub_norm: bool. Whether the heads' outputs, side by side, are normalised before the
+            output projection, as in BEiT-3.
+        norm_type: "layer" or "rms", of these normalisations.
+        layer_norm_epsilon: float. Epsilon of these normalisations.
+
+    Call arguments:
+        tokens: float tensor `(B, N, D)`.
+        score_rows: how many query rows of the scores to return: None for all, 0 for none, 1 for
+            the class token's. Fewer than all leave the attention itself to a fused kernel.
+        score_tap: tensor `(B, H, N, N)` added to the scores, or None. The gradient of zeros here
+            is the gradient of the scores.
+        training: bool or None, as in Keras.
+
+    Returns:
+        tokens: `(B, N, D)`.
+        scores: `(B, H, N, N)`, or `(B, H, score_rows, N)`, or None for `score_rows=0`; softmax
+            probabilities, each row sums to 1.
+
+    Raises:
+        ValueError: if D is not divisible by `num_heads`, or a rate lies outside [0, 1).
+
+    Source: Vaswani et al. 2017, section 3.2 (https://arxiv.org/abs/1706.03762); norm of queries and
+    keys: Dehghani et al. 2023 (https://arxiv.org/abs/2302.05442); norm before the projection: Wang
+    et al. 2022 (https://arxiv.org/abs/2210.06423).
+    """
+
+    arguments = (
+        *Attention.arguments,
+        "use_qk_norm",
+        "use_sub_norm",
+        "norm_type",
+        "layer_norm_epsilon",
+    )
+
+    def __init__(
+        self,
+        num_heads: int,
+        use_qk_norm: bool = False,
+        use_sub_norm: bool = False,
+        norm_type: str = "layer",
+        layer_norm_epsilon: float = 1e-6,
+        **kwargs,
+    ):
+        super().__init__(num_heads, **kwargs)
+        self.use_qk_norm = use_qk_norm
+        self.use_sub_norm = use_sub_norm
+        self.norm_type = norm_type
+        self.layer_norm_epsilon = layer_norm_epsilon
+
+    def build(self, input_shape):
+        """Create the projections, and the norms where they are used."""
+        self.qkv = self._dense(3 * input_shape[-1], "qkv", self.use_qkv_bias)
+        self.qkv.build(input_shape)
+        self._build_projection(input_shape)
+        if self.use_qk_norm:
+            width = self._query_width(input_shape[-1])
+            self.query_norm = self._norm("query_norm", width)
+            self.key_norm = self._norm("key_norm", width)
+        if self.use_sub_norm:
+            self.sub_norm = self._norm("sub_norm", input_shape[-1])
+        self.built = True
+
+    def _query_width(self, hidden_dim: int) -> int:
+        return head_dim(hidden_dim, self.num_heads)
+
+    def _norm(self, name, width):
+        norm = make_norm(self.norm_type, self.layer_norm_epsilon, name, self.dtype_policy)
+        norm.build((None, None, width))
+        return norm
+
+    def call(self, tokens, score_rows=None, score_tap=None, training=None):
+        """Attend, and return the scores of the rows asked for."""
+        query, key, value = self._heads(self.qkv(tokens))
+        if self.use_qk_norm:
+            query, key = self.query_norm(query), self.key_norm(key)
+        drops_scores = training and self.attention_dropout_rate
+        if score_tap is not None or drops_scores:
+            scores = self._tapped(self._scores(query, key), score_tap)
+            heads = self._attend(scores, value, training)
+            scores = scores if score_rows is None else scores[:, :, :score_rows]
+        elif score_rows is None:
+            heads, scores = self._attention(query, key, value)
+        else:
+            heads = self._fused(query, key, value)
+            scores = self._scores(query[:, :, :score_rows], key) if score_rows else None
+        outputs = self._merge(heads)
+        if self.use_sub_norm:
+            outputs = self.sub_norm(outputs)
+        return self._project(outputs, training), None if score_rows == 0 else scores
+
+    def _heads(self, joint):
+        return split_joint_heads(joint, 3, self.num_heads)
+
+    def _scores(self, query, key):
+        return attention_scores(query, key)
+
+    def _attention(self, query, key, value):
+        return attention(query, key, value)
+
+    def _fused(self, query, key, value):
+        return fused_attention(query, key, value)
+
+    def _merge(self, heads):
+        return merge_heads(heads)

@@ -1,0 +1,1 @@
+"""Transformer blocks: their common frame and each kind of block."""

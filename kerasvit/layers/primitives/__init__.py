@@ -1,0 +1,1 @@
+"""Keras' own layers and operations in the form that is fastest on each backend."""

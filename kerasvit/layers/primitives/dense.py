@@ -1,0 +1,60 @@
+"""Keras' dense layer in the formulation that is fastest on each backend."""
+
+import keras
+from keras import ops
+
+from kerasvit.layers.base import PACKAGE
+from kerasvit.layers.primitives.direct_calls import DirectCalls
+from kerasvit.layers.primitives.lean_ops import weight_tensor
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class Dense(DirectCalls, keras.layers.Dense):
+    """Keras' own dense layer, its product and its bias computed by `affine`.
+
+    Arguments, weights and their paths, LoRA and quantization are those of `keras.layers.Dense`.
+    """
+
+    def call(self, inputs, training=None):
+        """Multiply by the kernel and add the bias."""
+        outputs = affine(inputs, self.kernel, self.bias)
+        return outputs if self.activation is None else self.activation(outputs)
+
+    def quantize(self, mode=None, type_check=True, config=None):
+        """Quantize as Keras does, which would take this subclass for somebody else's layer."""
+        super().quantize(mode, type_check=False, config=config)
+
+
+def affine(inputs, kernel, bias=None):
+    """Multiply the last axis by a kernel and add a bias.
+
+    PyTorch adds the bias inside its product, which saves a pass over the result. TensorFlow does
+    so for a product of matrices, and for no other: the leading axes are merged for it, 17 against
+    22 ms for 1,576 tokens of width 384 and 1,536 units; JAX takes both alike.
+
+    Args:
+        inputs: tensor `(..., D)`.
+        kernel: tensor `(D, units)`.
+        bias: tensor `(units,)` or None.
+
+    Returns:
+        Tensor `(..., units)`.
+    """
+    if keras.backend.backend() == "torch":
+        return _torch_affine(inputs, kernel, bias)
+    return flat_affine(inputs, kernel, bias)
+
+
+def flat_affine(inputs, kernel, bias=None):
+    """Do what `affine` does as one product of two matrices."""
+    width, units = kernel.shape
+    flat = ops.matmul(ops.reshape(inputs, (-1, width)), kernel)
+    if bias is not None:
+        flat = ops.add(flat, bias)
+    return ops.reshape(flat, (*ops.shape(inputs)[:-1], units))
+
+
+def _torch_affine(inputs, kernel, bias):
+    from torch.nn.functional import linear
+
+    return linear(inputs, weight_tensor(kernel).t(), weight_tensor(bias))

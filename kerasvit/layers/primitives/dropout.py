@@ -1,0 +1,11 @@
+"""Keras' dropout, which a kerasvit model may call directly."""
+
+import keras
+
+from kerasvit.layers.base import PACKAGE
+from kerasvit.layers.primitives.direct_calls import DirectCalls
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class Dropout(DirectCalls, keras.layers.Dropout):
+    """`keras.layers.Dropout`."""

@@ -1,0 +1,60 @@
+"""The normalisations of a transformer, by the names that configs use."""
+
+import keras
+
+from kerasvit.layers.base import PACKAGE, require
+from kerasvit.layers.primitives.direct_calls import DirectCalls
+from kerasvit.layers.primitives.lean_ops import are_torch, weight_tensor
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class LayerNormalization(DirectCalls, keras.layers.LayerNormalization):
+    """Keras' own layer normalisation; on PyTorch one call of PyTorch's over the last axis."""
+
+    is_never_cast = True
+
+    def call(self, inputs):
+        """Normalise, in float32 at least, and return the layer's compute dtype."""
+        if are_torch(inputs) and self.axis in ([-1], [inputs.ndim - 1]) and not self.rms_scaling:
+            gamma, beta = weight_tensor(self.gamma), weight_tensor(self.beta)
+            return _torch_layer_norm(inputs, gamma, beta, self.epsilon, self.compute_dtype)
+        return super().call(inputs)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class RMSNormalization(DirectCalls, keras.layers.RMSNormalization):
+    """Keras' own root mean square normalisation."""
+
+
+NORM_TYPES = {"layer": LayerNormalization, "rms": RMSNormalization}
+
+
+def make_norm(norm_type: str, epsilon: float, name: str, dtype) -> keras.layers.Layer:
+    """Return Keras' normalisation over the last axis.
+
+    Args:
+        norm_type: "layer" for layer normalisation (Ba et al. 2016, https://arxiv.org/abs/1607.06450)
+            or "rms", which neither centres nor shifts (Zhang and Sennrich 2019,
+            https://arxiv.org/abs/1910.07467).
+        epsilon: float, added to the variance. The ViT papers use 1e-6, Keras' default is 1e-3.
+        name: of the layer.
+        dtype: of the layer, or its policy.
+
+    Raises:
+        ValueError: if the type is neither.
+    """
+    require(
+        norm_type in NORM_TYPES,
+        f"norm_type must be one of {list(NORM_TYPES)}. Received: norm_type={norm_type!r}",
+    )
+    return NORM_TYPES[norm_type](epsilon=epsilon, name=name, dtype=dtype)
+
+
+def _torch_layer_norm(inputs, gamma, beta, epsilon, compute_dtype):
+    import torch
+
+    wide = torch.promote_types(inputs.dtype, torch.float32)
+    gamma, beta = (None if weight is None else weight.to(wide) for weight in (gamma, beta))
+    shape = (inputs.shape[-1],)
+    outputs = torch.nn.functional.layer_norm(inputs.to(wide), shape, gamma, beta, epsilon)
+    return outputs.to(getattr(torch, compute_dtype))

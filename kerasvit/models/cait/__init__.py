@@ -1,0 +1,1 @@
+"""CaiT and its named variants."""

@@ -1,0 +1,214 @@
+"""CaiT: self-attention among the patches, then class attention that reads them out."""
+
+from typing import Any
+
+import keras
+
+from kerasvit.layers import (
+    ClassAttentionBlock,
+    LayerScaleBlock,
+    LearnedTokens,
+    PatchEmbedding,
+    PositionEmbedding,
+)
+from kerasvit.layers.base import PACKAGE, kernel_initializer, require
+from kerasvit.layers.primitives.dense import Dense
+from kerasvit.layers.primitives.dropout import Dropout
+from kerasvit.layers.primitives.norms import make_norm
+from kerasvit.models.base import ScoreModel
+from kerasvit.models.taps import NO_TAPS, Taps
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class CaiT(ScoreModel):
+    """CaiT that returns logits, self-attention scores and class-attention scores.
+
+    Stochastic depth has one rate in all self-attention blocks and is absent in the class-attention
+    blocks; the position embedding has no place for the class token, which joins after the
+    self-attention blocks.
+
+    Args:
+        image_shape: `(height, width, channels)` that the position embedding is stored for. Images
+            of any other size that the patch size divides are accepted: the embedding is resampled.
+        patch_size: int or `(height, width)` in pixels.
+        num_classes: int. 0 for no head: the first output is then the class token `(B, D)`.
+        hidden_dim: int. Token width D.
+        num_layers: int. Number of self-attention blocks.
+        num_class_layers: int. Number of class-attention blocks.
+        num_heads: int. Attention heads H of a block; must divide `hidden_dim`.
+        mlp_dim: int. Width of the MLPs.
+        use_qkv_bias: bool. Whether queries, keys and values have biases.
+        activation: str. See `kerasvit.layers.primitives.activations.activation_function`.
+        layer_scale_init_value: float. 1e-5; 1e-6 in S36, M36 and M48.
+        layer_norm_epsilon: float.
+        dropout_rate: float in [0, 1), after position embedding, projections and MLP layers of the
+            self-attention stage.
+        attention_dropout_rate: float in [0, 1), on the scores of the self-attention stage.
+        drop_path_rate: float in [0, 1), stochastic depth of every self-attention block.
+        position_resampling: rule for other image sizes, see
+            `kerasvit.layers.position_resampling.resampling_matrix`.
+        scores_before_mixing: bool. Whether the self-attention scores returned are the softmax
+            before the second head mixing, whose rows sum to 1, instead of the mixed scores after
+            it, which weigh the values and may be negative.
+        attention: "full" returns all scores; "cls" the class-attention scores alone, since the
+            self-attention stage has no class token; "none" no scores.
+        attention_blocks: numbers of the self-attention blocks whose scores are returned; None for
+            all.
+        record: dict, JSON-able: where the weights come from, their preprocessing and class names.
+            It travels with the saved model.
+
+    Call arguments:
+        images: float tensor `(B, height, width, channels)`, normalised as the weights want it.
+        training: bool or None, as in Keras.
+
+    Returns:
+        logits: `(B, num_classes)`, no softmax.
+        sa_scores: dict of `sa_ffn_block_00_att` and so on: `(B, H, P, P)`.
+        ca_scores: dict of `ca_ffn_block_00_att` and so on: `(B, H, 1, 1 + P)`, softmax
+            probabilities before dropout.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Source: Touvron et al. 2021 (https://arxiv.org/abs/2103.17239); reference timm/models/cait.py.
+    """
+
+    arguments = (
+        *ScoreModel.arguments,
+        "num_class_layers",
+        "use_qkv_bias",
+        "activation",
+        "layer_scale_init_value",
+        "layer_norm_epsilon",
+        "dropout_rate",
+        "attention_dropout_rate",
+        "drop_path_rate",
+        "position_resampling",
+        "scores_before_mixing",
+    )
+    positive_arguments = (*ScoreModel.positive_arguments, "num_class_layers")
+    view_arguments = ("scores_before_mixing",)
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (224, 224, 3),
+        patch_size: int | tuple[int, int] = 16,
+        num_classes: int = 1000,
+        hidden_dim: int = 192,
+        num_layers: int = 24,
+        num_class_layers: int = 2,
+        num_heads: int = 4,
+        mlp_dim: int = 768,
+        use_qkv_bias: bool = True,
+        activation: str = "gelu",
+        layer_scale_init_value: float = 1e-5,
+        layer_norm_epsilon: float = 1e-6,
+        dropout_rate: float = 0.0,
+        attention_dropout_rate: float = 0.0,
+        drop_path_rate: float = 0.0,
+        position_resampling: str = "bicubic_antialias",
+        scores_before_mixing: bool = False,
+        attention: str = "full",
+        attention_blocks: list[int] | None = None,
+        record: dict[str, Any] | None = None,
+        _shared_layers: dict | None = None,
+        **kwargs,
+    ):
+        self._start(locals(), _shared_layers, kwargs)
+
+    def _make_layers(self) -> dict[str, keras.layers.Layer]:
+        dtype = self.dtype_policy
+        regularization = {
+            "dropout_rate": self.dropout_rate,
+            "attention_dropout_rate": self.attention_dropout_rate,
+            "drop_path_rate": self.drop_path_rate,
+        }
+        patch_embedding = PatchEmbedding(
+            self.hidden_dim, self.patch_size, name="patch_embedding", dtype=dtype
+        )
+        grid = patch_embedding.grid(*self.image_shape[:2])
+        layers = {
+            "patch_embedding": patch_embedding,
+            "position": PositionEmbedding(
+                grid, 0, self.position_resampling, name="position_embedding", dtype=dtype
+            ),
+            "position_dropout": Dropout(self.dropout_rate, name="position_dropout", dtype=dtype),
+            "blocks": [
+                self._make_block(LayerScaleBlock, f"sa_ffn_block_{index:02d}", **regularization)
+                for index in range(self.num_layers)
+            ],
+            "class_token": LearnedTokens(1, name="class_token", dtype=dtype),
+            "class_blocks": [
+                self._make_block(ClassAttentionBlock, f"ca_ffn_block_{index:02d}")
+                for index in range(self.num_class_layers)
+            ],
+            "norm": make_norm("layer", self.layer_norm_epsilon, "norm", dtype),
+        }
+        if self.num_classes:
+            layers["head"] = Dense(
+                self.num_classes, kernel_initializer=kernel_initializer(), name="head", dtype=dtype
+            )
+        return layers
+
+    def _make_block(self, block_type, name, **regularization):
+        return block_type(
+            num_heads=self.num_heads,
+            mlp_dim=self.mlp_dim,
+            use_qkv_bias=self.use_qkv_bias,
+            activation=self.activation,
+            layer_scale_init_value=self.layer_scale_init_value,
+            layer_norm_epsilon=self.layer_norm_epsilon,
+            name=name,
+            dtype=self.dtype_policy,
+            **regularization,
+        )
+
+    def _prefix(self, stage: str) -> tuple[str, ...]:
+        require(stage in ("sa", "ca"), f'stage must be "sa" or "ca". Received: stage={stage!r}')
+        return ("class",) if stage == "ca" else ()
+
+    def _forward(self, images, training, taps: Taps = NO_TAPS):
+        patches, sa_scores = self._encode_patches(images, training, taps)
+        class_token, ca_scores = self._attend_to_patches(patches, training, taps)
+        return self.read_out(class_token), sa_scores, ca_scores
+
+    def read_out(self, class_token):
+        """Return the logits of a class-attention block's output `(B, 1, D)`, as of the last's."""
+        features = self.norm(class_token)[:, 0]
+        return self.head(features) if self.num_classes else features
+
+    def forward_features(self, images, training=None):
+        """Return the tokens after the last norm, `(B, 1 + P, D)`, the class token first."""
+        patches, _ = self._encode_patches(images, training)
+        class_token, _ = self._attend_to_patches(patches, training)
+        return self.norm(keras.ops.concatenate([class_token, patches], axis=1))
+
+    def _encode_patches(self, images, training, taps: Taps = NO_TAPS):
+        grid = self.patch_embedding.grid(*images.shape[1:3])
+        patches = self.position(self.patch_embedding(images), grid=grid)
+        patches = self.position_dropout(patches, training=training)
+        scores = {}
+        for index, block in enumerate(self.blocks):
+            wanted = self.returned_scores == "full" and self._wants_scores(index)
+            output, block_scores = block(
+                patches,
+                scores_before_mixing=self.scores_before_mixing,
+                training=training,
+                **taps.arguments(block, None if wanted else 0),
+            )
+            patches = taps.read(block, (patches,), output, block_scores)
+            if wanted:
+                scores[f"{block.name}_att"] = block_scores
+        return patches, scores
+
+    def _attend_to_patches(self, patches, training, taps: Taps = NO_TAPS):
+        rows = 0 if self.returned_scores == "none" else None
+        class_token = self.class_token.broadcast(patches)
+        scores = {}
+        for block in self.class_blocks:
+            arguments = taps.arguments(block, rows)
+            output, block_scores = block(class_token, patches, training=training, **arguments)
+            class_token = taps.read(block, (class_token, patches), output, block_scores)
+            if block_scores is not None:
+                scores[f"{block.name}_att"] = block_scores
+        return class_token, scores

@@ -1,0 +1,1 @@
+"""The Vision Transformer, its parts and its named variants."""

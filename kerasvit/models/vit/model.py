@@ -1,0 +1,302 @@
+"""Vision Transformer: every ViT of timm, DeiT, DINO and DINOv2 by its arguments."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasvit.layers.base import PACKAGE
+from kerasvit.models.base import ScoreModel
+from kerasvit.models.taps import NO_TAPS, Taps
+from kerasvit.models.vit.arguments import check_arguments, check_stage
+from kerasvit.models.vit.layers import BLOCKS, make_layers
+from kerasvit.models.vit.readout import NORMED_AFTER, linear_probe_feature, pool
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class VisionTransformer(ScoreModel):
+    """Vision Transformer that returns logits and the scores of every self-attention block.
+
+    DeiT is the same model; distilled DeiT has `use_distillation_token`; DeiT III has LayerScale and
+    `position_embedding="patches"`; DINO has `num_classes=0`; DINOv2 has LayerScale and, in the
+    giant, a gated MLP, and `num_registers` where it has registers; CLIP has `use_pre_norm`; SigLIP
+    has `pooling="attention"` and no class token.
+
+    Args:
+        image_shape: `(height, width, channels)` that the position embedding is stored for. Images
+            of any other size that the patch size divides are accepted: the embedding is resampled.
+        patch_size: int or `(height, width)` in pixels.
+        num_classes: int. 0 for no head: the first output is then the pooled feature `(B, D)`.
+        hidden_dim: int. Token width D.
+        num_layers: int. Number of blocks.
+        num_heads: int. Attention heads H of a block; must divide `hidden_dim`.
+        mlp_dim: int. Width of the MLPs.
+        ignore_remainder: bool. Whether pixels at the right and the bottom that fill no patch are
+            ignored instead of refused.
+        pooling: "class" (the class token), "average", "max" or "average_max" (of the patch tokens),
+            or "attention" (a learned query reads the patches out: MAP, as in SigLIP).
+        pool_prefix: bool. Whether pooling takes registers and class token in as well.
+        use_class_token: bool. Whether there is a class token.
+        use_distillation_token: bool. Adds a second token and a second head.
+        distillation_output: "average" of the two heads' logits, or "both": logits `(B, 2, K)`,
+            class head first.
+        num_registers: int. Register tokens after the class token.
+        position_embedding: "all" tokens have one, or the "patches" alone.
+        position_resampling: rule for other image sizes, see
+            `kerasvit.layers.position_resampling.resampling_matrix`.
+        use_qkv_bias: bool. Whether queries, keys and values have biases.
+        use_qk_norm: bool. Whether queries and keys are normalised, each head by itself.
+        use_projection_bias: bool. Whether the attention's projection and the MLPs have biases.
+        use_sub_norm: bool. Whether attention and MLP are normalised before their last projection,
+            as in BEiT-3.
+        use_patch_norm: bool. Whether the patches are normalised before their positions are added,
+            as in AIMv2.
+        use_pre_norm: bool. Whether the tokens are normalised before the first block, as in CLIP;
+            the patch embedding then has no bias.
+        use_final_norm: bool. Whether there is a norm after the last block.
+        norm_after_pooling: bool or None. Whether the last norm acts on the pooled feature instead
+            of the tokens; None for "average", "max" and "average_max" pooling alone.
+        norm_type: "layer" or "rms", of all norms.
+        block_type: "encoder"; "post_norm", whose branches are normalised at their end; "parallel",
+            attention beside the MLP; "branched", two attentions side by side, then two MLPs.
+        attention_type: "self", or "differential": one softmax map minus another.
+        mlp_type: "mlp" or "gated".
+        activation: str. See `kerasvit.layers.primitives.activations.activation_function`.
+        layer_scale_init_value: float or None. Start of LayerScale's factors; None for none.
+        layer_norm_epsilon: float.
+        dropout_rate: float in [0, 1), after position embedding, projections and MLP layers.
+        attention_dropout_rate: float in [0, 1), on the attention scores.
+        drop_path_rate: float in [0, 1), stochastic depth of the last block; it grows linearly from
+            0 in the first.
+        head_blocks: int. How many of the last blocks the head reads the class token of, side by
+            side, as the linear heads of DINO and DINOv2 do.
+        head_patch_mean: bool. Whether the head reads the mean patch token of the last block too.
+        head_interleaved: bool. Whether that mean alternates with the class token, element by
+            element, instead of following it.
+        attention: "full" returns `(B, H, N, N)` a block; "cls" the rows of the class token,
+            `(B, H, 1, N)` (distilled: `(B, H, 2, N)`), in memory that does not grow with the square
+            of N; "none" returns no scores.
+        attention_blocks: numbers of the blocks whose scores are returned; None for all.
+        record: dict, JSON-able: where the weights come from, their preprocessing and class names.
+            It travels with the saved model.
+
+    Call arguments:
+        images: float tensor `(B, height, width, channels)`, normalised as the weights want it.
+        training: bool or None, as in Keras.
+
+    Returns:
+        logits: `(B, num_classes)`, no softmax.
+        sa_scores: dict of `sa_ffn_block_00_att` and so on, in block order; softmax probabilities
+            before dropout. Branched blocks have the heads of both branches; differential attention
+            returns its differences, which are no probabilities.
+        ca_scores: `{}`: a ViT has no class attention. With attention pooling
+            `ca_pooling_block_00_att`, `(B, H, 1, P)`: what the learned query reads.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Source: Dosovitskiy et al. 2021 (https://arxiv.org/abs/2010.11929); DeiT: 2012.12877; DeiT III:
+    2204.07118; DINO: 2104.14294; DINOv2: 2304.07193; registers: 2309.16588; reference
+    timm/models/vision_transformer.py.
+    """
+
+    arguments = (
+        *ScoreModel.arguments,
+        "ignore_remainder",
+        "pooling",
+        "pool_prefix",
+        "use_class_token",
+        "use_distillation_token",
+        "distillation_output",
+        "num_registers",
+        "position_embedding",
+        "position_resampling",
+        "use_qkv_bias",
+        "use_qk_norm",
+        "use_projection_bias",
+        "use_sub_norm",
+        "use_patch_norm",
+        "use_pre_norm",
+        "use_final_norm",
+        "norm_after_pooling",
+        "norm_type",
+        "block_type",
+        "attention_type",
+        "mlp_type",
+        "activation",
+        "layer_scale_init_value",
+        "layer_norm_epsilon",
+        "dropout_rate",
+        "attention_dropout_rate",
+        "drop_path_rate",
+        "head_blocks",
+        "head_patch_mean",
+        "head_interleaved",
+    )
+    view_arguments = ("distillation_output",)
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (224, 224, 3),
+        patch_size: int | tuple[int, int] = 16,
+        num_classes: int = 1000,
+        hidden_dim: int = 768,
+        num_layers: int = 12,
+        num_heads: int = 12,
+        mlp_dim: int = 3072,
+        ignore_remainder: bool = False,
+        pooling: str = "class",
+        pool_prefix: bool = False,
+        use_class_token: bool = True,
+        use_distillation_token: bool = False,
+        distillation_output: str = "average",
+        num_registers: int = 0,
+        position_embedding: str = "all",
+        position_resampling: str = "bicubic_antialias",
+        use_qkv_bias: bool = True,
+        use_qk_norm: bool = False,
+        use_projection_bias: bool = True,
+        use_sub_norm: bool = False,
+        use_patch_norm: bool = False,
+        use_pre_norm: bool = False,
+        use_final_norm: bool = True,
+        norm_after_pooling: bool | None = None,
+        norm_type: str = "layer",
+        block_type: str = "encoder",
+        attention_type: str = "self",
+        mlp_type: str = "mlp",
+        activation: str = "gelu",
+        layer_scale_init_value: float | None = None,
+        layer_norm_epsilon: float = 1e-6,
+        dropout_rate: float = 0.0,
+        attention_dropout_rate: float = 0.0,
+        drop_path_rate: float = 0.0,
+        head_blocks: int = 1,
+        head_patch_mean: bool = False,
+        head_interleaved: bool = False,
+        attention: str = "full",
+        attention_blocks: list[int] | None = None,
+        record: dict[str, Any] | None = None,
+        _shared_layers: dict | None = None,
+        **kwargs,
+    ):
+        arguments = locals()
+        check_arguments(arguments, BLOCKS)
+        self._start(arguments, _shared_layers, kwargs)
+
+    def _make_layers(self) -> dict[str, keras.layers.Layer]:
+        return make_layers(self, self._prefix("sa"))
+
+    def _input_shape_of(self, layer, input_shape):
+        if layer is getattr(self, "head", None):
+            return (input_shape[0], self.hidden_dim * (self.head_blocks + self.head_patch_mean))
+        return super()._input_shape_of(layer, input_shape)
+
+    def _prefix(self, stage: str) -> tuple[str, ...]:
+        check_stage(stage, self.pooling)
+        if stage == "ca" and not self.pool_prefix:
+            return ()
+        names = (("class", self.use_class_token), ("distillation", self.use_distillation_token))
+        registers = (f"register_{index}" for index in range(self.num_registers))
+        return (*(name for name, present in names if present), *registers)
+
+    def _forward(self, images, training, taps: Taps = NO_TAPS):
+        outputs, sa_scores = self._encode(images, training, taps)
+        logits, ca_scores = self._classify(outputs, training, taps)
+        return logits, sa_scores, ca_scores
+
+    def read_out(self, tokens):
+        """Return the logits of a block's output `(B, N, D)`, as if it were the last block's.
+
+        Raises:
+            ValueError: if the head reads several blocks.
+        """
+        if self.head_blocks > 1:
+            raise ValueError(
+                "A head that reads several blocks has no logits of one block alone. "
+                f"Received: head_blocks={self.head_blocks}. Use a model with head_blocks=1."
+            )
+        return self._classify([self._norm_tokens(tokens)])[0]
+
+    def forward_features(self, images, training=None):
+        """Return the tokens after the last norm, `(B, N, D)`, prefix tokens first."""
+        return self._encode(images, training)[0][-1]
+
+    def _encode(self, images, training, taps: Taps = NO_TAPS):
+        """Return the normalised tokens of the blocks that the head reads, and the scores."""
+        tokens = self._embed(images, training)
+        read_tokens = self.use_class_token + self.use_distillation_token
+        rows = {"full": None, "cls": read_tokens, "none": 0}[self.returned_scores]
+        outputs, scores = [], {}
+        for index, block in enumerate(self.blocks):
+            arguments = taps.arguments(block, rows if self._wants_scores(index) else 0)
+            output, block_scores = block(tokens, training=training, **arguments)
+            tokens = taps.read(block, (tokens,), output, block_scores)
+            if block_scores is not None:
+                scores[f"{block.name}_att"] = block_scores
+            if index >= self.num_layers - self.head_blocks:
+                outputs.append(self._norm_tokens(tokens))
+        return outputs, scores
+
+    def _norm_tokens(self, tokens):
+        acts_here = self.use_final_norm and not self.norms_after_pooling()
+        return self.norm(tokens) if acts_here else tokens
+
+    def _embed(self, images, training):
+        grid = self.patch_embedding.grid(*images.shape[1:3])
+        tokens = self.patch_embedding(images)
+        if self.use_patch_norm:
+            tokens = self.patch_norm(tokens)
+        if self.position_embedding == "patches":
+            tokens = self._add_prefix(self.position(tokens, grid=grid))
+        else:
+            tokens = self.position(self._add_prefix(tokens), grid=grid)
+        tokens = self.position_dropout(tokens, training=training)
+        return self.pre_norm(tokens) if self.use_pre_norm else tokens
+
+    def _add_prefix(self, tokens):
+        if self.num_registers:
+            tokens = self.registers(tokens)
+        if self.use_distillation_token:
+            tokens = self.distillation_token(tokens)
+        return self.class_token(tokens) if self.use_class_token else tokens
+
+    def norms_after_pooling(self) -> bool:
+        """Tell whether the last norm acts on the pooled feature instead of the tokens."""
+        if self.norm_after_pooling is None:
+            return self.pooling in NORMED_AFTER
+        return self.norm_after_pooling
+
+    def _classify(self, outputs, training=None, taps: Taps = NO_TAPS):
+        if self.use_distillation_token:
+            return self._classify_distilled(outputs[-1]), {}
+        features, scores = self._pool(outputs, training, taps)
+        if self.use_final_norm and self.norms_after_pooling():
+            features = self.norm(features)
+        return self.head(features) if self.num_classes else features, scores
+
+    def _pool(self, outputs, training, taps):
+        num_prefix = len(self._prefix("sa"))
+        if self.head_blocks > 1 or self.head_patch_mean:
+            return linear_probe_feature(
+                outputs, num_prefix, self.head_patch_mean, self.head_interleaved
+            ), {}
+        left_out = 0 if self.pool_prefix else num_prefix
+        if self.pooling == "attention":
+            return self._pool_by_attention(outputs[-1][:, left_out:], training, taps)
+        return pool(outputs[-1], self.pooling, left_out), {}
+
+    def _pool_by_attention(self, tokens, training, taps):
+        pooling = self.class_blocks[0]
+        arguments = taps.arguments(pooling, 0 if self.returned_scores == "none" else None)
+        feature, scores = pooling(tokens, training=training, **arguments)
+        feature = taps.read(pooling, (tokens,), feature, scores)
+        return feature, {} if scores is None else {f"{pooling.name}_att": scores}
+
+    def _classify_distilled(self, tokens):
+        outputs = [tokens[:, 0], tokens[:, 1]]
+        if self.num_classes:
+            outputs = [self.head(outputs[0]), self.distillation_head(outputs[1])]
+        if self.distillation_output == "both":
+            return ops.stack(outputs, axis=1)
+        return (outputs[0] + outputs[1]) / 2

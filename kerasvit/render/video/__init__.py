@@ -1,0 +1,1 @@
+"""Moving pictures: reading and writing them frame by frame."""

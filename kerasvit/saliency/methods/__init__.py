@@ -1,0 +1,1 @@
+"""The saliency methods, and what several of them share."""

@@ -1,0 +1,183 @@
+"""Masks of the main object from the keys of the last self-attention: TokenCut and LOST."""
+
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from kerasvit.errors import UsageError
+from kerasvit.saliency.backends import run
+from kerasvit.saliency.maps import Heads
+from kerasvit.saliency.methods.by_target import require_own_fusion
+from kerasvit.saliency.request import Request, check_options
+from kerasvit.saliency.result import SaliencyMap
+
+_SIMILARITY, _WEAK = 0.2, 1e-5
+_SEEDS = 100
+OUTPUTS = ("mask", "values")
+
+
+def tokencut(
+    keys: np.ndarray, grid: tuple[int, int], similarity: float = _SIMILARITY
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cut the patches of one picture in two by a normalised cut.
+
+    Patches whose keys have a cosine above `similarity` are joined by an edge of weight 1, others by
+    1e-5. The second smallest solution of `(D - W) y = lambda D y` splits them at its mean. The
+    object is the side with the largest absolute value, and of it what hangs together with that
+    patch.
+
+    Args:
+        keys: `(P, d)`.
+        grid: `(rows, columns)`.
+        similarity: in (-1, 1).
+
+    Returns:
+        values: `(rows, columns)`, the eigenvector, positive on the object's side.
+        mask: bool `(rows, columns)`.
+
+    Raises:
+        UsageError: if SciPy is not installed.
+
+    Source: Wang et al., CVPR 2022, section 3 (https://arxiv.org/abs/2202.11539).
+    """
+    scipy = import_scipy()
+    unit = keys / np.maximum(np.linalg.norm(keys, axis=1, keepdims=True), 1e-12)
+    weights = np.where(unit @ unit.T > similarity, 1.0, _WEAK).astype(np.float64)
+    degrees = np.diag(weights.sum(axis=1))
+    _, vectors = scipy.linalg.eigh(degrees - weights, degrees, subset_by_index=[1, 1])
+    values = vectors[:, 0]
+    seed = int(np.abs(values).argmax())
+    if values[seed] < 0:
+        values = -values
+    side = (values > values.mean()).reshape(grid)
+    return values.reshape(grid), _piece_around(side, seed, scipy)
+
+
+def lost(
+    keys: np.ndarray, grid: tuple[int, int], seeds: int = _SEEDS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Grow the object of one picture from the patch that resembles the fewest others.
+
+    Args:
+        keys: `(P, d)`.
+        grid: `(rows, columns)`.
+        seeds: among so many patches of the lowest degree, those that resemble the first one are
+            seeds too.
+
+    Returns:
+        values: `(rows, columns)`, the sum of a patch's products with the keys of all seeds.
+        mask: bool `(rows, columns)`, where that is positive, as far as it hangs together with the
+            first seed.
+
+    Raises:
+        UsageError: if SciPy is not installed.
+
+    Source: Simeoni et al., BMVC 2021, section 3 (https://arxiv.org/abs/2109.14279).
+    """
+    scipy = import_scipy()
+    products = keys.astype(np.float64) @ keys.T
+    order = np.argsort((products >= 0).sum(axis=1), kind="stable")
+    first = int(order[0])
+    chosen = [index for index in order[:seeds] if products[first, index] >= 0]
+    values = products[chosen].sum(axis=0)
+    return values.reshape(grid), _piece_around((values > 0).reshape(grid), first, scipy)
+
+
+def _piece_around(mask: np.ndarray, patch: int, scipy: Any) -> np.ndarray:
+    """Return the part of a mask that hangs together with a patch, by sides."""
+    labels, _ = scipy.ndimage.label(mask)
+    label = labels.reshape(-1)[patch]
+    return (labels == label) & (label > 0)
+
+
+def import_scipy() -> types.ModuleType:
+    """Return SciPy with its linear algebra and its image operations.
+
+    Raises:
+        UsageError: if it is not installed.
+    """
+    try:
+        import scipy
+        import scipy.linalg
+        import scipy.ndimage
+    except ImportError as error:
+        raise UsageError(
+            "TokenCut and LOST need SciPy. Received: not installed. "
+            'Install it with: pip install "kerasvit[masks]"'
+        ) from error
+    return scipy
+
+
+def last_keys(request: Request) -> tuple[np.ndarray, np.ndarray]:
+    """Return the keys of the last self-attention block, `(B, P, D)`, heads side by side.
+
+    Returns:
+        The keys of the patches, and the model's first output `(B, K)`.
+    """
+    view = request.view("none")
+    prefix = request.layout("sa").num_prefix
+    keys, logits = [], []
+    for chosen in request.batches():
+        output, joint = run(view, _joint_projection, {"pixels": request.pixels[chosen]})
+        keys.append(np.split(joint.astype(np.float32), 3, axis=-1)[1][:, prefix:])
+        logits.append(output.astype(np.float32))
+    return np.concatenate(keys), np.concatenate(logits)
+
+
+def _joint_projection(model: Any, tensors: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the first output, and the last block's queries, keys and values side by side."""
+    block = model.blocks[-1]
+    place = f"{block.name}_tokens"
+    logits, found = model.call_with_taps(tensors["pixels"], {place: None})
+    return logits, block.attention.qkv(found[place])
+
+
+def explain_tokencut(
+    request: Request, layer: int | str | None, heads: Heads, options: dict[str, Any]
+) -> SaliencyMap:
+    """Make the masks of `method="tokencut"`; the options are `similarity` and `output`.
+
+    `output="mask"` gives zeros and ones, `"values"` the eigenvector.
+    """
+    require_own_fusion(heads, layer)
+    return _discover(request, "tokencut", tokencut, {"similarity": _SIMILARITY}, options)
+
+
+def explain_lost(
+    request: Request, layer: int | str | None, heads: Heads, options: dict[str, Any]
+) -> SaliencyMap:
+    """Make the masks of `method="lost"`; the options are `seeds` and `output`, see above."""
+    require_own_fusion(heads, layer)
+    return _discover(request, "lost", lost, {"seeds": _SEEDS}, options)
+
+
+def _discover(
+    request: Request,
+    method: str,
+    find: Callable[..., tuple[np.ndarray, np.ndarray]],
+    defaults: dict[str, Any],
+    options: dict[str, Any],
+) -> SaliencyMap:
+    check_options(options, (*defaults, "output"))
+    settings = {**defaults, **options}
+    output = settings.pop("output", "mask")
+    if output not in OUTPUTS:
+        raise UsageError(
+            f"There is no such output. Received: output={output!r}. "
+            f"Choose {' or '.join(map(repr, OUTPUTS))}."
+        )
+    import_scipy()
+    layout = request.layout("sa")
+    keys, logits = last_keys(request)
+    found = [find(image, layout.grid, **settings)[OUTPUTS[::-1].index(output)] for image in keys]
+    return request.result(
+        np.stack(found).astype(np.float32),
+        method=method,
+        layout=layout,
+        stage="sa",
+        layers=(request.keys("sa")[-1],),
+        settings={**settings, "output": output},
+        logits=logits,
+    )

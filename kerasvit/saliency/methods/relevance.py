@@ -1,0 +1,143 @@
+"""Relevance that a class carries back through all blocks: Chefer's generic rule, and its frame."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from kerasvit.errors import UsageError
+from kerasvit.layout import TokenLayout
+from kerasvit.saliency.gradients import tap_gradients
+from kerasvit.saliency.maps import Heads, Query, query_tokens
+from kerasvit.saliency.methods.by_target import (
+    explain_target,
+    on_grid,
+    read_query,
+    require_own_fusion,
+)
+from kerasvit.saliency.request import Request, check_options
+from kerasvit.saliency.result import SaliencyMap
+from kerasvit.saliency.scores import block_keys, block_number
+
+# From a block's key to its matrix `(B, N, N)`, or its class token's row `(B, 1, N)`.
+Matrix = Callable[[str], np.ndarray]
+
+
+def relevance(
+    scores: Mapping[str, np.ndarray],
+    gradients: Mapping[str, np.ndarray],
+    layout: TokenLayout,
+    query: Query = "class",
+    start_layer: int = 0,
+) -> np.ndarray:
+    """Return how relevant each patch is to a class, through all blocks.
+
+    A block adds what its attention carries in favour of the class, the positive part of scores
+    times gradients, mean over the heads: `R <- R + mean((A * dA)+) R`, from `R = I`. In CaiT the
+    rows of the patches are constant within class attention, so there the class token's row counts.
+
+    Args:
+        scores: `(B, H, N, N)` by key of self-attention, and of class attention `(B, H, 1, 1 + P)`.
+        gradients: shaped as the scores, of the class' logit.
+        layout: of the self-attention stage.
+        query: whose relevance: see `query_tokens`. With class attention, that of its class token.
+        start_layer: number of the first self-attention block that counts.
+
+    Returns:
+        `(B, rows, columns)`, float32, not negative.
+
+    Raises:
+        InputError: if the scores do not fit the layout.
+        UsageError: if the layout has no such query.
+
+    Source: Chefer, Gur and Wolf, ICCV 2021, rules 5 and 6 (https://arxiv.org/abs/2103.15679).
+    """
+
+    def matrix(key):
+        return np.maximum(scores[key] * gradients[key], 0).mean(axis=1)
+
+    return carry_back(matrix, scores, layout, query, start_layer)
+
+
+def carry_back(
+    matrix: Matrix,
+    keys: Mapping[str, Any] | list[str],
+    layout: TokenLayout,
+    query: Query,
+    start_layer: int = 0,
+) -> np.ndarray:
+    """Apply `R <- R + M R` block by block, for the query's row of R alone.
+
+    Args:
+        matrix: from a key to M.
+        keys: of both stages, in any order.
+        layout: of the self-attention stage.
+        query: as for `relevance`.
+        start_layer: as for `relevance`.
+
+    Returns:
+        `(B, rows, columns)`, float32, the row of R on the grid.
+    """
+    class_keys = block_keys(key for key in keys if key.startswith("ca"))
+    own_keys = block_keys(key for key in keys if not key.startswith("ca"))
+    if class_keys:
+        # What reaches the patches; they are what the self-attention stage gives out.
+        row = _class_row(matrix, class_keys)[:, 1:]
+    else:
+        row = np.zeros((1, layout.num_tokens))
+        tokens = query_tokens(layout, query)
+        row[:, tokens] = 1 / len(tokens)
+    for key in reversed([key for key in own_keys if block_number(key) >= start_layer]):
+        block = matrix(key)
+        layout.check(block.shape[-1])
+        row = row + (row[:, None] @ block)[:, 0]
+    return on_grid(row, layout.grid, layout.num_prefix).astype(np.float32)
+
+
+def _class_row(matrix: Matrix, keys: list[str]) -> np.ndarray:
+    """Return the class token's row of R after the class-attention stage, `(B, 1 + P)`."""
+    row = None
+    for key in reversed(keys):
+        block = matrix(key)[:, 0]
+        if row is None:
+            row = np.zeros(block.shape)
+            row[:, 0] = 1
+        row = row + row[:, :1] * block
+    return row
+
+
+def check_start(start_layer: int, depth: int) -> int:
+    """Return the number of the first block, or raise `UsageError` if there is no such block."""
+    if not 0 <= start_layer < depth:
+        raise UsageError(
+            f"There is no such block to start at. Received: start_layer={start_layer!r}. "
+            f"Choose a number from 0 to {depth - 1}."
+        )
+    return start_layer
+
+
+def explain_relevance(
+    request: Request, layer: int | str | None, heads: Heads, options: dict[str, Any]
+) -> SaliencyMap:
+    """Make the maps of `method="relevance"`; the option is `start_layer`."""
+    check_options(options, ("start_layer",))
+    require_own_fusion(heads, layer)
+    start = check_start(options.get("start_layer", 0), request.model.num_layers)
+    layout, query = request.layout("sa"), read_query(request)
+    keys = [*request.keys("sa")[start:], *request.keys("ca")]
+    if request.stage == "sa":
+        query_tokens(layout, query)
+
+    def compute(view, pixels, objective):
+        _, scores, gradients = tap_gradients(view, pixels, objective.weights, keys)
+        return relevance(scores, gradients, layout, query, start)
+
+    return explain_target(
+        request,
+        compute,
+        method="relevance",
+        stage="sa+ca" if request.keys("ca") else "sa",
+        layers=tuple(keys),
+        query=query,
+        settings={"start_layer": start},
+    )

@@ -1,0 +1,94 @@
+"""The probes of a model over pictures, one picture at a time, so that scores do not pile up."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from kerasvit.errors import InputError
+from kerasvit.saliency.methods.attention import block_scores
+from kerasvit.saliency.probes.attention import attention_distance, attention_entropy
+from kerasvit.saliency.probes.features import block_outputs, linear_cka
+
+# With fewer pictures than this nearly all features look alike.
+FEWEST_PICTURES = 8
+
+
+def survey_attention(
+    model: Any, pictures: Iterable[np.ndarray]
+) -> dict[str, dict[str, np.ndarray]]:
+    """Return how far and how widely each head looks, the mean over pictures.
+
+    Args:
+        model: a kerasvit model.
+        pictures: `(h, w, 3)`, preprocessed, at least one.
+
+    Returns:
+        `"distance"`, in pixels of the input, for self-attention, and `"entropy"`, in bits, for both
+        stages: each `(H,)` by key of the block.
+
+    Raises:
+        InputError: if there is no picture, or one has too many patches.
+    """
+    distances, entropies, count = {}, {}, 0
+    for pixels in pictures:
+        scores, layouts = block_scores(model, pixels)
+        for key, one in scores.items():
+            layout = layouts[key]
+            _add(entropies, key, attention_entropy(one[None], layout)[0])
+            if key.startswith("sa"):
+                _add(distances, key, attention_distance(one[None], layout)[0])
+        count += 1
+    if not count:
+        raise InputError("The attention of a model is surveyed on pictures. Received: none.")
+    return {
+        name: {key: value / count for key, value in totals.items()}
+        for name, totals in (("distance", distances), ("entropy", entropies))
+    }
+
+
+def _add(totals: dict[str, np.ndarray], key: str, values: np.ndarray) -> None:
+    totals[key] = totals.get(key, 0) + values
+
+
+def survey_features(model: Any, pictures: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the mean token of the patches after each self-attention block.
+
+    Args:
+        model: a kerasvit model.
+        pictures: `(h, w, 3)`, preprocessed, at least one.
+
+    Returns:
+        `(pictures, D)` by name of the block, in order of depth.
+    """
+    rows: dict[str, list[np.ndarray]] = {}
+    for pixels in pictures:
+        prefix = model.token_layout(pixels.shape).num_prefix
+        outputs = block_outputs(model, pixels[None], range(model.num_layers))
+        for name, tokens in outputs.items():
+            rows.setdefault(name, []).append(tokens[0, prefix:].mean(axis=0))
+    return {name: np.stack(values) for name, values in rows.items()}
+
+
+def compare_layers(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> np.ndarray:
+    """Return linear CKA of each block of one model with each block of another.
+
+    Args:
+        first: `(pictures, D)` by block, see `survey_features`.
+        second: the same of the other model, or of the same one, on the same pictures.
+
+    Returns:
+        `(blocks, blocks)` in [0, 1].
+
+    Raises:
+        InputError: if there are fewer than 8 pictures, or not as many on both sides.
+    """
+    count = len(next(iter(first.values())))
+    if count < FEWEST_PICTURES:
+        raise InputError(
+            f"Layers are compared on at least {FEWEST_PICTURES} pictures; on fewer, all look "
+            f"alike. Received: {count}. Add pictures"
+        )
+    return np.array(
+        [[linear_cka(one, other) for other in second.values()] for one in first.values()]
+    )

@@ -1,0 +1,1 @@
+"""Training pictures: found, read, varied and put into batches."""

@@ -1,0 +1,49 @@
+"""Parts of a folder of pictures: a few of each class, and a share that is held out."""
+
+import numpy as np
+
+from kerasvit.errors import UsageError
+from kerasvit.training.data.folders import PictureFolder
+
+
+def first_of_each_class(folder: PictureFolder, count: int) -> PictureFolder:
+    """Return the first pictures of each class, in the folder's order, `count` at most."""
+    kept = [np.flatnonzero(folder.labels == label)[:count] for label in np.unique(folder.labels)]
+    return select(folder, np.sort(np.concatenate(kept)))
+
+
+def hold_out(
+    folder: PictureFolder, share: float, seed: int = 0
+) -> tuple[PictureFolder, PictureFolder | None]:
+    """Divide a folder in two, class by class.
+
+    Args:
+        folder: the pictures.
+        share: float in [0, 1), of each class that is held out, rounded; one picture at least of a
+            class that has two, none of a class that has one.
+        seed: of the choice.
+
+    Returns:
+        The part to train on, and the part that is held out; None if that is empty.
+
+    Raises:
+        UsageError: if `share` is out of its range.
+    """
+    if not 0.0 <= share < 1.0:
+        raise UsageError(f"The share that is held out lies in [0, 1). Received: {share!r}.")
+    random = np.random.default_rng(seed)
+    held: list[int] = []
+    for label in np.unique(folder.labels) if share else []:
+        members = random.permutation(np.flatnonzero(folder.labels == label))
+        count = min(max(round(share * len(members)), 1), len(members) - 1)
+        held += members[:count].tolist()
+    if not held:
+        return folder, None
+    rest = np.setdiff1d(np.arange(len(folder)), held)
+    return select(folder, rest), select(folder, np.sort(held))
+
+
+def select(folder: PictureFolder, indices: np.ndarray) -> PictureFolder:
+    """Return some pictures of a folder as a folder of the same classes."""
+    paths = [folder.paths[index] for index in indices]
+    return PictureFolder(paths, folder.labels[indices], folder.class_names, folder.archive)

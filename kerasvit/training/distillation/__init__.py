@@ -1,0 +1,3 @@
+"""Learning from a teacher."""
+
+from kerasvit.training.distillation.student import DistilledTraining as DistilledTraining

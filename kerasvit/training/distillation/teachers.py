@@ -1,0 +1,221 @@
+"""The teacher of a recipe: run along, or its tokens computed once and moved with the pictures."""
+
+import dataclasses
+import functools
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasvit.errors import InputError, UsageError
+from kerasvit.images.preprocessing import Preprocessing
+from kerasvit.images.records import recorded_preprocessing
+from kerasvit.models.base import ScoreModel
+from kerasvit.pretrained import from_pretrained
+from kerasvit.training.data.augmentation import Moves, one_hot
+from kerasvit.training.data.datasets import Pictures
+from kerasvit.training.distillation.convolutional_teacher import convolutional_targets
+from kerasvit.training.distillation.student import DistilledTraining
+from kerasvit.training.losses import FeatureDistillation, SoftDistillation
+from kerasvit.training.recipe.tables import CONVOLUTIONAL, Distillation, Recipe
+from kerasvit.training.run.data import RunData
+from kerasvit.training.teacher_features import TeacherFeatures, precompute_features
+
+Follow = Callable[[np.ndarray, Moves, tuple[int, int]], dict[str, np.ndarray]]
+
+
+def with_teacher(
+    student: ScoreModel,
+    recipe: Recipe,
+    preprocessing: Preprocessing,
+    data: RunData,
+    folder: pathlib.Path,
+) -> tuple[keras.Model, Follow | None]:
+    """Return the model that trains in the student's place.
+
+    Args:
+        student: the model that is kept.
+        recipe: its tables `distillation` and `teacher` say how.
+        preprocessing: the student's.
+        data: of the recipe; what is computed once needs its pictures in memory.
+        folder: of the run: where a teacher's features are kept, unless the recipe names a file.
+
+    Returns:
+        The student itself without distillation, else a `DistilledTraining`; and for what was
+        computed once the function from numbers of pictures, their moves and the student's grid to
+        targets, and to labels where the teacher has its say in them.
+
+    Raises:
+        InputError: if what is kept belongs to other pictures.
+        OutputError: if what is computed once cannot be kept.
+        UsageError: if the teacher's record does not say how pictures are prepared for it.
+    """
+    settings = recipe.distillation
+    if settings.kind == "none":
+        return student, None
+    if settings.teacher == CONVOLUTIONAL and not settings.cache:
+        _require_pictures(data.pictures)
+        paths = map(os.fspath, convolutional_targets(recipe, data, preprocessing, folder))
+        features, logits = paths
+        cache = features if settings.kind == "features" else logits
+        settings = dataclasses.replace(settings, cache=cache, logits=logits)
+    follow, options = None, {}
+    if settings.kind == "features":
+        follow, options = _following(student, settings, preprocessing, data.pictures, folder)
+    else:
+        if settings.kind == "soft":
+            options["teacher_loss"] = SoftDistillation(settings.temperature)
+        if settings.cache:
+            logits = _logits(settings.cache, data.pictures, student.num_classes)
+            follow = functools.partial(_repeat, logits)
+        else:
+            options |= _alongside(settings, preprocessing)
+    training = DistilledTraining(
+        student, settings.kind, weight=settings.weight, dtype=student.dtype_policy, **options
+    )
+    return training, follow
+
+
+def _following(
+    student: ScoreModel,
+    settings: Distillation,
+    preprocessing: Preprocessing,
+    pictures: Pictures | None,
+    folder: pathlib.Path,
+) -> tuple[Follow, dict[str, Any]]:
+    """Return what follows a picture's moves, and the options of the model that learns from it."""
+    grid = student.token_layout(preprocessing.image_size).grid
+    features = _features(settings, pictures, folder, grid)
+    labels = None
+    if settings.logits_share:
+        logits = _logits(settings.logits, pictures, student.num_classes)
+        labels = _shared_labels(pictures.labels, logits, settings)
+    options = {
+        "teacher_loss": FeatureDistillation(settings.distance),
+        "feature_width": features.width,
+        "block": settings.block,
+    }
+    return functools.partial(_follow, features, student.patch_size, labels), options
+
+
+def _shared_labels(labels: np.ndarray, logits: np.ndarray, settings: Distillation) -> np.ndarray:
+    """Return means of the labels and the teacher's probabilities, float32 `(N, K)`."""
+    scaled = logits / settings.temperature
+    said = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    said /= said.sum(axis=1, keepdims=True)
+    known = one_hot(labels, logits.shape[1])
+    return (known + settings.logits_share * (said - known)).astype(np.float32)
+
+
+def _alongside(settings: Distillation, preprocessing: Preprocessing) -> dict[str, Any]:
+    """Return the options of a model that runs its teacher in every step."""
+    teacher = from_pretrained(settings.teacher, attention="none")
+    theirs = _preprocessing(teacher, settings)
+    return {
+        "teacher": teacher,
+        "teacher_inputs": functools.partial(_renormalise, preprocessing, theirs),
+    }
+
+
+def _repeat(logits: np.ndarray, indices: np.ndarray, moves: Moves, grid: tuple[int, int]):
+    """Return a teacher's logits, which are the same however a picture moves."""
+    return {"teacher": logits[indices]}
+
+
+def _features(
+    settings: Distillation,
+    pictures: Pictures | None,
+    folder: pathlib.Path,
+    grid: tuple[int, int],
+) -> TeacherFeatures:
+    _require_pictures(pictures)
+    path = pathlib.Path(settings.cache or folder / "teacher.npy")
+    if not path.exists():
+        teacher = from_pretrained(settings.teacher, attention="none")
+        precompute_features(
+            teacher,
+            pictures.images.__getitem__,
+            len(pictures),
+            _preprocessing(teacher, settings),
+            path,
+            mirrored=settings.mirrored,
+            progress=True,
+        )
+    tokens = _kept(path, len(pictures))
+    if tokens.ndim == 3 and tokens.shape[1] == grid[0] * grid[1]:
+        tokens = tokens.reshape(len(tokens), 1, *grid, -1)
+    return TeacherFeatures(tokens)
+
+
+def _logits(path: str, pictures: Pictures | None, num_classes: int) -> np.ndarray:
+    """Return a teacher's logits of all training pictures, `(N, K)`."""
+    _require_pictures(pictures)
+    logits = _kept(path, len(pictures))
+    if logits.shape != (len(pictures), num_classes):
+        raise InputError(
+            f"{path!r} must have a teacher's logits, (pictures, classes). Received: shape "
+            f"{logits.shape} for {len(pictures)} pictures of {num_classes} classes. Name another."
+        )
+    return np.asarray(logits, np.float32)
+
+
+def _kept(path: str | os.PathLike, count: int) -> np.ndarray:
+    """Return what was computed once for each training picture."""
+    try:
+        kept = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(
+            f"{os.fspath(path)!r} holds nothing of a teacher: {error}. Remove it, or name another."
+        ) from error
+    if len(kept) != count:
+        raise InputError(
+            f"{os.fspath(path)!r} must have what the teacher says of each training picture. "
+            f"Received: {len(kept)} for {count} pictures. Remove it, or name another."
+        )
+    return kept
+
+
+def _require_pictures(pictures: Pictures | None) -> None:
+    if pictures is None:
+        raise UsageError(
+            "What a teacher said once is kept for pictures in memory. Received: data.in_memory "
+            "= false. Set it to true, or let the teacher run along: kind soft or hard, no cache"
+        )
+
+
+def _preprocessing(teacher: ScoreModel, settings: Distillation) -> Preprocessing:
+    """Return the teacher's preprocessing, of the whole picture at the size asked for."""
+    found = recorded_preprocessing(teacher.record, settings.teacher)
+    size = (settings.image_size,) * 2 if settings.image_size else found.image_size
+    return dataclasses.replace(found, image_size=size, crop_fraction=1.0)
+
+
+def _follow(
+    features: TeacherFeatures,
+    patch_size: tuple[int, int],
+    labels: np.ndarray | None,
+    indices: np.ndarray,
+    moves: Moves,
+    grid: tuple[int, int],
+) -> dict[str, np.ndarray]:
+    """Return the targets of a batch; `moves` are in pixels, the features' shifts in patches."""
+    shifts = moves.shifts / np.array(patch_size)
+    tokens, valid = features.batch(indices, shifts, moves.mirrored, grid)
+    found = {"teacher": tokens, "valid": valid}
+    return found if labels is None else found | {"labels": labels[indices]}
+
+
+def _renormalise(ours: Preprocessing, theirs: Preprocessing, images):
+    """Make the student's input the teacher's: another size, another mean and deviation."""
+    pixels = images * ops.convert_to_tensor(np.float32(ours.std), images.dtype)
+    pixels = pixels + ops.convert_to_tensor(np.float32(ours.mean), images.dtype)
+    if tuple(images.shape[1:3]) != tuple(theirs.image_size):
+        pixels = ops.image.resize(
+            pixels, theirs.image_size, "bicubic", antialias=True, data_format="channels_last"
+        )
+    pixels = pixels - ops.convert_to_tensor(np.float32(theirs.mean), images.dtype)
+    return pixels / ops.convert_to_tensor(np.float32(theirs.std), images.dtype)

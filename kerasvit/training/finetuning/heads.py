@@ -1,0 +1,132 @@
+"""Taking a model's head off, and putting another one on."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasvit.errors import InputError, UsageError
+from kerasvit.layers.base import without_random_start
+from kerasvit.models.base import ScoreModel
+from kerasvit.training.data.features import preprocessing_of
+from kerasvit.training.linear_probe import LinearProbe
+
+HEADS = ("head", "distillation_head")
+
+# What the record of a fine-tuned model keeps of the one that it comes from.
+_KEPT_OF_BASE = ("release", "source", "reference", "test_accuracy")
+
+
+def headless(model: ScoreModel) -> ScoreModel:
+    """Return a view without a head: its first output is the feature, `(B, F)`, that a head reads.
+
+    It shares the model's weights and returns no scores. Of a distilled model the feature is the
+    class token's and the distillation token's, side by side in axis 1, `(B, 2, D)`.
+    """
+    config = {name: getattr(model, name) for name in model.arguments}
+    config.update(num_classes=0, attention="none")
+    if is_distilled(model):
+        config["distillation_output"] = "both"
+    layers = {name: getattr(model, name) for name in model._layer_names if name not in HEADS}
+    return type(model)(**config, name=model.name, dtype=model.dtype_policy, _shared_layers=layers)
+
+
+def classifying(model: ScoreModel) -> ScoreModel:
+    """Return a view that gives one set of logits, `(B, K)`, and no scores.
+
+    A distilled model's are the mean of its two heads', whatever it returns itself.
+    """
+    overrides = {"distillation_output": "average"} if is_distilled(model) else {}
+    return model.with_attention("none", **overrides)
+
+
+def is_distilled(model: ScoreModel) -> bool:
+    """Tell whether the model has a distillation token, and so two heads."""
+    return bool(getattr(model, "use_distillation_token", False))
+
+
+def with_new_head(
+    model: ScoreModel,
+    class_names: Sequence[str],
+    image_size: tuple[int, int] | None = None,
+    **overrides: Any,
+) -> ScoreModel:
+    """Return a copy of a model with a new head for other classes, its kernel and bias zero.
+
+    Args:
+        model: a kerasvit model, with a head or without; it stays as it is.
+        class_names: the new classes, at least two; they go into the record.
+        image_size: `(height, width)` that pictures are prepared at from now on; None as before.
+        **overrides: other arguments of the model that change no weight's shape apart from the
+            head's, such as `drop_path_rate=0.1` or, of a ViT, `head_patch_mean=True`.
+
+    Returns:
+        A model of the same class with its own weights. Its record names the model that it comes
+        from under `base`.
+
+    Raises:
+        InputError: if there are fewer than two classes, or two of the same name.
+        UsageError: if the model is quantized, the record has no preprocessing, or the patches do
+            not fill the new image size.
+
+    Source: a head of zeros, as Dosovitskiy et al. 2021, appendix B.1.1
+    (https://arxiv.org/abs/2010.11929), fine-tune.
+    """
+    names = [str(name) for name in class_names]
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise InputError(
+            f"A classifier has two or more classes of different names. Received: {names[:5]}."
+        )
+    if any(layer.quantization_mode for layer in model._flatten_layers()):
+        raise UsageError(
+            "A quantized model cannot be fine-tuned. Received: one with int8 or int4 layers. "
+            "Fine-tune the float model, then quantize."
+        )
+    config = model.get_config()
+    config |= {**overrides, "num_classes": len(names)}
+    config["record"] = _new_record(model, names, image_size)
+    with without_random_start():
+        new = type(model).from_config(config)
+    _copy_weights(model, new)
+    return new
+
+
+def _new_record(model: ScoreModel, names: list[str], image_size) -> dict[str, Any]:
+    old = dict(model.record)
+    record = {
+        "source": f"fine-tuned from {old.get('release') or model.name}",
+        "base": {key: old[key] for key in _KEPT_OF_BASE if key in old},
+        "preprocessing": preprocessing_of(model, image_size).to_dict(),
+        "class_names": names,
+    }
+    return {**record, "licence": old["licence"]} if old.get("licence") else record
+
+
+def _copy_weights(source: ScoreModel, target: ScoreModel) -> None:
+    """Copy every weight but those of the heads.
+
+    The arrays are copied too: JAX would share them, and training gives the memory of those that it
+    starts from away.
+    """
+    values = {weight.path: weight for weight in source.weights}
+    for layer in target.layers:
+        if layer.name not in HEADS:
+            for weight in layer.weights:
+                weight.assign(np.array(keras.ops.convert_to_numpy(values[weight.path])))
+
+
+def set_head(model: ScoreModel, probe: LinearProbe) -> None:
+    """Make a linear probe of a model's features its head.
+
+    Args:
+        model: a kerasvit model with a head.
+        probe: fitted to the outputs of `headless(model)`; of a distilled model to both tokens'
+            features in one axis. Each head then gets its part, doubled, for their mean is the
+            model's output.
+    """
+    heads = [getattr(model, name) for name in HEADS if hasattr(model, name)]
+    kernels = np.split(probe.kernel * len(heads), len(heads))
+    for head, kernel in zip(heads, kernels, strict=True):
+        head.kernel.assign(kernel.astype(np.float32))
+        head.bias.assign(probe.bias.astype(np.float32))

@@ -1,0 +1,166 @@
+"""The work of fine-tuning: the run, and the two ways of learning."""
+
+import dataclasses
+import datetime
+import time
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasvit import __version__
+from kerasvit.errors import UsageError
+from kerasvit.images.preprocessing import Preprocessing
+from kerasvit.models.base import ScoreModel
+from kerasvit.training.data.features import run_pictures
+from kerasvit.training.finetuning.batches import TrainingBatches
+from kerasvit.training.finetuning.heads import classifying, headless, set_head
+from kerasvit.training.finetuning.layer_decay import layer_wise_rates
+from kerasvit.training.finetuning.lora import enable_lora
+from kerasvit.training.finetuning.settings import FineTuned, FineTuning
+from kerasvit.training.linear_probe import fit_linear_probe, top_k_accuracy
+from kerasvit.training.losses import LabelAccuracy, LabelCrossEntropy
+from kerasvit.training.optimizers import make_optimizer
+from kerasvit.training.run.checkpoints import is_finite
+from kerasvit.training.run.watching import StopAtNaN
+from kerasvit.training.schedules import warmup_cosine
+
+# Peaks of the learning rate.
+_RATES = {"full": 2e-4, "lora": 2e-3}
+_WARMUP_SHARE = 0.1
+
+
+class Run:
+    """One run: what it works on, and the best model so far."""
+
+    def __init__(self, model, folder, validation, settings, output, overwrite) -> None:
+        self.result = FineTuned(model)
+        self.folder, self.validation, self.settings = folder, validation, settings
+        self.output, self.overwrite = output, overwrite
+        self.preprocessing = Preprocessing.from_dict(model.record["preprocessing"])
+        self.view = classifying(model)
+        self.started = time.perf_counter()
+        self.best: list[np.ndarray] = []
+
+    def report(self, line: str) -> None:
+        """Say nothing, unless the caller listens."""
+
+    def seconds(self) -> float:
+        """Return the time since the run began."""
+        return round(time.perf_counter() - self.started, 2)
+
+    def validate(self) -> float | None:
+        """Return the accuracy on the held-out pictures; None if there are none."""
+        if self.validation is None:
+            return None
+        batch_size = self.settings.batch_size
+        outputs, kept = run_pictures(self.view, self.preprocessing, self.validation, batch_size)
+        return top_k_accuracy(outputs, self.validation.labels[kept])
+
+    def epoch_ends(self, **figures: float) -> None:
+        """Note an epoch, and keep the model if it is the best one."""
+        accuracy = self.validate()
+        if accuracy is not None:
+            figures["val_accuracy"] = round(accuracy, 5)
+        figures["seconds"] = self.seconds()
+        self.result.history.append(figures)
+        self.report(", ".join(f"{name} {value:.5g}" for name, value in figures.items()))
+        if accuracy is None or not self.best or accuracy > self.result.accuracy:
+            self.result.accuracy = accuracy
+            self._keep(figures)
+
+    def _keep(self, figures: dict[str, float]) -> None:
+        model = self.result.model
+        weights = model.trainable_weights
+        # Copies: what Keras returns may be the memory that training goes on in.
+        self.best = [np.array(keras.ops.convert_to_numpy(weight)) for weight in weights]
+        model.record["finetuning"] = self._facts(figures)
+        if self.output is not None:
+            model.save(self.output, overwrite=self.overwrite)
+            self.overwrite = True  # from now on it is ours
+
+    def _facts(self, figures: dict[str, float]) -> dict[str, Any]:
+        settings = dataclasses.asdict(self.settings)
+        if self.settings.method == "frozen":
+            settings = {name: settings[name] for name in ("method", "seed")}
+        return {
+            **settings,
+            "pictures": len(self.folder),
+            "held_out": len(self.validation) if self.validation is not None else 0,
+            "figures": figures,
+            "date": datetime.date.today().isoformat(),
+            "version": __version__,
+        }
+
+    def restore_best(self) -> None:
+        """Give the model the weights of its best epoch."""
+        weights = self.result.model.trainable_weights
+        for weight, value in zip(weights, self.best, strict=True):
+            weight.assign(value)
+
+
+def fit_head(run: Run) -> None:
+    """Make the best linear classifier of the model's features its head."""
+    folder, settings = run.folder, run.settings
+    backbone = headless(run.result.model)
+    features, kept = run_pictures(backbone, run.preprocessing, folder, settings.batch_size)
+    features = features.reshape(len(features), -1)
+    labels, num_classes = folder.labels[kept], len(folder.class_names)
+    probe = fit_linear_probe(features, labels, num_classes, seed=settings.seed)
+    set_head(run.result.model, probe)
+    accuracy = top_k_accuracy(probe.logits(features), labels)
+    run.epoch_ends(epoch=0, accuracy=round(accuracy, 5))
+
+
+def train(run: Run) -> None:
+    """Train by gradient descent, from the best linear classifier on.
+
+    Source of the order, head first: Kumar et al. 2022 (https://arxiv.org/abs/2202.10054).
+    """
+    model, settings = run.result.model, run.settings
+    if settings.method == "lora":
+        enable_lora(model, settings.lora_rank, settings.seed)
+    batches = TrainingBatches(
+        *(run.folder, run.preprocessing, settings.batch_size, settings.seed),
+        smallest_crop=settings.smallest_crop,
+        flip=settings.flip,
+        workers=2,
+    )
+    run.view.compile(
+        _optimizer(model, settings, len(batches) * settings.epochs),
+        LabelCrossEntropy(label_smoothing=settings.label_smoothing),
+        metrics=[LabelAccuracy()],
+        jit_compile=False if keras.backend.backend() == "torch" else "auto",
+    )
+    fit_head(run)
+    stop = StopAtNaN()
+    for epoch in range(settings.epochs):
+        span = {"initial_epoch": epoch, "epochs": epoch + 1}
+        fitted = run.view.fit(batches, **span, verbose=0, callbacks=[stop])
+        if stop.found or not is_finite(run.view):
+            raise _nan_error(run)
+        figures = {name: round(float(values[-1]), 5) for name, values in fitted.history.items()}
+        run.epoch_ends(epoch=epoch + 1, **figures)
+    run.restore_best()
+
+
+def _optimizer(model: ScoreModel, settings: FineTuning, steps: int):
+    peak = settings.learning_rate or _RATES[settings.method]
+    decays = settings.method == "full" and settings.layer_decay < 1
+    return make_optimizer(
+        model,
+        warmup_cosine(peak, steps, int(_WARMUP_SHARE * steps)),
+        weight_decay=settings.weight_decay,
+        rates=layer_wise_rates(model, settings.layer_decay) if decays else None,
+        clip_norm=1.0,
+    )
+
+
+def _nan_error(run: Run) -> UsageError:
+    kept = run.output is not None and run.best
+    state = f"{str(run.output)!r} holds the best model so far" if kept else "Nothing is written"
+    return UsageError(
+        "The loss must stay finite. "
+        f"Received: NaN or infinity in epoch {len(run.result.history)}. {state}. "
+        "Lower the learning rate: --learning-rate"
+    )

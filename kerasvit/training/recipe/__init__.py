@@ -1,0 +1,1 @@
+"""Training recipes: TOML files, their tables and the rules of their fields."""

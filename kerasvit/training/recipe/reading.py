@@ -1,0 +1,181 @@
+"""Training recipes: TOML files, read into the tables of `recipe_tables` and checked."""
+
+import dataclasses
+import difflib
+import importlib.resources
+import os
+import pathlib
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from kerasvit.errors import InputError, UsageError
+from kerasvit.training.recipe.tables import CONVOLUTIONAL, Recipe
+
+_TABLES = {field.name: field.default_factory for field in dataclasses.fields(Recipe)}
+
+
+def read_recipe(source: str | os.PathLike, changes: Sequence[str] = ()) -> Recipe:
+    """Read a recipe and change some of its values.
+
+    Args:
+        source: path of a TOML file, or the name of a recipe of the package, such as
+            "cifar10_cait_nano"; see `list_recipes`.
+        changes: texts `table.key=value`, the value as in TOML; quotes may be left out.
+
+    Raises:
+        InputError: if the file is missing or no TOML, or a table, key or value is wrong; the
+            message names the closest key.
+        UsageError: if a change is, likewise.
+    """
+    name = os.fspath(source)
+    try:
+        content = tomllib.loads(_text(name))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{name!r} is no TOML: {error}. Correct the file.") from error
+    recipe = parse_recipe(content, repr(name))
+    for change in changes:
+        key, _, value = change.partition("=")
+        place, _, field = key.strip().partition(".")
+        if not (field and value):
+            raise UsageError(
+                f"A change is TABLE.KEY=VALUE. Received: --set {change!r}. "
+                "For instance: --set optimizer.learning_rate=0.001"
+            )
+        content = _changed(content, place, field.split("."), _value(value.strip()))
+    try:
+        return parse_recipe(content, repr(name)) if changes else recipe
+    except InputError as error:
+        raise UsageError(f"After --set {' --set '.join(changes)}: {error}") from error
+
+
+def parse_recipe(content: Mapping[str, Any], where: str = "the recipe") -> Recipe:
+    """Make a recipe of nested tables.
+
+    Args:
+        content: as `tomllib` returns it.
+        where: the recipe's name in messages.
+
+    Raises:
+        InputError: if a table, key or value is wrong.
+    """
+    _check_names(content, _TABLES, where, "table")
+    made = {}
+    for name, table_type in _TABLES.items():
+        given = content.get(name, {})
+        if not isinstance(given, Mapping):
+            raise InputError(
+                f"{where}: {name!r} must be a table. Received: {given!r}. Write [{name}]."
+            )
+        made[name] = _make(table_type, given, f"{where}, table [{name}]")
+    recipe = Recipe(**made)
+    _check_whole(recipe, where)
+    return recipe
+
+
+def list_recipes() -> list[str]:
+    """Return the names of the package's recipes, sorted."""
+    return sorted(
+        path.name.removesuffix(".toml") for path in _folder().iterdir() if _is_recipe(path)
+    )
+
+
+def _folder():
+    return importlib.resources.files("kerasvit.configs")
+
+
+def _is_recipe(path) -> bool:
+    # Files of release records lie beside the recipes.
+    return path.name.endswith(".toml") and "[schedule]" in path.read_text(encoding="utf-8")
+
+
+def _text(name: str) -> str:
+    path = pathlib.Path(name)
+    if path.suffix != ".toml":
+        if name in list_recipes():
+            return (_folder() / f"{name}.toml").read_text(encoding="utf-8")
+        raise InputError(
+            f"A recipe is a .toml file or one of {', '.join(list_recipes())}. Received: {name!r}."
+            f"{_nearest(name, list_recipes())}"
+        )
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"The recipe {name!r} cannot be read: {error.strerror}. Those of the package need no "
+            f"path: {', '.join(list_recipes())}."
+        ) from error
+
+
+def _value(written: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {written}")["value"]
+    except tomllib.TOMLDecodeError:
+        return written
+
+
+def _changed(content: Mapping[str, Any], place: str, keys: list[str], value: Any) -> dict:
+    inner = content.get(place, {})
+    inner = inner if isinstance(inner, Mapping) else {}
+    new = value if len(keys) == 1 else _changed(inner, keys[0], keys[1:], value)[keys[0]]
+    return {**content, place: {**inner, keys[0]: new}}
+
+
+def _make(table_type: type, given: Mapping[str, Any], where: str) -> Any:
+    fields = {field.name: field for field in dataclasses.fields(table_type)}
+    _check_names(given, fields, where, "key")
+    values = {}
+    for name, value in given.items():
+        rule = fields[name].metadata["rule"]
+        if not rule.holds(value):
+            raise InputError(
+                f"{where}: {name} must be {rule.words}. Received: {value!r}. Correct it."
+            )
+        values[name] = rule.make(value)
+    return table_type(**values)
+
+
+def _check_names(given: Mapping[str, Any], known: Mapping[str, Any], where: str, what: str) -> None:
+    for name in given:
+        if name not in known:
+            near = _nearest(name, list(known))
+            raise InputError(
+                f"{where} has no {what} {name!r}.{near} Received: {name!r}. "
+                f"There are {', '.join(known)}."
+            )
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def _check_whole(recipe: Recipe, where: str) -> None:
+    """Raise `InputError` where values that are each right contradict each other."""
+    for problem, received in _contradictions(recipe):
+        raise InputError(f"{where}: {problem}. Received: {received}. Correct it.")
+
+
+def _contradictions(recipe: Recipe) -> Iterator[tuple[str, Any]]:
+    schedule, augmentation, distillation = recipe.schedule, recipe.augmentation, recipe.distillation
+    if not recipe.model.name and not recipe.model.weights:
+        yield "model.name must say which model trains", "nothing"
+    total = sum(epochs for _, epochs in schedule.stages)
+    if schedule.stages and total != schedule.epochs:
+        yield "the epochs of schedule.stages must add up to schedule.epochs", total
+    if schedule.warmup_epochs >= schedule.epochs and schedule.warmup_epochs:
+        yield "schedule.warmup_epochs must be less than schedule.epochs", schedule.warmup_epochs
+    if distillation.kind != "none" and not (distillation.teacher or distillation.cache):
+        yield "distillation.teacher must be a release or a .keras file", "nothing"
+    if distillation.logits_share and distillation.kind != "features":
+        yield "distillation.logits_share goes with features", distillation.kind
+    known = distillation.logits or distillation.teacher == CONVOLUTIONAL
+    if distillation.logits_share and not known:
+        yield "distillation.logits must name a file of the teacher's logits", "nothing"
+    sides = [side for side, _ in recipe.teacher.stages or [recipe.preprocessing.image_size]]
+    if distillation.teacher == CONVOLUTIONAL and any(side % 8 for side in sides):
+        yield "the convolutional teacher needs sides that eight divides", sides
+    if distillation.kind == "features":
+        mixes = augmentation.mixup or augmentation.cutmix
+        if mixes or augmentation.crop in ("resized", "simple"):
+            yield "features follow padded crops and flips alone", "mixing or other crops"

@@ -1,0 +1,1 @@
+"""A training run: its model, data, state and files, from the first step to the last."""

@@ -1,0 +1,189 @@
+"""What is no checkpoint, and checkpoints that were damaged: rows 1 to 3 of the fault table."""
+
+import gzip
+import io
+import os
+import pickle
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+
+from kerasvit.cache import file_sha256
+from kerasvit.conversion.files.checkpoint import open_checkpoint
+from kerasvit.conversion.files.sniffing import sniff
+from kerasvit.errors import InputError
+
+torch = pytest.importorskip("torch")
+safetensors_torch = pytest.importorskip("safetensors.torch")
+
+WEIGHTS = {
+    "blocks.0.attn.qkv.weight": np.arange(60, dtype=np.float32).reshape(12, 5) / 7,
+    "norm.weight": np.linspace(-1, 1, 7, dtype=np.float32),
+}
+
+
+def write(path, form):
+    tensors = {name: torch.from_numpy(array) for name, array in WEIGHTS.items()}
+    if form == "safetensors":
+        safetensors_torch.save_file(tensors, path, metadata={"format": "pt"})
+    elif form == "npz":
+        with open(path, "wb") as file:
+            np.savez(file, **WEIGHTS)
+    else:
+        torch.save(tensors, path, _use_new_zipfile_serialization=form == "torch")
+    return path
+
+
+def read_all(path, **digest):
+    checkpoint = open_checkpoint(path, **digest)
+    return {name: checkpoint[name] for name in checkpoint}
+
+
+def zip_bytes(*names):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"{}")
+    return buffer.getvalue()
+
+
+def tar_bytes():
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("pickle"))
+    return buffer.getvalue()
+
+
+FOREIGN = {
+    "empty": (b"", "empty"),
+    "html": (b"<!DOCTYPE html>\n<html><title>404</title></html>", "web page"),
+    "html after a mark and spaces": ("\ufeff \r\n <html lang='é'>".encode(), "web page"),
+    "xml": (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "web page"),
+    "html whose 4096th byte cuts a letter": (b"<" + "é".encode() * 3000, "web page"),
+    "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 1\n", "git-lfs"),
+    "json": (b'{"error": "rate limit exceeded"}', "text"),
+    "json with a brace as the ninth byte": (b'{"error":{"code": 429}}', "text"),
+    "text that starts as a pickle of protocol 0": (b"cat\ndog\nN.B. this is no pickle", "text"),
+    "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(100), "HDF5"),
+    "keras": (zip_bytes("metadata.json", "config.json", "model.weights.h5"), "Keras"),
+    "torchscript": (zip_bytes("net/data.pkl", "net/constants.pkl", "net/code/x"), "TorchScript"),
+    "other zip": (zip_bytes("readme.txt"), "'readme.txt'"),
+    "empty zip": (zip_bytes(), "zip archive without weights"),
+    "npy": (b"\x93NUMPY\x01\x00", ".npy"),
+    "gzip": (gzip.compress(b"weights"), "gzip"),
+    "tar": (tar_bytes(), "tar archive"),
+    "png": (b"\x89PNG\r\n\x1a\n", "picture"),
+    "noise": (bytes(range(200, 256)), "no known format"),
+    "half a zip": (b"PK\x03\x04" + bytes(40), "truncated"),
+    "header only": ((500).to_bytes(8, "little") + b'{"a"', "truncated"),
+    "plain pickle of data": (pickle.dumps({"weight": [1.0]}), "plain containers"),
+    "plain pickle, protocol 0": (pickle.dumps({"weight": [1.0]}, protocol=0), "plain containers"),
+    "plain pickle of arrays": (pickle.dumps(WEIGHTS), "reconstruct, numpy.ndarray"),
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_what_is_no_checkpoint_is_called_by_its_name(tmp_path, case):
+    content, words = FOREIGN[case]
+    path = tmp_path / "model.pth"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=words) as caught:
+        open_checkpoint(path)
+    message = str(caught.value)
+    assert repr(str(path)) in message
+    assert "Received: " in message
+    assert "\n" not in message
+
+
+def test_missing_file_folder_and_unreadable_names(tmp_path):
+    for path, words in (
+        (tmp_path / "absent.pth", "No such file"),
+        (tmp_path, "is a folder"),
+        (tmp_path / "with\0null", "null byte"),
+        (tmp_path / ("n" * 300), "too long"),
+    ):
+        with pytest.raises(InputError, match=words) as caught:
+            open_checkpoint(path)
+        assert repr(str(path)) in str(caught.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are a POSIX thing")
+@pytest.mark.timeout(20)
+def test_a_named_pipe_is_refused_without_waiting_for_a_writer(tmp_path):
+    os.mkfifo(tmp_path / "pipe.pth")
+    with pytest.raises(InputError, match="not a regular file"):
+        open_checkpoint(tmp_path / "pipe.pth")
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors", ".npz", ".bin", ""])
+@pytest.mark.parametrize("form", ["torch", "torch-legacy", "safetensors", "npz"])
+def test_the_suffix_plays_no_part(tmp_path, form, suffix):
+    path = write(tmp_path / f"model{suffix}", form)
+    assert sniff(path) == form
+    checkpoint = open_checkpoint(path)
+    assert checkpoint.format == form
+    assert checkpoint.names == tuple(WEIGHTS)
+    for name, array in WEIGHTS.items():
+        assert checkpoint.shape(name) == array.shape
+        np.testing.assert_array_equal(checkpoint[name], array)
+
+
+@pytest.mark.parametrize("form", ["torch", "torch-legacy", "safetensors", "npz"])
+def test_a_file_cut_anywhere_is_an_input_error(tmp_path, form):
+    content = write(tmp_path / "whole", form).read_bytes()
+    path = tmp_path / "cut.pth"
+    path.write_bytes(content)
+    for size in reversed(range(len(content))):
+        os.truncate(path, size)
+        with pytest.raises(InputError):
+            read_all(path)
+
+
+def flipped(content):
+    """Every byte of the content with one of its bits flipped, another bit each time."""
+    for position in range(len(content)):
+        changed = bytearray(content)
+        changed[position] ^= 1 << (position * 5 % 8)
+        yield bytes(changed)
+
+
+def outcome(path, **digest):
+    try:
+        arrays = read_all(path, **digest)
+    except InputError:
+        return "refused"
+    same = arrays.keys() == WEIGHTS.keys() and all(
+        np.array_equal(arrays[name], array) for name, array in WEIGHTS.items()
+    )
+    return "same values" if same else "other values"
+
+
+@pytest.mark.parametrize("form", ["torch", "npz"])
+def test_a_flipped_bit_in_an_archive_never_changes_a_value(tmp_path, form):
+    content = write(tmp_path / "whole", form).read_bytes()
+    path = tmp_path / "flipped.pth"
+    outcomes = []
+    for changed in flipped(content):
+        path.write_bytes(changed)
+        outcomes.append(outcome(path))
+    # "same values": bytes that carry nothing, such as padding and the members' dates.
+    assert "other values" not in outcomes
+    assert outcomes.count("refused") > 0.3 * len(content)
+
+
+@pytest.mark.parametrize("form", ["safetensors", "torch-legacy"])
+def test_a_flipped_bit_in_a_file_without_checksums_needs_the_digest(tmp_path, form):
+    whole = write(tmp_path / "whole", form)
+    path = tmp_path / "flipped.pth"
+    alone, with_digest = [], []
+    for changed in flipped(whole.read_bytes()):
+        path.write_bytes(changed)
+        alone.append(outcome(path))
+        with_digest.append(outcome(path, sha256=file_sha256(whole)))
+    assert set(with_digest) == {"refused"}
+    # The reason why such a file carries a note that it is unverified.
+    assert "other values" in alone
+    assert open_checkpoint(whole).notes[0].startswith("Unverified")
+    assert open_checkpoint(whole, sha256=file_sha256(whole)).notes == ()
