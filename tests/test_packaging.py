@@ -16,7 +16,7 @@ FOLDERS = {
     "conversion": "kerasvit/conversion",
     "configs": "kerasvit/configs",
 }
-DATA_SUFFIXES = (".py", ".toml", ".keras", ".html", ".css", ".js")
+DATA_SUFFIXES = (".py", ".toml", ".keras", ".html", ".css", ".js", ".typed")
 
 # Each room may import the ones before it, and itself.
 ORDER = [
