@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import keras
 
+from kerasvit.errors import UsageError
 from kerasvit.layers.primitives.direct_calls import DirectCalls
 
 PACKAGE = "kerasvit"
@@ -55,13 +56,13 @@ def weight_initializer(stddev: float) -> keras.initializers.Initializer:
 
 
 def require(condition: bool, message: str) -> None:
-    """Raise `ValueError(message)` unless the condition holds."""
+    """Raise `UsageError(message)`, which is a `ValueError`, unless the condition holds."""
     if not condition:
-        raise ValueError(message)
+        raise UsageError(message)
 
 
 def require_at_least(minimum: int, **arguments: int) -> None:
-    """Raise `ValueError` unless each of the named arguments is an integer of at least `minimum`."""
+    """Raise `UsageError` unless each of the named arguments is an integer of at least `minimum`."""
     for name, value in arguments.items():
         require(
             isinstance(value, int) and value >= minimum,
@@ -70,13 +71,13 @@ def require_at_least(minimum: int, **arguments: int) -> None:
 
 
 def require_rate(name: str, value: float) -> float:
-    """Return the rate, or raise `ValueError` unless it lies in [0, 1)."""
+    """Return the rate, or raise `UsageError` unless it lies in [0, 1)."""
     require(0.0 <= value < 1.0, f"{name} must lie in [0, 1). Received: {name}={value}")
     return value
 
 
 def head_dim(hidden_dim: int, num_heads: int) -> int:
-    """Return the width of one head, or raise `ValueError` if the heads do not divide the width."""
+    """Return the width of one head, or raise `UsageError` if the heads do not divide the width."""
     require(
         num_heads > 0 and hidden_dim % num_heads == 0,
         "num_heads must divide the token width. "

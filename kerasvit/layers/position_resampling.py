@@ -8,6 +8,8 @@ import functools
 
 import numpy as np
 
+from kerasvit.errors import UsageError
+
 RULES = (
     "bicubic_antialias",
     "bicubic_offset",
@@ -36,15 +38,15 @@ def resampling_matrix(old_size: int, new_size: int, rule: str) -> np.ndarray:
         identity, but for "bicubic_offset", whose offset also shifts an axis that keeps its length.
 
     Raises:
-        ValueError: if the rule is unknown or a size is not positive.
+        UsageError: if the rule is unknown or a size is not positive.
 
     Source: dino/vision_transformer.py `interpolate_pos_encoding`,
     dinov2/models/vision_transformer.py, deit/main.py, timm/layers/pos_embed.py.
     """
     if rule not in RULES:
-        raise ValueError(f"position_resampling must be one of {RULES}. Received: {rule!r}")
+        raise UsageError(f"position_resampling must be one of {RULES}. Received: {rule!r}")
     if old_size < 1 or new_size < 1:
-        raise ValueError(f"Grid sizes must be positive. Received: {old_size}, {new_size}")
+        raise UsageError(f"Grid sizes must be positive. Received: {old_size}, {new_size}")
     matrix = _MATRICES[rule](old_size, new_size).astype(np.float32)
     matrix.flags.writeable = False
     return matrix

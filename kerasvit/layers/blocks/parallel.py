@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from kerasvit.errors import UsageError
 from kerasvit.layers.base import PACKAGE
 from kerasvit.layers.blocks.encoder import EncoderBlock
 
@@ -102,7 +103,7 @@ class BranchedBlock(EncoderBlock):
 
     def attention_inputs(self, tokens, token_tap=None):
         """Refuse: there is no one thing that the attentions read."""
-        raise ValueError(
+        raise UsageError(
             "Each attention of a BranchedBlock reads normalised tokens of its own, so there are no "
             f"tokens to tap or read. Received: {self.name!r}. Use its scores or its output instead."
         )

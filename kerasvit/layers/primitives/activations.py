@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from keras import ops
 
+from kerasvit.errors import UsageError
+
 
 def _gelu(values):
     return ops.gelu(values, approximate=False)
@@ -34,8 +36,8 @@ def activation_function(name: str) -> Callable:
             or "relu".
 
     Raises:
-        ValueError: if the name is none of these.
+        UsageError: if the name is none of these.
     """
     if name not in _FUNCTIONS:
-        raise ValueError(f"activation must be one of {sorted(_FUNCTIONS)}. Received: {name!r}")
+        raise UsageError(f"activation must be one of {sorted(_FUNCTIONS)}. Received: {name!r}")
     return _FUNCTIONS[name]

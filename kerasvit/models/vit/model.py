@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasvit.errors import UsageError
 from kerasvit.layers.base import PACKAGE
 from kerasvit.models.base import ScoreModel
 from kerasvit.models.taps import NO_TAPS, Taps
@@ -209,10 +210,10 @@ class VisionTransformer(ScoreModel):
         """Return the logits of a block's output `(B, N, D)`, as if it were the last block's.
 
         Raises:
-            ValueError: if the head reads several blocks.
+            UsageError: if the head reads several blocks.
         """
         if self.head_blocks > 1:
-            raise ValueError(
+            raise UsageError(
                 "A head that reads several blocks has no logits of one block alone. "
                 f"Received: head_blocks={self.head_blocks}. Use a model with head_blocks=1."
             )

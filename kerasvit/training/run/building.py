@@ -35,10 +35,7 @@ def build_model(recipe: Recipe, num_classes: int) -> ScoreModel:
     if settings.weights:
         source = from_pretrained(settings.weights)
         name = name or source.name
-    try:
-        model = create_model(name, attention="none", dtype=run.precision, **options)
-    except ValueError as error:
-        raise UsageError(f"[model] of the recipe: {error}") from error
+    model = create_model(name, attention="none", dtype=run.precision, **options)
     if run.rematerialise:
         rematerialise(model)
     if settings.weights:
