@@ -115,6 +115,8 @@ class ScoreModel(LogitSteps, keras.Model):
         layers = {name: getattr(self, name) for name in self._layer_names}
         return type(self)(**config, name=self.name, dtype=self.dtype_policy, _shared_layers=layers)
 
+    scores_in_steps = False
+
     view_arguments: ClassVar[tuple[str, ...]] = ()
 
     # Blocks of class attention, in models that have some: the learned query's or class token's.

@@ -3,8 +3,10 @@
 import contextlib
 import contextvars
 from collections.abc import Iterator
+from typing import ClassVar
 
-from kerasvit.layers.base import PACKAGE
+# Methods in which a class may read its scores in a step.
+_READS_SCORES = ("call", "train_step", "test_step", "compute_loss", "compute_metrics")
 
 # The model whose step runs in this thread.
 _stepping = contextvars.ContextVar("stepping", default=None)
@@ -14,8 +16,20 @@ class LogitSteps:
     """What makes a `keras.Model` that returns `(logits, sa_scores, ca_scores)` train on the logits.
 
     A step runs as in `attention="none"`; the model itself, calls in between and `predict` stay as
-    they are. Classes that others derive may read their scores in a step, so theirs are made.
+    they are.
+
+    Attributes:
+        scores_in_steps: whether the scores are made in a step too. A class that has a call, a step,
+            a loss or metrics of its own may read them there, and has them unless it says False.
     """
+
+    scores_in_steps: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        parent = next(base for base in cls.__mro__ if "scores_in_steps" in vars(base))
+        if any(getattr(cls, name) is not getattr(parent, name, None) for name in _READS_SCORES):
+            cls.scores_in_steps = True
 
     @property
     def returned_scores(self) -> str:
@@ -24,8 +38,7 @@ class LogitSteps:
 
     @contextlib.contextmanager
     def _without_scores(self) -> Iterator[None]:
-        is_ours = type(self).__module__.partition(".")[0] == PACKAGE
-        token = _stepping.set(self if is_ours else None)
+        token = _stepping.set(None if self.scores_in_steps else self)
         try:
             yield
         finally:

@@ -94,8 +94,55 @@ class _Sharp(VisionTransformer):
         return logits, sa_scores, ca_scores
 
 
+class _Scored(CaiT):
+    """A model of somebody else that wants its scores in a step."""
+
+    scores_in_steps = True
+
+
 class _Plain(CaiT):
-    """A model of somebody else that adds nothing: its steps keep the scores."""
+    """A model of somebody else that adds nothing, and costs nothing."""
+
+
+class _OwnLoss:
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Read the scores, which `y_pred` holds."""
+
+
+class _WithOwnLoss(_OwnLoss, CaiT):
+    """A model of somebody else that got its loss from beside."""
+
+
+class _Bold(_WithOwnLoss):
+    """One that knows that its loss needs no scores."""
+
+    scores_in_steps = False
+
+
+@pytest.mark.parametrize(
+    ("model_type", "expected"),
+    [
+        (CaiT, False),
+        (VisionTransformer, False),
+        (_Plain, False),
+        (_Scored, True),
+        (_Sharp, True),
+        (type("_Sharper", (_Sharp,), {}), True),
+        (_WithOwnLoss, True),
+        (_Bold, False),
+        (type("_Bolder", (_Bold,), {}), False),
+    ],
+)
+def test_scores_are_made_in_a_step_where_a_class_may_read_them(model_type, expected):
+    assert model_type.scores_in_steps is expected
+
+
+def test_a_class_derived_by_others_is_as_fast_as_its_parent(tools, data, asked):
+    model = _compile(_Plain.from_config(tools.make("CaiT", **SIZES["CaiT"]).get_config()))
+    model.fit(*data, batch_size=2, verbose=0)
+    asked.clear()
+    model.evaluate(*data, batch_size=2, verbose=0)
+    assert set(asked) == {0}
 
 
 def test_a_class_derived_by_others_keeps_its_scores_in_fit(tools, data):
@@ -111,7 +158,7 @@ def test_a_class_derived_by_others_keeps_its_scores_in_fit(tools, data):
 def test_training_is_the_same_with_and_without_scores(tools, data):
     config = tools.make("CaiT", **SIZES["CaiT"]).get_config()
     weights = []
-    for model_type in (_Plain, CaiT):
+    for model_type in (_Scored, CaiT):
         model = _compile(tools.randomise(model_type.from_config(config)))
         model.fit(*data, batch_size=2, epochs=2, verbose=0, shuffle=False)
         weights.append(model.get_weights())
