@@ -2,7 +2,8 @@
 
 import contextlib
 import contextvars
-from collections.abc import Iterator
+import inspect
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 import keras
@@ -13,18 +14,60 @@ from kerasvit.layers.primitives.direct_calls import DirectCalls
 PACKAGE = "kerasvit"
 
 
+def constructor_arguments(cls: type) -> tuple[str, ...]:
+    """Return the names that a constructor takes, those that it hands on to its bases included.
+
+    A constructor with `**kwargs` hands on what it does not name; the walk ends at one without, and
+    at Keras' own classes. Names that start with an underscore are no arguments of a config.
+
+    Args:
+        cls: class whose constructor is asked for.
+
+    Returns:
+        The names, those of the bases first.
+    """
+    names: list[str] = []
+    for owner in cls.__mro__:
+        if owner.__module__.partition(".")[0] == "keras":
+            break
+        if "__init__" not in vars(owner):
+            continue
+        parameters = list(inspect.signature(owner.__init__).parameters.values())[1:]
+        named = [one.name for one in parameters if one.kind not in _VARIADIC]
+        names = [name for name in named if not name.startswith("_")] + names
+        if not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters):
+            break
+    return tuple(dict.fromkeys(names))
+
+
+def kept_arguments(owner: Any, names: Iterable[str]) -> dict[str, Any]:
+    """Return the arguments that an object keeps as attributes of the same name."""
+    return {name: getattr(owner, name) for name in names if hasattr(owner, name)}
+
+
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
 class ConfiguredLayer(DirectCalls, keras.layers.Layer):
     """A layer whose config holds exactly the arguments that its constructor takes.
 
-    Subclasses name them once, in `arguments`, and keep each as an attribute of the same name, so
-    that `from_config(get_config())` cannot drift away from the constructor.
+    Subclasses keep each argument as an attribute of the same name, so that
+    `from_config(get_config())` cannot drift away from the constructor. What one keeps elsewhere it
+    adds in a `get_config` of its own, as in Keras.
+
+    Attributes:
+        arguments: the names of the constructor's arguments, read off its signature.
     """
 
     arguments: ClassVar[tuple[str, ...]] = ()
 
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        cls.arguments = constructor_arguments(cls)
+
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, serialisable as JSON."""
-        return {**super().get_config(), **{name: getattr(self, name) for name in self.arguments}}
+        return {**super().get_config(), **kept_arguments(self, self.arguments)}
 
 
 _starts_from_zeros = contextvars.ContextVar("starts_from_zeros", default=False)

@@ -40,16 +40,6 @@ class MLP(ConfiguredLayer):
     Wang et al. 2022 (https://arxiv.org/abs/2210.06423).
     """
 
-    arguments = (
-        "mlp_dim",
-        "activation",
-        "dropout_rate",
-        "use_bias",
-        "use_output_bias",
-        "use_sub_norm",
-        "norm_type",
-        "layer_norm_epsilon",
-    )
     hidden_factor = 1
 
     def __init__(

@@ -23,8 +23,6 @@ class LayerScale(ConfiguredLayer):
     Source: Touvron et al. 2021, section 2.1 (https://arxiv.org/abs/2103.17239).
     """
 
-    arguments = ("init_value",)
-
     def __init__(self, init_value: float = 1e-5, **kwargs):
         super().__init__(**kwargs)
         self.init_value = init_value
@@ -70,8 +68,6 @@ class StochasticDepth(ConfiguredLayer):
 
     Source: Huang et al. 2016 (https://arxiv.org/abs/1603.09382).
     """
-
-    arguments = ("rate", "seed")
 
     def __init__(self, rate: float = 0.0, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)

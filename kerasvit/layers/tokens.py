@@ -38,8 +38,6 @@ class PatchEmbedding(ConfiguredLayer):
     Source: Dosovitskiy et al. 2021, section 3.1 (https://arxiv.org/abs/2010.11929).
     """
 
-    arguments = ("hidden_dim", "patch_size", "use_bias", "ignore_remainder")
-
     def __init__(
         self,
         hidden_dim: int,
@@ -125,8 +123,6 @@ class LearnedTokens(ConfiguredLayer):
     (https://arxiv.org/abs/2309.16588).
     """
 
-    arguments = ("num_tokens",)
-
     def __init__(self, num_tokens: int = 1, **kwargs):
         super().__init__(**kwargs)
         require_at_least(1, num_tokens=num_tokens)
@@ -178,8 +174,6 @@ class PositionEmbedding(ConfiguredLayer):
 
     Source: Dosovitskiy et al. 2021, section 3.2, and the sources named in `resampling_matrix`.
     """
-
-    arguments = ("grid", "num_prefix", "resampling")
 
     def __init__(
         self,

@@ -56,8 +56,6 @@ class DifferentialAttention(SelfAttention):
     timm/layers/diff_attention.py.
     """
 
-    arguments = (*SelfAttention.arguments, "initial_lambda")
-
     def __init__(self, num_heads: int, initial_lambda: float = 0.2, **kwargs):
         super().__init__(num_heads, **kwargs)
         self.initial_lambda = initial_lambda

@@ -48,14 +48,6 @@ class AttentionPooling(Attention):
     timm/layers/attention_pool.py.
     """
 
-    arguments = (
-        *Attention.arguments,
-        "mlp_dim",
-        "activation",
-        "norm_type",
-        "layer_norm_epsilon",
-    )
-
     def __init__(
         self,
         num_heads: int,

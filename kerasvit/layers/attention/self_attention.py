@@ -25,14 +25,6 @@ from kerasvit.layers.primitives.norms import make_norm
 class Attention(ConfiguredLayer):
     """What the attentions share: their arguments, the output projection and the dropouts."""
 
-    arguments = (
-        "num_heads",
-        "use_qkv_bias",
-        "use_projection_bias",
-        "attention_dropout_rate",
-        "dropout_rate",
-    )
-
     def __init__(
         self,
         num_heads: int,
@@ -118,14 +110,6 @@ class SelfAttention(Attention):
     keys: Dehghani et al. 2023 (https://arxiv.org/abs/2302.05442); norm before the projection: Wang
     et al. 2022 (https://arxiv.org/abs/2210.06423).
     """
-
-    arguments = (
-        *Attention.arguments,
-        "use_qk_norm",
-        "use_sub_norm",
-        "norm_type",
-        "layer_norm_epsilon",
-    )
 
     def __init__(
         self,

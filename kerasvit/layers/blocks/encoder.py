@@ -45,8 +45,6 @@ class EncoderBlock(Block):
     Source: Dosovitskiy et al. 2021, equations 2 and 3 (https://arxiv.org/abs/2010.11929).
     """
 
-    arguments = (*Block.arguments, "use_qk_norm", "use_sub_norm", "initial_lambda")
-
     def __init__(
         self,
         num_heads: int,

@@ -15,21 +15,6 @@ class Block(ConfiguredLayer):
     what the arguments mean.
     """
 
-    arguments = (
-        "num_heads",
-        "mlp_dim",
-        "use_qkv_bias",
-        "use_projection_bias",
-        "mlp_type",
-        "activation",
-        "norm_type",
-        "layer_scale_init_value",
-        "layer_norm_epsilon",
-        "dropout_rate",
-        "attention_dropout_rate",
-        "drop_path_rate",
-    )
-
     def __init__(
         self,
         num_heads: int,

@@ -75,8 +75,6 @@ class BranchedBlock(EncoderBlock):
     timm/models/vision_transformer.py `ParallelThingsBlock`.
     """
 
-    arguments = (*EncoderBlock.arguments, "num_branches")
-
     def __init__(self, num_heads: int, mlp_dim: int, num_branches: int = 2, **kwargs):
         self.num_branches = num_branches
         super().__init__(num_heads, mlp_dim, **kwargs)
