@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasvit.conversion.facts.facts import Facts
 from kerasvit.conversion.files import npz as npz_files
 from kerasvit.conversion.files import pytorch as torch_files
 from kerasvit.conversion.files import safetensors as safetensors_files
@@ -52,6 +53,8 @@ class Checkpoint(collections.abc.Mapping):
         stamp: what tells a changed file from the one that was opened.
         layout: how the file named its tensors, where the names here are others.
         arguments: what that layout implies for the model's arguments.
+        facts: what is known of the network that no tensor says, each with its origin: what a
+            config beside the file, the training's options inside it or the live module say.
     """
 
     tree: Tree
@@ -63,6 +66,7 @@ class Checkpoint(collections.abc.Mapping):
     stamp: tuple[int, ...] | None = None
     layout: str | None = None
     arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    facts: Facts = dataclasses.field(default_factory=Facts)
 
     @functools.cached_property
     def tensors(self) -> dict[str, StoredTensor]:

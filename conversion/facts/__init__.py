@@ -1,0 +1,1 @@
+"""What no tensor of a checkpoint says, and where each such fact comes from."""
