@@ -4,6 +4,9 @@ import importlib.util
 import pathlib
 
 import numpy as np
+import pytest
+
+pytestmark = pytest.mark.backend
 
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "backends.py"
 

@@ -74,6 +74,7 @@ def load(path):
         return dict(arrays)
 
 
+@pytest.mark.backend
 def test_every_epoch_leaves_a_sheet_and_the_maps_of_the_model_as_it_was(tmp_path, fit, model):
     fit(AttentionCallback(PIXELS[:2], tmp_path / "new" / "folder"))
     folder = tmp_path / "new" / "folder"
@@ -112,6 +113,7 @@ def test_another_method_has_one_map_a_picture(tmp_path, fit):
     assert load(tmp_path / "epoch_0001.npz")["rollout"].shape == (2, 3, 5)
 
 
+@pytest.mark.backend
 def test_training_is_not_changed_by_looking(tmp_path, model):
     weights = model.get_weights()
     losses = []

@@ -7,7 +7,6 @@ import sys
 import pytest
 
 pytestmark = [
-    pytest.mark.neutral,
     pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's own settings"),
 ]
 

@@ -164,6 +164,7 @@ def logits(model):
     return keras.ops.convert_to_numpy(model(images.astype("float32"))[0])
 
 
+@pytest.mark.backend
 def test_a_release_is_downloaded_proved_converted_and_kept(publish, server, cache, timm):
     import torch
 
@@ -326,6 +327,7 @@ def test_arguments_that_change_the_weights_have_their_own_file(publish, cache, s
     assert len(server.asked) == 1
 
 
+@pytest.mark.backend
 def test_the_dtype_policy_of_another_day_is_not_inherited(publish, cache):
     publish()
     policy = keras.config.dtype_policy()

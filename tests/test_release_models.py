@@ -12,7 +12,6 @@ from kerasvit.releases import load_releases
 RELEASES = load_releases()
 
 
-@pytest.mark.neutral
 @pytest.mark.parametrize("name", RELEASES)
 def test_a_release_makes_the_model_that_it_records(name):
     release = RELEASES[name]

@@ -11,8 +11,6 @@ from benchmarks.harness.tables import chosen
 from benchmarks.harness.workers import ROOT
 from benchmarks.imports import read
 
-pytestmark = pytest.mark.neutral
-
 
 def test_the_time_of_a_process_or_what_it_prints():
     seconds, memory = run(Script("sleep", ("-c", "import time; time.sleep(0.2)")))

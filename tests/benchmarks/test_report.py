@@ -12,8 +12,6 @@ from benchmarks.harness.figures import Row, by_round, ratio, row, spread
 from benchmarks.harness.rounds import Turn
 from benchmarks.harness.subjects import SUBJECTS
 
-pytestmark = pytest.mark.neutral
-
 FACTS = {"images": 4, "first_call": 2.0, "peak": 200 * 2**20, "added": 2**20, "scores": "2 of 4x1"}
 REFERENCES = ["timm-fused", "onnxruntime"]
 

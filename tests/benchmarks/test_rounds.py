@@ -10,8 +10,6 @@ from benchmarks.contenders import ENTRIES, Task
 from benchmarks.harness import worker, workers
 from benchmarks.harness.rounds import Effort, calls_a_turn, groups, play
 
-pytestmark = pytest.mark.neutral
-
 NAMES = ["timm-fused", "onnxruntime", "kerasvit-jax-full", "kerasvit-jax-cls", "kerasvit-jax-none"]
 
 

@@ -7,8 +7,6 @@ from PIL import Image
 
 from benchmarks import attention_memory, saliency_methods
 
-pytestmark = pytest.mark.neutral
-
 
 def values(height, seconds=0.5, share=0.3):
     """Return a method's part of a report; `height` is what every curve has."""

@@ -35,6 +35,7 @@ def finetune(run, small_vit, tmp_path):
     return command
 
 
+@pytest.mark.backend
 def test_predict_and_saliency_speak_the_new_classes(finetune, run, colours, tmp_path):
     result = finetune(colours, *SETTINGS, "--hold-out", "0.34")
     assert result.code == 0, result.err

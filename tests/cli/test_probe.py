@@ -42,6 +42,7 @@ def test_weights_need_no_pictures(probe):
     assert arrays["filters"].shape == (16, 8, 8, 3)
 
 
+@pytest.mark.backend
 def test_everything_of_eight_pictures(probe, folder):
     result, out = probe(folder / "in")
     assert result.code == 0, result.err

@@ -7,6 +7,7 @@ from PIL import Image
 import kerasvit
 
 
+@pytest.mark.backend
 def test_writes_sheet_overlay_and_arrays(run, photograph, tmp_path):
     result = run("saliency", photograph, "-o", tmp_path / "out")
     assert result.code == 0, result.err
@@ -136,6 +137,7 @@ def test_folder_of_pictures(run, photograph, tmp_path):
     assert result.code == 0, result.err
 
 
+@pytest.mark.backend
 def test_predict_prints_classes_with_probabilities(run, photograph):
     result = run("predict", photograph, "--top", "2")
     assert result.code == 0, result.err

@@ -104,6 +104,7 @@ def test_names_of_the_publishers():
         assert names <= set(tensors_of(_model(name), layout)), (name, layout)
 
 
+@pytest.mark.backend
 def test_half_precision_weights_are_written_exactly(tmp_path):
     model = kerasvit.create_model(
         "vit_small_patch16_224", image_shape=(32, 32, 3), dtype="bfloat16", **SIZES

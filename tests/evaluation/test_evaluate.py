@@ -46,6 +46,7 @@ def test_the_report_says_what_was_done(report):
     assert json.loads(json.dumps(report, allow_nan=False)) == report
 
 
+@pytest.mark.backend
 def test_a_map_that_knows_the_class_wins_where_the_class_counts(report):
     relevance, attention = (report["methods"][name] for name in ("relevance", "attention"))
     perturbation = relevance["perturbation"]
@@ -79,6 +80,7 @@ def test_a_model_without_classes_is_watched_by_its_feature(headless, planted):
         evaluate_saliency(headless, pixels, ["attention"], target="top1")
 
 
+@pytest.mark.backend
 def test_weights_are_shuffled_from_the_head_down_and_the_model_is_left_alone(planted):
     pixels, _, _ = planted.plant(2, seed=1)
     before = [to_numpy(weight.value) for weight in planted.model.weights]

@@ -14,17 +14,22 @@ import numpy as np
 from kerasvit.saliency import explain
 
 HERE = pathlib.Path(__file__).parent
-# Each runs another part of a model, or differentiates it elsewhere; the others do the same.
+# Every method: `tests/saliency/test_golden.py` sees to it.
 METHODS = {
     "attention": {},
     "rollout": {},
+    "class_attention_rollout": {},
+    "grad_attention": {},
     "relevance": {},
     "legrad": {},
     "headwise": {"steps": 4},
     "gradcam": {},
     "integrated_gradients": {"steps": 4},
+    "smoothgrad": {"samples": 2},
     "occlusion": {},
+    "rise": {"masks": 4},
     "tokencut": {"output": "values"},
+    "lost": {"output": "values"},
 }
 
 
@@ -33,6 +38,8 @@ def maps(models: dict, pixels: np.ndarray) -> dict[str, np.ndarray]:
     found = {}
     for name, model in models.items():
         for method, options in METHODS.items():
+            if method == "class_attention_rollout" and name != "cait":
+                continue  # a ViT has no class attention
             result = explain(model, pixels, method, target=[1, 3], **options)
             found[f"{name}/{method}"] = result.values
     return found

@@ -45,6 +45,7 @@ def norm_layer():
     return functools.partial(torch.nn.LayerNorm, eps=1e-3)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     ("batch", "mlp_type", "scale", "use_qk_norm"),
     [
@@ -90,6 +91,7 @@ def test_encoder_block_equals_timms(tools, timm, norm_layer, batch, mlp_type, sc
     _close(tools.to_numpy(block(*arguments)[0]), tools.run_torch(reference, *arguments))
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("batch", [1, 2])
 def test_layer_scale_block_equals_timms(tools, timm, norm_layer, batch):
     block = LayerScaleBlock(3, MLP_DIM, layer_scale_init_value=0.1, layer_norm_epsilon=1e-3)
@@ -107,6 +109,7 @@ def test_layer_scale_block_equals_timms(tools, timm, norm_layer, batch):
     _close(tools.to_numpy(block(*arguments)[0]), tools.run_torch(reference, *arguments))
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("batch", [1, 2])
 def test_class_attention_block_equals_timms(tools, timm, norm_layer, batch):
     block = ClassAttentionBlock(3, MLP_DIM, layer_scale_init_value=0.1, layer_norm_epsilon=1e-3)
@@ -135,6 +138,7 @@ def test_scores_can_be_left_out(tools, block_type):
     np.testing.assert_allclose(tools.to_numpy(outputs), expected, atol=1e-5)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("block_type", BLOCKS)
 def test_stochastic_depth_drops_or_doubles_each_branch_of_each_sample(tools, block_type):
     block = tools.built(block_type(3, MLP_DIM, drop_path_rate=0.5), SHAPE)

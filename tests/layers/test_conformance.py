@@ -335,6 +335,7 @@ def test_an_eager_call_gives_the_promised_shapes(case, batch):
     ]
 
 
+@pytest.mark.backend
 def test_a_functional_model_of_unknown_batch_size_equals_the_eager_call(case):
     layer = case.build()
     inputs = [keras.Input(shape) for shape in case.shapes]
@@ -351,6 +352,7 @@ def test_compute_output_shape_tells_the_real_shape(case):
     assert case.make().compute_output_shape((None, *case.shapes[0])) == (None, *case.outputs[0])
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_a_mixed_policy_computes_in_half_precision_and_keeps_weights_whole(case, policy):
     layer = case.build(dtype=policy)

@@ -8,6 +8,7 @@ from kerasvit.layers import MLP, GatedMLP
 SHAPE = (2, 16, 12)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("use_bias", [True, False])
 @pytest.mark.parametrize("activation", ["gelu", "silu"])
 def test_mlp_equals_timms(tools, timm, activation, use_bias):
@@ -24,6 +25,7 @@ def test_mlp_equals_timms(tools, timm, activation, use_bias):
     np.testing.assert_allclose(tools.to_numpy(layer(tokens)), expected, atol=2e-5)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("use_bias", [True, False])
 def test_gated_mlp_equals_timms_packed_swiglu(tools, timm, use_bias):
     layer = tools.built(GatedMLP(20, use_bias=use_bias), SHAPE)
@@ -35,6 +37,7 @@ def test_gated_mlp_equals_timms_packed_swiglu(tools, timm, use_bias):
     np.testing.assert_allclose(tools.to_numpy(layer(tokens)), expected, atol=2e-5)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("mlp", [MLP, GatedMLP])
 def test_dropout_acts_in_training_alone(tools, mlp):
     layer = tools.built(mlp(20, dropout_rate=0.5), SHAPE)

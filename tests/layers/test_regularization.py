@@ -15,6 +15,7 @@ def _kept(tools, layer, tokens=None, training=True):
     return tools.to_numpy(layer(tokens, training=training))[:, 0, 0] != 0
 
 
+@pytest.mark.backend
 def test_layer_scale_starts_from_its_value_and_multiplies_channels(tools):
     layer = LayerScale(1e-5)
     layer.build((2, 3, 4))
@@ -25,6 +26,7 @@ def test_layer_scale_starts_from_its_value_and_multiplies_channels(tools):
     np.testing.assert_allclose(tools.to_numpy(layer(tokens)), expected, rtol=1e-6)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
 def test_the_share_of_dropped_samples_is_the_rate(tools, rate):
     layer = StochasticDepth(rate, seed=1)
@@ -34,6 +36,7 @@ def test_the_share_of_dropped_samples_is_the_rate(tools, rate):
     assert abs(dropped - count * rate) < 3 * np.sqrt(count * rate * (1 - rate))
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
 def test_whole_samples_are_dropped_and_the_others_rescaled(tools, rate):
     tokens = tools.random_tokens(*SHAPE)
@@ -50,12 +53,14 @@ def test_it_is_the_identity_without_training_or_rate(tools, rate, training):
     np.testing.assert_array_equal(tools.to_numpy(outputs), tokens)
 
 
+@pytest.mark.backend
 def test_successive_steps_drop_other_samples(tools):
     layer = StochasticDepth(0.5, seed=1)
     masks = {tuple(_kept(tools, layer)) for _ in range(4)}
     assert len(masks) == 4
 
 
+@pytest.mark.backend
 def test_the_same_seed_drops_the_same_samples_and_another_seed_others(tools):
     first, second, other = (StochasticDepth(0.5, seed=seed) for seed in (1, 1, 2))
     for _ in range(2):
@@ -64,10 +69,12 @@ def test_the_same_seed_drops_the_same_samples_and_another_seed_others(tools):
         assert (_kept(tools, other) != mask).any()
 
 
+@pytest.mark.backend
 def test_two_layers_without_a_seed_are_independent(tools):
     assert (_kept(tools, StochasticDepth(0.5)) != _kept(tools, StochasticDepth(0.5))).any()
 
 
+@pytest.mark.backend
 def test_a_batch_of_one_is_kept_or_dropped_as_a_whole(tools):
     layer = StochasticDepth(0.5, seed=1)
     tokens = np.ones((1, 3, 2), np.float32)
@@ -92,6 +99,7 @@ def _kept_share(_, outputs):
     return keras.ops.mean(keras.ops.cast(outputs > 0, "float32"))
 
 
+@pytest.mark.backend
 def test_masks_are_drawn_at_each_step_of_a_compiled_fit():
     """Traced once with an unknown batch size, the steps must not repeat the first one's mask."""
     inputs = keras.Input((1,))

@@ -11,6 +11,7 @@ IMAGES = (2, 12, 30, 2)
 PATCH = (4, 6)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("use_bias", [True, False])
 def test_patch_embedding_equals_a_torch_convolution(tools, use_bias):
     import torch
@@ -49,6 +50,7 @@ def test_patch_embedding_refuses_an_image_size_that_is_unknown():
         PatchEmbedding(7, PATCH).grid(None, 30)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("batch", [1, 3])
 def test_learned_tokens_come_first_and_are_the_same_for_every_sample(tools, batch):
     layer = tools.built(LearnedTokens(2), (batch, 5, 6))
@@ -69,6 +71,7 @@ def test_position_embedding_adds_the_stored_embedding_on_the_stored_grid(tools, 
         np.testing.assert_array_equal(tools.to_numpy(layer(tokens, grid=grid)), expected)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("grid", [(3, 8), (7, 5), (6, 4)])
 def test_position_embedding_resamples_as_numpy_does_and_keeps_the_prefix(tools, rule, grid):
@@ -81,6 +84,7 @@ def test_position_embedding_resamples_as_numpy_does_and_keeps_the_prefix(tools, 
         np.testing.assert_allclose(sample[2:], expected, atol=1e-6, rtol=0)
 
 
+@pytest.mark.backend
 def test_the_stored_embedding_learns_from_images_of_another_size(tools):
     layer = tools.built(PositionEmbedding((3, 5), 1), (None, None, 6))
     weights = tools.random_tokens(1, 1 + 4 * 7, 6)

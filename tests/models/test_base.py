@@ -33,6 +33,7 @@ def _shapes_of(scores):
     return {key: tuple(value.shape) for key, value in scores.items()}
 
 
+@pytest.mark.backend
 @every_family
 @pytest.mark.parametrize("mode", ["full", "cls", "none"])
 def test_each_mode_returns_its_scores_in_depth_order(tools, models, images, family, mode):
@@ -46,6 +47,7 @@ def test_each_mode_returns_its_scores_in_depth_order(tools, models, images, fami
     assert list(sa_scores) == sorted(sa_scores)
 
 
+@pytest.mark.backend
 @every_family
 def test_an_image_gives_the_same_alone_and_in_a_batch(tools, models, images, family):
     batch = tools.run(models[family], images)
@@ -53,6 +55,7 @@ def test_an_image_gives_the_same_alone_and_in_a_batch(tools, models, images, fam
     tools.assert_close(alone, keras.tree.map_structure(lambda array: array[1:], batch))
 
 
+@pytest.mark.backend
 @every_family
 def test_modes_differ_in_what_they_return_and_not_in_its_values(tools, models, images, family):
     logits, sa_scores, ca_scores = tools.run(models[family], images)
@@ -66,6 +69,7 @@ def test_modes_differ_in_what_they_return_and_not_in_its_values(tools, models, i
             tools.assert_close(rows, ca_scores[key])
 
 
+@pytest.mark.backend
 @every_family
 def test_probabilities_sum_to_one(tools, models, images, family):
     view = models[family]
@@ -255,6 +259,7 @@ def test_a_model_describes_itself(models, family):
     assert "sa_ffn_block_02" in "\n".join(lines)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     ("family", "policy"), [("ViT", "mixed_float16"), ("CaiT", "mixed_bfloat16")]
 )

@@ -128,6 +128,7 @@ def test_a_config_shares_nothing_with_the_model(tools):
     assert type(model.get_config()["record"]["classes"]) is list
 
 
+@pytest.mark.backend
 @every_family
 def test_a_saved_model_comes_back_bit_for_bit(tools, models, images, tmp_path, family):
     model = models[family].with_attention("cls", blocks=[-1])
@@ -177,6 +178,7 @@ def test_an_existing_file_is_replaced_or_kept_as_asked(tools, models, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["model.keras"]
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("family", ["ViT", "CaiT"])
 def test_quantization_to_8_bits_keeps_the_predictions_and_can_be_saved(
     tools, tmp_path, monkeypatch, family

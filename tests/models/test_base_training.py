@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.backend
+
 # The smallest models that have every part: compilers take their time for each block.
 SMALL = {"ViT": {"num_layers": 1}, "CaiT": {"num_layers": 1, "num_class_layers": 1}}
 every_family = pytest.mark.parametrize("family", SMALL)

@@ -9,6 +9,8 @@ import pytest
 from kerasvit.layers import ClassAttention, SelfAttention, TalkingHeadsAttention
 from kerasvit.models import CaiT, VisionTransformer
 
+pytestmark = pytest.mark.backend
+
 LAYERS = {"ViT": (SelfAttention,), "CaiT": (TalkingHeadsAttention, ClassAttention)}
 ONE = {"num_layers": 1}
 SIZES = {"ViT": ONE, "CaiT": {**ONE, "num_class_layers": 1}}

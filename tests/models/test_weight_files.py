@@ -56,6 +56,7 @@ def test_every_wrong_pair_is_refused_and_changes_nothing(files, name, suffix):
     model.load_weights(files[name, suffix])
 
 
+@pytest.mark.backend
 def test_what_is_no_weight_does_not_count(tmp_path):
     model = _model("plain", dropout_rate=0.1, drop_path_rate=0.1, attention_dropout_rate=0.1)
     model.compile(optimizer="adam", loss="mse")

@@ -9,6 +9,8 @@ from kerasvit.errors import UsageError
 from kerasvit.models.factory import create_model
 from kerasvit.models.without_values import without_values
 
+pytestmark = pytest.mark.backend
+
 
 @pytest.fixture
 def drawn():

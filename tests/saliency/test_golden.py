@@ -7,8 +7,10 @@ import unittest.mock
 import numpy as np
 import pytest
 
-from kerasvit.saliency import backends
+from kerasvit.saliency import METHODS, backends
 from kerasvit.saliency.gradients import attention_gradients
+
+pytestmark = pytest.mark.backend
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 
@@ -39,6 +41,7 @@ def test_maps(real, name):
     spec = importlib.util.spec_from_file_location("golden_maps", GOLDEN / "maps.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    assert set(module.METHODS) == set(METHODS)
     found = module.maps({name: getattr(real, name)()}, real.pixels)
     with np.load(GOLDEN / "maps.npz") as golden:
         assert set(found) == {key for key in golden.files if key.startswith(name)}

@@ -43,6 +43,7 @@ def make(real, name):
     return getattr(real, name)()
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("name", ["vit", "cait", "cait_before"])
 @pytest.mark.parametrize("places", [scores_of, tokens_of], ids=["scores", "tokens"])
 def test_gradients_are_the_slopes_along_a_random_direction(real, name, places):
@@ -60,6 +61,7 @@ def test_gradients_are_the_slopes_along_a_random_direction(real, name, places):
     assert found == pytest.approx(expected, rel=2e-2, abs=1e-2)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("name", ["vit", "cait"])
 def test_input_gradients_are_the_slopes_of_the_input(real, name):
     model = make(real, name)
@@ -80,6 +82,7 @@ def test_scores_times_gradients_is_the_slope_of_scaled_scores(real, name):
     assert (scores[key] * gradients[key]).sum() == pytest.approx(expected, rel=1e-2, abs=2e-3)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("name", ["vit", "cait", "cait_before", "distilled"])
 def test_the_scores_are_those_that_the_model_returns(real, name):
     model = make(real, name)
@@ -122,6 +125,7 @@ def test_each_image_has_gradients_of_its_own(real):
             np.testing.assert_allclose(together[key][index : index + 1], value, atol=1e-5)
 
 
+@pytest.mark.backend
 def test_a_block_read_out_as_the_last_one(real):
     model = real.vit()
     logits, gradients = read_out_gradients(model, real.pixels, WEIGHTS, model.blocks)

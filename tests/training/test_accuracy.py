@@ -36,6 +36,7 @@ def folder(coloured):
     return dataclasses.replace(found, labels=np.arange(24) % 7, class_names=tuple("abcdefg"))
 
 
+@pytest.mark.backend
 def test_shares_are_those_of_counting(model, folder):
     report = evaluate_accuracy(model, PREPROCESSING, folder, batch_size=5)
     pixels = [PREPROCESSING.evaluate(folder.read(index)).pixels for index in range(24)]

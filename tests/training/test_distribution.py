@@ -66,14 +66,12 @@ def _assert_same(runs, run, expected):
     assert np.ptp(losses) > 0.01
 
 
-@pytest.mark.neutral
 @pytest.mark.parametrize("family", ["vit", "cait"])
 @pytest.mark.parametrize("kind", ["data", "model"])
 def test_eight_devices_train_as_one_does(eight, kind, family):
     _assert_same(eight, f"{kind}:{family}", eight)
 
 
-@pytest.mark.neutral
 @pytest.mark.parametrize("family", ["vit", "cait"])
 def test_the_layout_splits_the_matrices_of_every_block_and_nothing_else(eight, family):
     assert not eight[f"data:{family}/split"].size
@@ -84,7 +82,6 @@ def test_the_layout_splits_the_matrices_of_every_block_and_nothing_else(eight, f
     assert ("ca_ffn_block_00/attention/key/kernel" in " ".join(split)) == (family == "cait")
 
 
-@pytest.mark.neutral
 def test_two_processes_of_four_devices_train_as_one_device_does(eight, tmp_path):
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
@@ -126,6 +123,7 @@ def test_every_weight_has_at_most_one_place_and_every_large_one_of_a_block_has_o
         assert all(len(a) == len(weight.shape) for a in axes), weight.path
 
 
+@pytest.mark.backend
 def test_without_a_distribution_nothing_changes():
     with distribution.distributed(None) as found:
         assert found is None
@@ -134,6 +132,7 @@ def test_without_a_distribution_nothing_changes():
         distribution.check_batch(found, 7)
 
 
+@pytest.mark.backend
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX distributes")
 def test_what_cannot_be_split_is_named():
     for arguments, words in (
@@ -152,6 +151,7 @@ def test_what_cannot_be_split_is_named():
     assert split.get_variable_layout(block.attention_norm.gamma).axes == (None,)
 
 
+@pytest.mark.backend
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX distributes")
 def test_another_backend_is_told_where_to_go():
     with (

@@ -7,8 +7,6 @@ import scipy.optimize
 from kerasvit.errors import InputError, UsageError
 from kerasvit.training.linear_probe import PENALTIES, fit_linear_probe, top_k_accuracy
 
-pytestmark = pytest.mark.neutral
-
 
 def _data(count=300, classes=3, width=6, seed=0, spread=1.0):
     random = np.random.default_rng(seed)

@@ -36,6 +36,7 @@ def _value(loss, *arguments, **kwargs):
     return keras.ops.convert_to_numpy(loss(*arguments, **kwargs))
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("labels", [LABELS, LABELS[:, None], MIXED])
 def test_cross_entropy_is_that_of_pytorch_in_either_form_of_labels(functional, labels, smoothing):
@@ -45,6 +46,7 @@ def test_cross_entropy_is_that_of_pytorch_in_either_form_of_labels(functional, l
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-5)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("labels", [LABELS, MIXED])
 def test_independent_classes_have_binary_cross_entropy(functional, labels, smoothing):
@@ -55,6 +57,7 @@ def test_independent_classes_have_binary_cross_entropy(functional, labels, smoot
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-5)
 
 
+@pytest.mark.backend
 def test_smoothed_labels_are_those_of_timm(timm):
     import torch
     from timm.data.mixup import mixup_target
@@ -65,6 +68,7 @@ def test_smoothed_labels_are_those_of_timm(timm):
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-7)
 
 
+@pytest.mark.backend
 def test_accuracy_takes_probabilities_and_then_class_numbers():
     metric = LabelAccuracy()
     metric.update_state(MIXED, LOGITS)
@@ -75,12 +79,14 @@ def test_accuracy_takes_probabilities_and_then_class_numbers():
     assert float(metric.result()) == pytest.approx(expected)
 
 
+@pytest.mark.backend
 def test_hard_distillation_is_cross_entropy_with_the_teachers_decision(functional):
     logits, decisions = _torch(LOGITS, TEACHER.argmax(axis=1))
     expected = functional.cross_entropy(logits, decisions).numpy()
     np.testing.assert_allclose(_value(HardDistillation(), TEACHER, LOGITS), expected, rtol=1e-5)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("temperature", [1.0, 3.0])
 def test_soft_distillation_is_the_scaled_divergence(functional, temperature):
     student, teacher = (
@@ -91,6 +97,7 @@ def test_soft_distillation_is_the_scaled_divergence(functional, temperature):
     np.testing.assert_allclose(found, divergence.numpy() * temperature**2, rtol=1e-5)
 
 
+@pytest.mark.backend
 def test_feature_distances_are_those_of_pytorch(functional):
     target, predicted = _torch(TOKENS, PREDICTED)
     cosine = 1 - functional.cosine_similarity(target, predicted, dim=-1)
@@ -103,6 +110,7 @@ def test_feature_distances_are_those_of_pytorch(functional):
     np.testing.assert_allclose(found, smooth.numpy(), rtol=1e-5)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("distance", ["cosine", "smooth_l1"])
 def test_patches_without_a_counterpart_do_not_count(distance):
     loss = FeatureDistillation(distance)

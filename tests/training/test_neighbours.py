@@ -5,8 +5,6 @@ from kerasvit.errors import InputError, UsageError
 from kerasvit.training.linear_probe import top_k_accuracy
 from kerasvit.training.neighbours import neighbour_votes
 
-pytestmark = pytest.mark.neutral
-
 
 def _clusters(count, seed=0, spread=0.4, classes=4, width=8):
     random = np.random.default_rng(seed)

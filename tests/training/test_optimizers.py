@@ -40,6 +40,7 @@ def test_decay_concerns_the_matrices_alone(model):
     assert not [path for path in decayed if path.endswith(spared)]
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("name", ["adamw", "muon"])
 def test_decay_takes_its_share_off_matrices_and_spares_the_rest(model, name):
     optimizer = make_optimizer(model, 0.1, 0.5, name=name, adam_weight_decay=0.25)
@@ -53,6 +54,7 @@ def test_decay_takes_its_share_off_matrices_and_spares_the_rest(model, name):
         np.testing.assert_allclose(after[variable.path], expected, rtol=1e-5, err_msg=variable.path)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("name", ["adamw", "muon", "lamb"])
 def test_rates_scale_the_step_of_each_weight(model, name):
     weights = model.get_weights()
@@ -77,6 +79,7 @@ def test_rates_survive_the_config(model):
     assert again.rates == {path: 0.5}
 
 
+@pytest.mark.backend
 def test_long_gradients_are_clipped_to_one_global_norm(model):
     optimizer = make_optimizer(model, 1.0, 0.0, clip_norm=1.0)
     clipped = optimizer._clip_gradients([ops.ones((30, 30)), ops.ones((10, 10))])
@@ -84,6 +87,7 @@ def test_long_gradients_are_clipped_to_one_global_norm(model):
     assert total == pytest.approx(1.0, rel=1e-5)
 
 
+@pytest.mark.backend
 def test_average_follows_the_weights_and_is_lent_to_the_model(model):
     optimizer = make_optimizer(model, 0.1, 0.0, ema_momentum=0.75)
     model.compile(optimizer, "mse")
@@ -101,6 +105,7 @@ def test_average_follows_the_weights_and_is_lent_to_the_model(model):
     np.testing.assert_array_equal(ops.convert_to_numpy(weight), steps[-1])
 
 
+@pytest.mark.backend
 def test_gradients_of_several_batches_make_one_step(model):
     optimizer = make_optimizer(model, 0.1, 0.0, accumulation=2)
     before, after = _step(optimizer, model)

@@ -10,8 +10,6 @@ import pytest
 
 SCRIPT = pathlib.Path(__file__).with_name("other_distributions.py")
 
-pytestmark = pytest.mark.neutral
-
 
 def _run(path, backend, *variants):
     """Run the script once, or once for each variant at the same time."""

@@ -31,6 +31,7 @@ def _close(ours, expected):
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5 * max(1, np.abs(expected).max()))
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize(
     ("use_qkv_bias", "use_projection_bias", "use_qk_norm"),
@@ -70,6 +71,7 @@ def test_self_attention_equals_timms(
     _close(ours, scores[0])
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize("use_qkv_bias", [True, False])
 def test_talking_heads_attention_equals_timms(tools, timm, batch, use_qkv_bias):
@@ -89,6 +91,7 @@ def test_talking_heads_attention_equals_timms(tools, timm, batch, use_qkv_bias):
     _close(ours, before[0].transpose(0, 3, 1, 2))
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize("use_qkv_bias", [True, False])
 def test_class_attention_equals_timms(tools, timm, batch, use_qkv_bias):
@@ -107,6 +110,7 @@ def test_class_attention_equals_timms(tools, timm, batch, use_qkv_bias):
     _close(ours, scores[0])
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(("batch", "chunk"), [(1, 100), (2, 5), (2, LENGTH), (2, 100), (8, 100)])
 def test_asking_for_fewer_score_rows_changes_neither_them_nor_the_output(
     tools, monkeypatch, batch, chunk
@@ -130,6 +134,7 @@ def test_asking_for_fewer_score_rows_changes_neither_them_nor_the_output(
         np.testing.assert_allclose(tools.to_numpy(fused_scores), scores[:, :, :rows], atol=1e-6)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("attention", [TalkingHeadsAttention, ClassAttention])
 def test_no_score_rows_means_none_and_the_same_output(tools, attention):
     layer = tools.built(attention(3), SHAPE)
@@ -139,6 +144,7 @@ def test_no_score_rows_means_none_and_the_same_output(tools, attention):
     np.testing.assert_array_equal(tools.to_numpy(outputs), tools.to_numpy(layer(tokens)[0]))
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("score_rows", [None, 1])
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_scores_are_those_before_dropout(tools, attention, score_rows):
@@ -152,6 +158,7 @@ def test_scores_are_those_before_dropout(tools, attention, score_rows):
         np.testing.assert_allclose(kept.sum(axis=-1), 1, atol=1e-6)
 
 
+@pytest.mark.backend
 def test_training_drops_scores_also_when_none_are_asked_for(tools):
     layer = tools.built(SelfAttention(3, attention_dropout_rate=0.5), SHAPE)
     tokens = tools.random_tokens(*SHAPE)
@@ -161,6 +168,7 @@ def test_training_drops_scores_also_when_none_are_asked_for(tools):
     assert np.abs(training - at_rest).max() > 1e-2
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_output_dropout_acts_in_training_alone(tools, attention):
     layer = tools.built(attention(3, dropout_rate=0.5), SHAPE)
@@ -205,6 +213,7 @@ def test_the_bias_of_the_mixing_before_the_softmax_cancels(tools, training):
     np.testing.assert_allclose(biased, without, rtol=0, atol=2e-5)
 
 
+@pytest.mark.backend
 def test_every_weight_of_talking_heads_gets_a_gradient_in_training(tools):
     """That of the cancelling bias is zero; a missing one would make TensorFlow warn each epoch."""
     import keras

@@ -12,6 +12,8 @@ from kerasvit.layers.attention.head_mixing import (
     sum_heads,
 )
 
+pytestmark = pytest.mark.backend
+
 
 @pytest.fixture
 def compiled(optimising):

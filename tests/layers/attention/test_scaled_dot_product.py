@@ -19,6 +19,8 @@ from kerasvit.layers.attention.scaled_dot_product import (
     unrolled_chunks,
 )
 
+pytestmark = pytest.mark.backend
+
 
 def _heads(tools, batch, length, rows=None):
     """Query, key and value of three heads; products spread widely, so that rows are not flat."""

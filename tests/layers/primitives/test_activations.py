@@ -22,6 +22,7 @@ def _references():
     }
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("name", ["gelu", "gelu_tanh", "quick_gelu", "silu", "relu"])
 def test_an_activation_equals_torchs(tools, name):
     import torch

@@ -6,6 +6,8 @@ import pytest
 
 from kerasvit.layers.primitives.dense import Dense, affine, flat_affine
 
+pytestmark = pytest.mark.backend
+
 
 @pytest.mark.parametrize("function", [affine, flat_affine])
 @pytest.mark.parametrize("leading", [(3,), (1, 5), (2, 5), (8, 5), (2, 3, 5)])

@@ -9,6 +9,8 @@ from kerasvit.layers.attention.scaled_dot_product import attention
 from kerasvit.layers.attention.talking_heads import TalkingHeadsAttention, talking_heads
 from kerasvit.layers.primitives.fusing import fused_in_graphs, fuses_operations
 
+pytestmark = pytest.mark.backend
+
 
 def _in_graph(function):
     if keras.backend.backend() != "tensorflow":

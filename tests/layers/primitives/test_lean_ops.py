@@ -49,6 +49,7 @@ def test_softmax_writes_over_its_logits_where_no_gradient_needs_them(tools):
     np.testing.assert_allclose(tools.to_numpy(scores), tools.to_numpy(expected), atol=1e-6)
 
 
+@pytest.mark.backend
 def test_operations_on_symbols_and_on_mixed_dtypes_are_keras_own():
     symbol = keras.KerasTensor((None, 3, 3))
     assert lean_ops.matmul(symbol, symbol).shape == (None, 3, 3)
@@ -58,6 +59,7 @@ def test_operations_on_symbols_and_on_mixed_dtypes_are_keras_own():
     assert lean_ops.matmul(narrow, wide).dtype == wide.dtype
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "bfloat16"])
 @pytest.mark.parametrize("arguments", [{}, {"center": False}, {"scale": False}, {"axis": (1, 2)}])
 def test_layer_normalisation_is_that_of_keras(tools, dtype, arguments):
@@ -72,6 +74,7 @@ def test_layer_normalisation_is_that_of_keras(tools, dtype, arguments):
     np.testing.assert_allclose(_floats(tools, ours), _floats(tools, theirs), atol=1e-6, rtol=0.01)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("size", [(8, 12), (9, 14)])
 @pytest.mark.parametrize("arguments", [{}, {"use_bias": False}, {"activation": "relu"}])
 def test_projected_patches_are_a_convolution(tools, size, arguments):

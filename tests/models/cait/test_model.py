@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 
+@pytest.mark.backend
 def test_scores_before_and_after_the_head_mixing(tools, models, images):
     model = models["CaiT"]
     logits, mixed, class_scores = tools.run(model, images)
@@ -45,6 +46,7 @@ def test_the_class_stage_has_no_stochastic_depth_and_no_dropout(tools):
         assert {getattr(block, name) for name in rates} == {0.0}
 
 
+@pytest.mark.backend
 def test_dropouts_act_in_training_alone(tools, images):
     rates = dict.fromkeys(("dropout_rate", "attention_dropout_rate", "drop_path_rate"), 0.5)
     model = tools.make("CaiT", num_layers=2, **rates)

@@ -100,6 +100,7 @@ def test_pooling_and_the_place_of_the_last_norm(
     tools.assert_close(tools.run(model, images)[0], expected, 1e-5)
 
 
+@pytest.mark.backend
 def test_the_two_heads_of_a_distilled_model_are_averaged_or_returned_both(tools, models, images):
     model = models["distilled"]
     both_heads = model.with_attention("full", distillation_output="both")
@@ -129,6 +130,7 @@ def test_stochastic_depth_grows_linearly_from_block_to_block(tools):
     assert [block.drop_path_rate for block in tools.make("ViT", num_layers=1).blocks] == [0]
 
 
+@pytest.mark.backend
 def test_dropouts_act_in_training_alone(tools, images):
     rates = dict.fromkeys(("dropout_rate", "attention_dropout_rate", "drop_path_rate"), 0.5)
     model = tools.make("ViT", num_layers=2, **rates)

@@ -25,6 +25,7 @@ def model(request, tools):
     return tools.make("ViT", **{"num_layers": 2, **VARIATIONS[request.param]})
 
 
+@pytest.mark.backend
 def test_the_modes_agree_and_scores_are_never_missing_in_silence(tools, images, model):
     logits, sa_scores, ca_scores = tools.run(model, images)
     length = model.token_layout().num_tokens

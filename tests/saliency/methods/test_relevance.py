@@ -112,6 +112,7 @@ def test_equal_attention_spreads_relevance_evenly():
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("name", ["vit", "cait"])
 def test_explain_finds_the_scores_and_gradients_by_itself(real, name):
     model = getattr(real, name)()

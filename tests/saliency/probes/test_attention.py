@@ -64,6 +64,7 @@ def test_measures_of_probabilities_refuse_what_is_none():
         attention_distance(even(15)[:, :, :1], layout)
 
 
+@pytest.mark.backend
 def test_a_model_s_scores_can_be_measured(real):
     _, scores, _ = real.vit()(real.pixels)
     layout = real.vit().token_layout()

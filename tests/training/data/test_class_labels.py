@@ -6,8 +6,6 @@ from PIL import Image
 from kerasvit.errors import InputError, UsageError
 from kerasvit.training.data.class_labels import imagenet_wnids, scan_for
 
-pytestmark = pytest.mark.neutral
-
 
 @dataclasses.dataclass
 class Model:

@@ -33,6 +33,7 @@ def folder(coloured):
     return PictureFolder.scan(coloured, "train")
 
 
+@pytest.mark.backend
 def test_outputs_do_not_depend_on_the_batches(model, folder):
     advanced = []
     outputs, kept = run_pictures(model, PREPROCESSING, folder, 7, advanced.append)

@@ -5,8 +5,6 @@ from kerasvit.errors import UsageError
 from kerasvit.training.data.folders import PictureFolder
 from kerasvit.training.data.subsets import first_of_each_class, hold_out
 
-pytestmark = pytest.mark.neutral
-
 
 def _folder(*counts):
     labels = np.repeat(np.arange(len(counts)), counts)

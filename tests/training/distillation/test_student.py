@@ -63,6 +63,7 @@ def _same(one, other):
     return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     ("family", "kind"), [("distilled", "hard"), ("distilled", "soft"), ("CaiT", "soft")]
 )
@@ -106,6 +107,7 @@ def _cross_entropy(labels, logits):
     return -(labels * np.log(_softmax(logits))).sum(axis=1).mean()
 
 
+@pytest.mark.backend
 def test_features_that_are_computed_before_give_the_loss_of_a_teacher_along():
     losses = []
     for precomputed in (False, True):
@@ -139,6 +141,7 @@ def test_a_student_comes_to_have_the_teachers_features_and_the_teacher_stays(fam
     assert _same(_weights(teacher), kept)
 
 
+@pytest.mark.backend
 def test_masked_patches_and_weighted_pictures_count_as_they_should():
     student = _randomised(STUDENTS["ViT"]())
     training = _compiled(DistilledTraining(student, "features", feature_width=12), rate=0.0)
@@ -154,6 +157,7 @@ def test_masked_patches_and_weighted_pictures_count_as_they_should():
     assert history["loss"][0] == pytest.approx(float(label_loss) + float(expected), rel=1e-4)
 
 
+@pytest.mark.backend
 def test_evaluation_needs_labels_alone_and_is_that_of_the_student():
     student = _randomised(STUDENTS["distilled"]())
     training = _compiled(DistilledTraining(student, "hard", _teacher()))
@@ -173,6 +177,7 @@ def test_the_student_alone_is_saved(tmp_path):
     assert _same(_weights(loaded), _weights(student))
 
 
+@pytest.mark.backend
 def test_a_run_goes_on_from_its_weights(tmp_path):
     def make(seed):
         training = DistilledTraining(STUDENTS["ViT"](), "features", feature_width=4)

@@ -45,7 +45,6 @@ def _still(count):
     return Moves(np.zeros((count, 2), int), np.zeros(count, bool))
 
 
-@pytest.mark.neutral
 def test_labels_are_shared_with_the_teachers_probabilities(prepared):
     follow, grid, labels, logits = prepared(logits="yes", logits_share=0.25, temperature=2.0)
     chosen = np.array([3, 0, 7])
@@ -56,13 +55,11 @@ def test_labels_are_shared_with_the_teachers_probabilities(prepared):
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-@pytest.mark.neutral
 def test_without_logits_the_labels_stay_the_pictures_own(prepared):
     follow, grid, _, _ = prepared()
     assert set(follow(np.array([1, 2]), _still(2), grid=grid)) == {"teacher", "valid"}
 
 
-@pytest.mark.neutral
 def test_logits_of_other_pictures_are_refused(prepared):
     with pytest.raises(InputError, match="of each training picture"):
         prepared(count=3, logits="yes", logits_share=0.5)

@@ -9,8 +9,6 @@ from kerasvit.training.data.folders import PictureFolder
 from kerasvit.training.data.subsets import select
 from kerasvit.training.finetuning.batches import TrainingBatches
 
-pytestmark = pytest.mark.neutral
-
 PREPROCESSING = Preprocessing((8, 8), mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 
 

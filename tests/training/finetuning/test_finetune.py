@@ -48,6 +48,7 @@ def _backbone_changes(model, base):
     return [np.abs(new - old).max() > 1e-7 for new, old in pairs]
 
 
+@pytest.mark.backend
 def test_a_frozen_model_learns_the_colours_and_keeps_its_backbone(base, train, test, tmp_path):
     before = _values(base)
     result = finetune(
@@ -65,6 +66,7 @@ def test_a_frozen_model_learns_the_colours_and_keeps_its_backbone(base, train, t
         np.testing.assert_array_equal(value, old)
 
 
+@pytest.mark.backend
 def test_all_weights_learn_and_the_file_holds_the_best_epoch(base, train, test, tmp_path):
     output = tmp_path / "out.keras"
     settings = FineTuning(**SHORT, learning_rate=1e-2, layer_decay=0.5)
@@ -80,6 +82,7 @@ def test_all_weights_learn_and_the_file_holds_the_best_epoch(base, train, test, 
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.backend
 def test_lora_learns_and_its_file_is_a_plain_model(base, train, tmp_path):
     settings = FineTuning("lora", lora_rank=2, **SHORT, learning_rate=1e-2)
     result = finetune(base, train, settings, output=tmp_path / "out.keras")
@@ -99,7 +102,6 @@ def test_lora_learns_and_its_file_is_a_plain_model(base, train, tmp_path):
     np.testing.assert_allclose(*found, atol=1e-4)
 
 
-@pytest.mark.neutral
 def test_a_loss_that_is_not_finite_keeps_the_last_good_model(base, train, test, tmp_path):
     output = tmp_path / "out.keras"
     settings = FineTuning(**SHORT, learning_rate=1e30)

@@ -69,6 +69,7 @@ def test_a_probe_of_the_features_becomes_the_head(make, kind):
     np.testing.assert_allclose(logits_of(model), probe.logits(features), atol=1e-4)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("kind", ["distilled", "cait"])
 def test_a_new_head_is_zero_and_everything_else_is_copied(make, kind):
     model = make(kind)

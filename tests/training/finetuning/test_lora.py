@@ -38,6 +38,7 @@ def test_nothing_but_the_head_is_trainable_after_freezing(make):
     assert {weight.path.split("/")[-2] for weight in model.trainable_weights} == {"head"}
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("kind", ["vit", "cait"])
 def test_adapted_layers_start_as_they_were_and_the_rest_is_frozen(make, kind):
     model = make(kind)
@@ -52,7 +53,6 @@ def test_adapted_layers_start_as_they_were_and_the_rest_is_frozen(make, kind):
     assert len(trainable) == 2 * len(paths) + 2
 
 
-@pytest.mark.neutral
 def test_a_saved_model_is_plain_and_gives_the_same(make, tmp_path):
     model = make("cait")
     kernel = _kernel(model.blocks[0].attention.qkv._kernel)
@@ -70,6 +70,7 @@ def test_a_saved_model_is_plain_and_gives_the_same(make, tmp_path):
     assert loaded.count_params() == make("cait").count_params()
 
 
+@pytest.mark.backend
 def test_the_seed_decides_the_start(make):
     first, again, other = (make("vit") for _ in range(3))
     for model, seed in ((first, 0), (again, 0), (other, 1)):

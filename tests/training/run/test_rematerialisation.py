@@ -6,6 +6,8 @@ import kerasvit
 from kerasvit.errors import UsageError
 from kerasvit.training.run.rematerialisation import rematerialise
 
+pytestmark = pytest.mark.backend
+
 BACKEND = keras.backend.backend()
 SIZES = {
     **{"image_shape": (8, 8, 3), "patch_size": 4, "num_classes": 3, "hidden_dim": 16},

@@ -16,7 +16,6 @@ SHIPPED = [release.name for release in list_releases() if release.embedded]
 EACH, LARGEST = 50, 5_000_000
 
 
-@pytest.mark.neutral
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_file_is_small(name):
     import importlib.resources

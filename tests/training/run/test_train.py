@@ -23,9 +23,7 @@ def _rows(folder):
 
 
 # In the middle of an epoch, at its end, and in another; the first on every backend.
-@pytest.mark.parametrize(
-    "kill", [2, *(pytest.param(at, marks=pytest.mark.neutral) for at in (3, 7))]
-)
+@pytest.mark.parametrize("kill", [pytest.param(2, marks=pytest.mark.backend), 3, 7])
 def test_run_that_was_killed_goes_on_as_if_it_had_not(tiny, tmp_path, kill):
     tables = {
         "optimizer": {"ema_momentum": 0.9, "clip_norm": 1.0},
@@ -68,13 +66,11 @@ def test_colours_are_learned(tiny, tmp_path):
     assert train(recipe, tmp_path / "run").accuracy == 1.0
 
 
-@pytest.mark.neutral
 def test_stages_train_at_growing_sizes(tiny, tmp_path):
     train(tiny(schedule={"stages": [[4, 1], [8, 2]], "epochs": 3}), tmp_path / "run")
     assert [row["image_size"] for row in _rows(tmp_path / "run")] == ["4", "8", "8"]
 
 
-@pytest.mark.neutral
 def test_averages_are_what_is_evaluated_and_saved(tiny, tmp_path):
     # With a momentum of nearly 1 the average stays where the weights were after one step.
     result = train(tiny(optimizer={"ema_momentum": 1 - 1e-9}), tmp_path / "run")
@@ -105,7 +101,6 @@ def test_nan_stops_and_keeps_the_last_good_state(tiny, tmp_path, monkeypatch):
     assert train(recipe, folder, resume=True).step == 9
 
 
-@pytest.mark.neutral
 def test_earlier_run_is_kept_unless_asked(tiny, tmp_path):
     folder = tmp_path / "run"
     train(tiny(run={"max_steps": 1}), folder)
@@ -118,7 +113,6 @@ def test_earlier_run_is_kept_unless_asked(tiny, tmp_path):
     assert train(tiny(run={"max_steps": 2}), folder, overwrite=True).step == 2
 
 
-@pytest.mark.neutral
 def test_full_disk_ends_the_run_with_one_line_and_the_old_state(tiny, tmp_path, monkeypatch):
     from kerasvit.training.run import checkpoints
 
@@ -135,14 +129,12 @@ def test_full_disk_ends_the_run_with_one_line_and_the_old_state(tiny, tmp_path, 
     assert (folder / "state.npz").read_bytes() == before
 
 
-@pytest.mark.neutral
 def test_attention_is_drawn_every_few_epochs(tiny, tmp_path):
     train(tiny(attention={"every": 2, "pictures": 2}), tmp_path / "run")
     names = sorted(path.name for path in (tmp_path / "run" / "attention").iterdir())
     assert names == ["epoch_0002.npz", "epoch_0002.png"]
 
 
-@pytest.mark.neutral
 @pytest.mark.parametrize("kind", ["hard", "soft", "features"])
 def test_teacher_takes_part(tiny, tmp_path, kind):
     teacher = train(tiny(schedule={"epochs": 1, "warmup_epochs": 0}), tmp_path / "teacher").path
@@ -160,7 +152,6 @@ def test_teacher_takes_part(tiny, tmp_path, kind):
     assert (tmp_path / "run" / "teacher.npy").exists() == (kind == "features")
 
 
-@pytest.mark.neutral
 def test_convolutional_teacher_is_trained_once_and_then_learned_from(tiny, tmp_path):
     recipe = tiny(
         schedule={"epochs": 1, "warmup_epochs": 0},
@@ -188,7 +179,6 @@ def test_convolutional_teacher_is_trained_once_and_then_learned_from(tiny, tmp_p
     assert len(np.load(tmp_path / "run" / "teacher.npy")) == 16
 
 
-@pytest.mark.neutral
 def test_precision_of_the_run_leaves_float32_in_the_file(tiny, tmp_path):
     recipe = tiny(run={"precision": "mixed_bfloat16"}, schedule={"epochs": 1, "warmup_epochs": 0})
     model = kerasvit.from_pretrained(train(recipe, tmp_path / "run").path)
