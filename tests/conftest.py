@@ -1,10 +1,42 @@
 """Fixtures shared by all tests: reference implementations and real data."""
 
+import importlib.util
 import os
 import pathlib
 import unittest.mock
 
 import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--backend-tests",
+        action="store_true",
+        help="run only the tests marked `backend`, as all_backends.py does but for PyTorch",
+    )
+
+
+def pytest_configure(config):
+    """Refuse a run of two trees: a clone beside an editable install takes half from each."""
+    for package in ("kerasvit", "kerasvit.conversion", "kerasvit.configs"):
+        place = pathlib.Path(importlib.util.find_spec(package).origin).resolve()
+        if not place.is_relative_to(ROOT):
+            pytest.exit(
+                f"The tests of {ROOT} need {package} from there. Received: {place}. Run "
+                f'pip install -e ".[test]" in {ROOT}, in an environment of its own',
+                returncode=pytest.ExitCode.USAGE_ERROR,
+            )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what does not depend on the backend, where that is asked for."""
+    if config.getoption("backend_tests"):
+        unmarked = [item for item in items if not item.get_closest_marker("backend")]
+        items[:] = [item for item in items if item.get_closest_marker("backend")]
+        config.hook.pytest_deselected(items=unmarked)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def plain_malloc():
@@ -62,7 +94,7 @@ def timm():
 @pytest.fixture(scope="session")
 def data_dir():
     """The folder of real weights and photographs, or a skip that says where it was sought."""
-    default = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"
+    default = ROOT.parent / "shared" / "data"
     path = pathlib.Path(os.environ.get("KERASVIT_DATA", default))
     if not path.is_dir():
         pytest.skip("real data absent: neither ../shared/data nor KERASVIT_DATA is a folder")

@@ -69,10 +69,7 @@ def test_the_names_are_timms(timm):
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=[pytest.mark.backend] if name in FAMILIES else [])
-        for name in NAMES
-    ],
+    [pytest.param(name, marks=[pytest.mark.backend] if name in FAMILIES else []) for name in NAMES],
 )
 def test_small_model_agrees_with_timm(timm, random_state, name):
     model, state = small_pair(timm, random_state, name)

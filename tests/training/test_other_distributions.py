@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import numpy as np
-import pytest
 
 SCRIPT = pathlib.Path(__file__).with_name("other_distributions.py")
 

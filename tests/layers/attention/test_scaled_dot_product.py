@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from closeness import assert_close
 
 from kerasvit.layers.attention import scaled_dot_product
 from kerasvit.layers.attention.scaled_dot_product import (
@@ -103,7 +104,7 @@ def test_large_scores_are_worked_off_by_sample_on_jax(tools, monkeypatch, below,
 def test_attention_by_sample_equals_attention_at_once(tools, batch):
     heads = list(map(keras.ops.convert_to_tensor, _heads(tools, batch, 16)))
     for ours, expected in zip(attention_by_sample(*heads), attention_at_once(*heads), strict=True):
-        np.testing.assert_allclose(tools.to_numpy(ours), tools.to_numpy(expected), atol=1e-6)
+        assert_close(tools.to_numpy(ours), tools.to_numpy(expected))
 
 
 @pytest.mark.parametrize("chunks", [scan_chunks, unrolled_chunks])
