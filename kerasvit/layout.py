@@ -1,8 +1,73 @@
-"""Where each token of a sequence comes from: prefix tokens first, then the patches row by row."""
+"""What scores are called, and where each token of a sequence comes from."""
 
 import dataclasses
+import functools
+import re
+from typing import Self
 
-from kerasvit.errors import InputError
+from kerasvit.errors import InputError, UsageError
+
+# Stages of attention in the order of depth, and what an error or a picture calls them.
+STAGES = {"sa": "self-attention", "ca": "class attention"}
+
+_KEY = re.compile(r"(?P<stage>[a-z]+)_(?P<kind>[a-z]+)_block_(?P<depth>\d+)(_[a-z]+)?")
+
+
+@functools.total_ordering
+@dataclasses.dataclass(frozen=True)
+class BlockKey:
+    """The name of a block, by which its scores are found: `"sa_ffn_block_07_att"`.
+
+    Keys are ordered by depth: self-attention blocks first, those of class attention after them.
+
+    Args:
+        stage: a key of `STAGES`.
+        depth: number of the block in its stage, from 0.
+        kind: "ffn", or "pooling" for attention pooling.
+    """
+
+    stage: str
+    depth: int
+    kind: str = "ffn"
+
+    @classmethod
+    def parse(cls, name: str) -> Self:
+        """Return the key that a block's name, its scores' name or a tap's place stands for.
+
+        Args:
+            name: such as `"ca_ffn_block_00_att"`; the number may lack its zeros.
+
+        Raises:
+            UsageError: if it is no such name.
+        """
+        match = _KEY.fullmatch(name)
+        if match is None or match["stage"] not in STAGES:
+            raise UsageError(
+                "A key of the scores must hold the stage and the number of its block, as in "
+                f"'sa_ffn_block_00_att'. Received: {name!r}. Pass the second or third output of "
+                "the model as it is."
+            )
+        return cls(match["stage"], int(match["depth"]), match["kind"])
+
+    @property
+    def block(self) -> str:
+        """Name of the block, such as `"sa_ffn_block_07"`."""
+        return f"{self.stage}_{self.kind}_block_{self.depth:02d}"
+
+    def place(self, kind: str) -> str:
+        """Return the name of a tap's place at the block, see `kerasvit.models.taps.Taps`."""
+        return f"{self.block}_{kind}"
+
+    def __str__(self) -> str:
+        """Return the name of the block's scores."""
+        return self.place("att")
+
+    def __lt__(self, other: Self) -> bool:
+        return self._position < other._position
+
+    @property
+    def _position(self) -> tuple[int, int]:
+        return tuple(STAGES).index(self.stage), self.depth
 
 
 @dataclasses.dataclass(frozen=True)

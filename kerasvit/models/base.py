@@ -10,6 +10,8 @@ from kerasvit.files import atomic_path
 from kerasvit.layers.base import require, require_at_least
 from kerasvit.layers.primitives.direct_calls import direct_calls
 from kerasvit.layout import TokenLayout
+from kerasvit.models import functional_views
+from kerasvit.models.family import FamilyFacts
 from kerasvit.models.steps import LogitSteps
 from kerasvit.models.taps import NO_TAPS, Taps
 from kerasvit.models.weight_files import check_weights_file
@@ -17,7 +19,7 @@ from kerasvit.models.weight_files import check_weights_file
 ATTENTION_MODES = ("full", "cls", "none")
 
 
-class ScoreModel(LogitSteps, keras.Model):
+class ScoreModel(LogitSteps, FamilyFacts, keras.Model):
     """A model that returns `(logits, sa_scores, ca_scores)` and trains on the logits.
 
     Subclasses name their constructor's arguments in `arguments`, keep each as an attribute, and
@@ -105,22 +107,73 @@ class ScoreModel(LogitSteps, keras.Model):
         Raises:
             ValueError: if the mode, a block or an override is unknown.
         """
-        config = {name: getattr(self, name) for name in self.arguments}
         unknown = sorted(set(overrides) - set(self.view_arguments))
         require(
             not unknown,
             f"A view can change {self.view_arguments} alone. Received: {', '.join(unknown)}",
         )
-        config.update(attention=mode, attention_blocks=blocks, **overrides)
-        layers = {name: getattr(self, name) for name in self._layer_names}
-        return type(self)(**config, name=self.name, dtype=self.dtype_policy, _shared_layers=layers)
+        return self._view(attention=mode, attention_blocks=blocks, **overrides)
 
     scores_in_steps = False
 
     view_arguments: ClassVar[tuple[str, ...]] = ()
 
-    # Blocks of class attention, in models that have some: the learned query's or class token's.
-    class_blocks: ClassVar[tuple[keras.layers.Layer, ...]] = ()
+    def headless(self) -> Self:
+        """Return a view without a head: its first output is the feature that a head reads.
+
+        It shares the model's weights and returns no scores. The feature is `(B, F)`; of a distilled
+        model it is the class token's and the distillation token's, side by side, `(B, 2, D)`.
+        """
+        overrides = {"distillation_output": "both"} if self.is_distilled else {}
+        return self._view(num_classes=0, attention="none", **overrides)
+
+    def classifier(self, image_shape: tuple[int, ...] | None = None) -> keras.Model:
+        """Return a plain Keras model, Functional, from images to logits; it shares the weights.
+
+        It is for code that expects one tensor: any loss, metric, `predict`, or a larger model. No
+        scores are made. A distilled model's logits are the mean of its two heads'.
+
+        Args:
+            image_shape: `(height, width)` or `(height, width, channels)` of the images; the
+                model's own `image_shape` if None. A Functional model takes one size.
+
+        Returns:
+            A `keras.Model` of images `(B, height, width, channels)` to logits `(B, num_classes)`,
+            or to the feature `(B, D)` where there is no head.
+        """
+        return functional_views.classifier(self, image_shape)
+
+    def functional(
+        self,
+        attention: str = "full",
+        blocks: Iterable[int] | None = None,
+        image_shape: tuple[int, ...] | None = None,
+        **overrides,
+    ) -> keras.Model:
+        """Return a plain Keras model, Functional, from images to one flat dict of all outputs.
+
+        Args:
+            attention: as `mode` of `with_attention`.
+            blocks: as of `with_attention`.
+            image_shape: as of `classifier`.
+            **overrides: as of `with_attention`.
+
+        Returns:
+            A `keras.Model` that shares the weights; its output is a dict of `logits` and every
+            score by its name, such as `sa_ffn_block_00_att`.
+
+        Raises:
+            ValueError: as of `with_attention`.
+        """
+        view = self.with_attention(attention, blocks, **overrides)
+        return functional_views.with_scores(view, image_shape)
+
+    def _view(self, **changes: Any) -> Self:
+        """Return a model of other arguments that shares these layers, heads only where it has."""
+        config = {**{name: getattr(self, name) for name in self.arguments}, **changes}
+        lacking = () if config["num_classes"] else self.head_names
+        layers = {name: getattr(self, name) for name in self._layer_names if name not in lacking}
+        return type(self)(**config, name=self.name, dtype=self.dtype_policy, _shared_layers=layers)
 
     def build(self, input_shape):
         """Create the weights of every layer, unless they exist, as they do in every new model."""

@@ -86,6 +86,7 @@ class CaiT(ScoreModel):
         "position_resampling",
         "scores_before_mixing",
     )
+    family = "cait"
     positive_arguments = (*ScoreModel.positive_arguments, "num_class_layers")
     view_arguments = ("scores_before_mixing",)
 

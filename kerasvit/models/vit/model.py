@@ -11,7 +11,7 @@ from kerasvit.models.base import ScoreModel
 from kerasvit.models.taps import NO_TAPS, Taps
 from kerasvit.models.vit.arguments import check_arguments, check_stage
 from kerasvit.models.vit.layers import BLOCKS, make_layers
-from kerasvit.models.vit.readout import NORMED_AFTER, linear_probe_feature, pool
+from kerasvit.models.vit.readout import PATCH_POOLINGS, linear_probe_feature, pool
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -134,6 +134,7 @@ class VisionTransformer(ScoreModel):
         "head_patch_mean",
         "head_interleaved",
     )
+    family = "vit"
     view_arguments = ("distillation_output",)
 
     def __init__(
@@ -184,6 +185,37 @@ class VisionTransformer(ScoreModel):
         arguments = locals()
         check_arguments(arguments, BLOCKS)
         self._start(arguments, _shared_layers, kwargs)
+
+    @property
+    def has_class_token(self) -> bool:
+        """Whether one of the tokens is a class token."""
+        return self.use_class_token
+
+    @property
+    def is_distilled(self) -> bool:
+        """Whether there is a distillation token, and so two heads."""
+        return self.use_distillation_token
+
+    @property
+    def reads_patches(self) -> bool:
+        """Whether the head's feature is pooled from all patch tokens alike."""
+        return self.pooling in PATCH_POOLINGS
+
+    @property
+    def reads_several_tokens(self) -> bool:
+        """Whether the head reads tokens of several blocks, or the mean patch beside the class."""
+        return self.head_blocks > 1 or self.head_patch_mean
+
+    @property
+    def normed_after_pooling(self) -> bool:
+        """Whether the last norm acts on the pooled feature instead of the tokens."""
+        if self.norm_after_pooling is None:
+            return self.pooling in PATCH_POOLINGS
+        return self.norm_after_pooling
+
+    def norms_after_pooling(self) -> bool:
+        """Tell the same as `normed_after_pooling`."""
+        return self.normed_after_pooling
 
     def _make_layers(self) -> dict[str, keras.layers.Layer]:
         return make_layers(self, self._prefix("sa"))
@@ -240,7 +272,7 @@ class VisionTransformer(ScoreModel):
         return outputs, scores
 
     def _norm_tokens(self, tokens):
-        acts_here = self.use_final_norm and not self.norms_after_pooling()
+        acts_here = self.use_final_norm and not self.normed_after_pooling
         return self.norm(tokens) if acts_here else tokens
 
     def _embed(self, images, training):
@@ -262,23 +294,17 @@ class VisionTransformer(ScoreModel):
             tokens = self.distillation_token(tokens)
         return self.class_token(tokens) if self.use_class_token else tokens
 
-    def norms_after_pooling(self) -> bool:
-        """Tell whether the last norm acts on the pooled feature instead of the tokens."""
-        if self.norm_after_pooling is None:
-            return self.pooling in NORMED_AFTER
-        return self.norm_after_pooling
-
     def _classify(self, outputs, training=None, taps: Taps = NO_TAPS):
         if self.use_distillation_token:
             return self._classify_distilled(outputs[-1]), {}
         features, scores = self._pool(outputs, training, taps)
-        if self.use_final_norm and self.norms_after_pooling():
+        if self.use_final_norm and self.normed_after_pooling:
             features = self.norm(features)
         return self.head(features) if self.num_classes else features, scores
 
     def _pool(self, outputs, training, taps):
         num_prefix = len(self._prefix("sa"))
-        if self.head_blocks > 1 or self.head_patch_mean:
+        if self.reads_several_tokens:
             return linear_probe_feature(
                 outputs, num_prefix, self.head_patch_mean, self.head_interleaved
             ), {}

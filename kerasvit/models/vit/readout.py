@@ -4,8 +4,9 @@ from keras import ops
 
 POOLINGS = ("class", "average", "max", "average_max", "attention")
 
-# Poolings whose last norm acts on the pooled feature where nothing else is said.
-NORMED_AFTER = ("average", "max", "average_max")
+# Of all patch tokens alike. Where nothing else is said, the last norm acts on their feature.
+PATCH_POOLINGS = ("average", "max", "average_max")
+NORMED_AFTER = PATCH_POOLINGS
 
 
 def pool(tokens, pooling: str, num_prefix: int):
