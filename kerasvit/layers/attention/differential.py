@@ -73,7 +73,7 @@ class DifferentialAttention(SelfAttention):
             for name in ("query_1", "key_1", "query_2", "key_2")
         }
         self.head_norm = make_norm("rms", _HEAD_NORM_EPSILON, "head_norm", self.dtype_policy)
-        self.head_norm.build((None, None, 2 * width))
+        self.head_norm.build((input_shape[0], None, None, 2 * width))
         self.built = True
 
     def _query_width(self, hidden_dim: int) -> int:

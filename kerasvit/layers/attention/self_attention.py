@@ -132,19 +132,19 @@ class SelfAttention(Attention):
         self.qkv.build(input_shape)
         self._build_projection(input_shape)
         if self.use_qk_norm:
-            width = self._query_width(input_shape[-1])
-            self.query_norm = self._norm("query_norm", width)
-            self.key_norm = self._norm("key_norm", width)
+            heads_shape = (input_shape[0], None, None, self._query_width(input_shape[-1]))
+            self.query_norm = self._norm("query_norm", heads_shape)
+            self.key_norm = self._norm("key_norm", heads_shape)
         if self.use_sub_norm:
-            self.sub_norm = self._norm("sub_norm", input_shape[-1])
+            self.sub_norm = self._norm("sub_norm", input_shape)
         self.built = True
 
     def _query_width(self, hidden_dim: int) -> int:
         return head_dim(hidden_dim, self.num_heads)
 
-    def _norm(self, name, width):
+    def _norm(self, name, shape):
         norm = make_norm(self.norm_type, self.layer_norm_epsilon, name, self.dtype_policy)
-        norm.build((None, None, width))
+        norm.build(shape)
         return norm
 
     def call(self, tokens, score_rows=None, score_tap=None, training=None):

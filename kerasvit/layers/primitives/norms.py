@@ -15,6 +15,7 @@ class LayerNormalization(DirectCalls, keras.layers.LayerNormalization):
 
     def call(self, inputs):
         """Normalise, in float32 at least, and return the layer's compute dtype."""
+        # Keras 3.15 keeps the axis as it was given, 3.16 counts it from the front.
         if are_torch(inputs) and self.axis in ([-1], [inputs.ndim - 1]) and not self.rms_scaling:
             gamma, beta = weight_tensor(self.gamma), weight_tensor(self.beta)
             return _torch_layer_norm(inputs, gamma, beta, self.epsilon, self.compute_dtype)

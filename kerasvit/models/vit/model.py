@@ -223,6 +223,8 @@ class VisionTransformer(ScoreModel):
     def _input_shape_of(self, layer, input_shape):
         if layer is getattr(self, "head", None):
             return (input_shape[0], self.hidden_dim * (self.head_blocks + self.head_patch_mean))
+        if layer is getattr(self, "norm", None) and self.norms_after_pooling():
+            return (input_shape[0], self.hidden_dim)
         return super()._input_shape_of(layer, input_shape)
 
     def _prefix(self, stage: str) -> tuple[str, ...]:
