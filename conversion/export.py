@@ -15,8 +15,8 @@ from kerasvit.conversion.files.safetensors import write_safetensors
 from kerasvit.conversion.files.tensors import StoredTensor
 from kerasvit.conversion.names.export_layouts import export_layout
 from kerasvit.conversion.names.rules import Rule, variables_by_path
-from kerasvit.errors import OutputError, UsageError
-from kerasvit.files import atomic_path
+from kerasvit.errors import UsageError
+from kerasvit.files import atomic_path, check_outputs
 from kerasvit.models import factory
 from kerasvit.models.base import ScoreModel
 
@@ -55,7 +55,7 @@ def export_weights(
             another one, or torch is missing.
     """
     path = pathlib.Path(path)
-    writer = check_export(path)
+    writer = check_export(path, overwrite)
     tensors = tensors_of(model, layout)
     metadata = {
         "format": "pt",
@@ -68,15 +68,18 @@ def export_weights(
     return path
 
 
-def check_export(path: pathlib.Path, source: Any = None) -> Callable[..., None]:
+def check_export(
+    path: pathlib.Path, overwrite: bool = False, source: Any = None
+) -> Callable[..., None]:
     """Return what writes files of a suffix, before any long work is done for one.
 
     Args:
         path: the file to write.
+        overwrite: whether an existing file may be replaced.
         source: the file that the model comes from, if any.
 
     Raises:
-        OutputError: if it is the source.
+        OutputError: if it cannot be written, or is the source.
         UsageError: if there is no such kind of file.
     """
     if path.suffix not in _WRITERS:
@@ -84,12 +87,7 @@ def check_export(path: pathlib.Path, source: Any = None) -> Callable[..., None]:
             f"The file must end in {', '.join(_WRITERS)}. Received: {str(path)!r}. Name it "
             f"{str(path.with_suffix('.safetensors'))!r}"
         )
-    is_file = isinstance(source, str | os.PathLike) and os.path.exists(source) and path.exists()
-    if is_file and os.path.samefile(source, path):
-        raise OutputError(
-            f"The output must be another file than the source. Received: {str(path)!r} for both. "
-            "Choose another output"
-        )
+    check_outputs([path], overwrite=overwrite, inputs=[source])
     return _WRITERS[path.suffix]
 
 

@@ -1,7 +1,6 @@
 """Writing a converted model so that what is on the disk is what was in memory, or nothing."""
 
 import hashlib
-import os
 import pathlib
 from typing import Any
 
@@ -9,8 +8,8 @@ import keras
 import numpy as np
 
 from kerasvit.conversion.names.rules import variables_by_path
-from kerasvit.errors import InputError, OutputError, UsageError
-from kerasvit.files import atomic_path
+from kerasvit.errors import InputError, UsageError
+from kerasvit.files import atomic_path, check_outputs
 from kerasvit.memory import free_memory
 from kerasvit.models.base import ScoreModel
 
@@ -28,16 +27,7 @@ def check_output(output: pathlib.Path, source: Any, overwrite: bool) -> None:
             f"The output must end in .keras. Received: {str(output)!r}. Name it "
             f"{str(output.with_suffix('.keras'))!r}"
         )
-    if os.path.exists(output) and _is_same_file(source, output):
-        raise OutputError(
-            f"The output must be another file than the source. Received: {str(output)!r} for both. "
-            "Choose another output"
-        )
-    try:
-        with atomic_path(output, overwrite):
-            raise _Checked
-    except _Checked:
-        pass
+    check_outputs([output], overwrite=overwrite, inputs=[source])
 
 
 def write(models: list[ScoreModel], output: pathlib.Path, overwrite: bool) -> ScoreModel:
@@ -88,12 +78,3 @@ def _changed(path: str, output: pathlib.Path) -> InputError:
         f"{path} came back changed from the file that was written; it must be the same. "
         f"Received: another value in {str(output)!r}. Check the disk, try again"
     )
-
-
-def _is_same_file(source: Any, output: pathlib.Path) -> bool:
-    is_path = isinstance(source, str | os.PathLike)
-    return is_path and os.path.exists(source) and os.path.samefile(source, output)
-
-
-class _Checked(Exception):
-    """Ends the trial write of `check_output` before it replaces anything."""

@@ -12,20 +12,16 @@ import json
 import os
 import pathlib
 import re
-import secrets
 import shutil
-import time
 from collections.abc import Iterator
 from typing import Any, Self
 
 from kerasvit.errors import KerasViTError, OutputError
 from kerasvit.files import atomic_path
+from kerasvit.temporary import remove_stale, temporary_name
 
 _VARIABLE = "KERASVIT_CACHE"
 _CHECK = "check.json"
-_TEMPORARY = ".kerasvit-"
-# Longer than any download or conversion leaves its folder without a change.
-_STALE_SECONDS = 24 * 3600
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EACCES)
 
 
@@ -111,8 +107,8 @@ class Entry:
         place = self.folder
         with _errors_naming(cache_folder()):
             place.parent.mkdir(parents=True, exist_ok=True)
-            _remove_stale(place.parent)
-            temporary = place.parent / f"{_TEMPORARY}{secrets.token_hex(8)}"
+            remove_stale(place.parent)
+            temporary = place.parent / temporary_name()
             temporary.mkdir()
             try:
                 yield temporary / filename
@@ -203,7 +199,7 @@ def _publish(temporary: pathlib.Path, place: pathlib.Path, sha256: str | None) -
 
 def _move_aside(place: pathlib.Path) -> None:
     """Remove a folder so that no process sees half of it."""
-    aside = place.with_name(f"{_TEMPORARY}{secrets.token_hex(8)}")
+    aside = place.with_name(temporary_name())
     with contextlib.suppress(FileNotFoundError):
         os.rename(place, aside)
     _remove(aside)
@@ -212,12 +208,3 @@ def _move_aside(place: pathlib.Path) -> None:
 def _remove(path: pathlib.Path) -> None:
     with contextlib.suppress(OSError):
         path.unlink() if path.is_file() or path.is_symlink() else shutil.rmtree(path)
-
-
-def _remove_stale(folder: pathlib.Path) -> None:
-    """Remove what killed processes left."""
-    for left in folder.glob(f"{_TEMPORARY}*"):
-        with contextlib.suppress(OSError):
-            newest = max(path.stat().st_mtime for path in (left, *left.glob("*")))
-            if time.time() - newest > _STALE_SECONDS:
-                _remove(left)

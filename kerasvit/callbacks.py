@@ -11,8 +11,8 @@ import keras
 import numpy as np
 from PIL import Image
 
-from kerasvit.errors import InputError, KerasViTError, OutputError, UsageError
-from kerasvit.files import write_npz
+from kerasvit.errors import InputError, KerasViTError, UsageError
+from kerasvit.files import check_outputs, make_folder, write_npz
 from kerasvit.images.geometry import Geometry
 from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.images.reading import read
@@ -89,22 +89,12 @@ class AttentionCallback(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Make the folder, and the maps once, to find out what is wrong before any training."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(
-                f"The folder {str(self.folder)!r} cannot be made: {error.strerror}. "
-                "Choose another one."
-            ) from error
+        make_folder(self.folder)
         self.sheet(*self.maps())
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Refuse to train an epoch whose picture could not be kept."""
-        for file in self._files(epoch):
-            if file.exists() and not self.overwrite:
-                raise OutputError(
-                    f"{str(file)!r} exists and is kept. Pass overwrite=True or another folder."
-                )
+        check_outputs(self._files(epoch), overwrite=self.overwrite)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Draw the epoch, if it is one that is drawn."""

@@ -1,25 +1,25 @@
-"""Writing a file so that it is either the old one or the new one, whole, and never in between."""
+"""Writing a file so that it is either the old one or the new one, whole, and never in between.
+
+Here it is decided, for every room, whether a file may be written: `check_outputs` before any work,
+`atomic_path` when the work is done.
+"""
 
 import contextlib
 import os
 import pathlib
 import re
-import secrets
 import stat
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
 from kerasvit.errors import KerasViTError, OutputError
+from kerasvit.temporary import remove_stale, temporary_name
 
 # Linux allows 255 bytes a name; a longer suffix is cut so that the temporary name always fits.
 _LONGEST_SUFFIX = 100
 
 _HDF5_ERRNO = re.compile(r"\berrno = (\d+)")
-_TEMPORARY = re.compile(r"\.kerasvit-[0-9a-f]{16}(\..*)?")
-# Longer than any writing leaves its file without a change.
-_STALE_SECONDS = 24 * 3600
 
 
 @contextlib.contextmanager
@@ -55,6 +55,72 @@ def atomic_path(path: str | os.PathLike[str], overwrite: bool = False) -> Iterat
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def check_outputs(
+    paths: Iterable[str | os.PathLike[str]],
+    *,
+    overwrite: bool = False,
+    inputs: Iterable[object] = (),
+    make_folders: bool = False,
+) -> None:
+    """See, before any work, that files can be written: by the rules of `atomic_path`, and a trial.
+
+    Args:
+        paths: the files to write.
+        overwrite: whether existing files may be replaced.
+        inputs: what the files are made from; none of them may be written over. Those that are no
+            paths of files are passed over, so that any source can be named.
+        make_folders: whether missing folders are made.
+
+    Raises:
+        OutputError: if one of the files cannot be written; nothing has been made then but folders.
+    """
+    targets = [pathlib.Path(path) for path in paths]
+    _refuse_inputs(targets, inputs)
+    for target in targets:
+        with _errors_naming(target):
+            place = pathlib.Path(os.path.realpath(target))
+            if place.parent.exists() or not make_folders:
+                _check_target(target, place, overwrite)
+    for target in {target.parent: target for target in targets}.values():
+        if make_folders:
+            make_folder(target.parent)
+        with _errors_naming(target):
+            _create_temporary(pathlib.Path(os.path.realpath(target)))[0].unlink()
+
+
+def _refuse_inputs(targets: Iterable[pathlib.Path], inputs: Iterable[object]) -> None:
+    sources = [path for path in inputs if isinstance(path, str | os.PathLike)]
+    files = {os.path.realpath(path) for path in sources if os.path.isfile(path)}
+    for target in targets:
+        if os.path.realpath(target) in files or any(_is_same_file(target, path) for path in files):
+            raise OutputError(
+                "An output must not be one of the inputs, but another file than its source. "
+                f"Received: {str(target)!r}, which is both. Choose another output (-o)"
+            )
+
+
+def _is_same_file(first: str | os.PathLike[str], second: str | os.PathLike[str]) -> bool:
+    """Tell two names of one file, such as hard links."""
+    with contextlib.suppress(OSError, ValueError):
+        return os.path.samefile(first, second)
+    return False
+
+
+def make_folder(folder: str | os.PathLike[str]) -> None:
+    """Make a folder for outputs, and those above it, where it is missing.
+
+    Raises:
+        OutputError: if it cannot be made, or is a file.
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"The output folder cannot be made. Received: {os.fspath(folder)!r}: {error.strerror}. "
+            "Choose another one (-o)"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -110,35 +176,24 @@ def _check_target(target: pathlib.Path, place: pathlib.Path, overwrite: bool) ->
         )
     if not overwrite:
         raise OutputError(
-            f"{str(target)!r} exists and is kept. Ask for overwriting or choose another output."
+            f"{str(target)!r} exists and is kept. Pass overwrite=True (--overwrite), or "
+            "choose another output (-o)."
         )
     return stat.S_IMODE(status.st_mode)
 
 
 def _create_temporary(place: pathlib.Path) -> tuple[pathlib.Path, int]:
     """Create the empty temporary file; its permissions follow the process' umask."""
-    _remove_stale(place.parent)
+    remove_stale(place.parent)
     suffix = "".join(place.suffixes)
     if len(os.fsencode(suffix)) > _LONGEST_SUFFIX:
         suffix = ""
-    temporary = place.with_name(f".kerasvit-{secrets.token_hex(8)}{suffix}")
+    temporary = place.with_name(temporary_name(suffix))
     descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
         return temporary, stat.S_IMODE(os.fstat(descriptor).st_mode)
     finally:
         os.close(descriptor)
-
-
-def _remove_stale(folder: pathlib.Path) -> None:
-    """Remove what killed processes left; nothing ever reads it."""
-    old = []
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:  # it may be write-only
-        old = [entry for entry in entries if _TEMPORARY.fullmatch(entry.name)]
-    for entry in old:
-        with contextlib.suppress(OSError):  # another process may be faster
-            status = entry.stat(follow_symlinks=False)
-            if stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > _STALE_SECONDS:
-                os.unlink(entry.path)
 
 
 def _commit(

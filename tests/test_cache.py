@@ -238,15 +238,16 @@ def test_a_cache_that_cannot_be_written_still_serves(folder, monkeypatch):
 
 
 def test_what_killed_processes_left_is_removed_by_age(folder):
-    for name, age in (("old", 2 * 24 * 3600), ("young", 60)):
-        left = folder / "downloads" / f".kerasvit-{name}"
+    old, young = f".kerasvit-{'0' * 16}", f".kerasvit-{'1' * 16}"
+    for name, age in ((old, 2 * 24 * 3600), (young, 60)):
+        left = folder / "downloads" / name
         left.mkdir(parents=True)
         (left / "a.bin").write_bytes(b"half")
         then = time.time() - age
         for path in (left / "a.bin", left):
             os.utime(path, (then, then))
     fill(Entry("downloads", "x"))
-    assert sorted(os.listdir(folder / "downloads")) == [".kerasvit-young", "x"]
+    assert sorted(os.listdir(folder / "downloads")) == [young, "x"]
 
 
 def test_names_depend_on_the_identity_alone():

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from kerasvit.errors import DownloadError, OutputError
-from kerasvit.files import atomic_path
+from kerasvit.files import atomic_path, check_outputs
 
 
 def listing(folder):
@@ -224,3 +224,60 @@ def test_the_many_lines_of_hdf5_on_a_full_disk_become_one(tmp_path, kind):
     with pytest.raises(RuntimeError, match="another"), atomic_path(path):
         raise RuntimeError("another")
     assert not list(tmp_path.iterdir())
+
+
+def test_outputs_that_can_be_written_are_checked_without_a_trace(tmp_path):
+    old = tmp_path / "old.txt"
+    old.write_bytes(b"old")
+    check_outputs([tmp_path / "new.txt", tmp_path / "newer.npz"], inputs=[old])
+    check_outputs([old], overwrite=True, inputs=[tmp_path / "another.txt", tmp_path, {}, None])
+    assert listing(tmp_path) == ["old.txt"]
+    assert old.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [
+        ("absent/a.txt", "does not exist"),
+        ("file/a.txt", "is not a folder"),
+        ("folder", "is a folder"),
+        ("x" * 300, "too long"),
+        ("file", "exists and is kept"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_refused(tmp_path, name, match):
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
+    before = listing(tmp_path)
+    with pytest.raises(OutputError, match=match):
+        check_outputs([tmp_path / "good.txt", tmp_path / name])
+    assert listing(tmp_path) == before
+
+
+def test_missing_folders_are_made_where_they_are_wanted(tmp_path):
+    check_outputs([tmp_path / "a" / "b" / "c.txt"], make_folders=True)
+    assert listing(tmp_path / "a" / "b") == []
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OutputError, match="cannot be made"):
+        check_outputs([tmp_path / "file" / "b" / "c.txt"], make_folders=True)
+
+
+@pytest.mark.parametrize("link", [None, os.symlink, os.link])
+def test_no_output_is_an_input_by_whatever_name(tmp_path, link):
+    source, output = tmp_path / "source.keras", tmp_path / "output.keras"
+    source.write_bytes(b"weights")
+    if link is None:
+        output = tmp_path / ".." / tmp_path.name / "source.keras"
+    else:
+        link(source, output)
+    with pytest.raises(OutputError, match="one of the inputs"):
+        check_outputs([output], overwrite=True, inputs=[str(source)])
+
+
+def test_the_trial_notices_a_folder_that_cannot_be_written_to(tmp_path, monkeypatch):
+    def refuse(*arguments):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(OutputError, match="Permission denied"):
+        check_outputs([tmp_path / "a.txt"])

@@ -3,10 +3,10 @@
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from kerasvit.cli.settings import Settings
-from kerasvit.errors import OutputError
+from kerasvit.files import check_outputs, make_folder
 
 # What Linux, macOS and Windows allow for one name, in bytes.
 _LONGEST_NAME = 255
@@ -64,9 +64,7 @@ def plan_outputs(
         taken |= names
         outputs[path] = found
     files = [file for one in outputs.values() for file in one.files.values()]
-    _refuse_inputs(files, paths)
-    if not overwrite:
-        refuse_existing(files)
+    check_outputs(files, overwrite=overwrite, inputs=paths, make_folders=True)
     make_folder(folder)
     return outputs
 
@@ -118,53 +116,3 @@ def _shortened(stem: str, length: int) -> str:
     if len(raw) <= length:
         return stem
     return raw[:length].decode("utf-8", "ignore")
-
-
-def _refuse_inputs(files: Iterable[pathlib.Path], inputs: Iterable[pathlib.Path]) -> None:
-    real = {path.resolve() for path in inputs}
-    for file in files:
-        if file.resolve() in real:
-            raise OutputError(
-                f"An output must not be one of the inputs. Received: {str(file)!r}, which is both. "
-                "Choose another folder with -o"
-            )
-
-
-def refuse_existing(files: Iterable[pathlib.Path]) -> None:
-    """Raise `OutputError` if one of the files exists."""
-    for file in files:
-        if file.exists():
-            raise OutputError(
-                f"The output must be a new file. Received: {str(file)!r}, which exists. Pass "
-                "--overwrite, or another folder with -o"
-            )
-
-
-def check_new_files(files: Sequence[pathlib.Path], overwrite: bool) -> None:
-    """See, before any work, that files can be written.
-
-    Raises:
-        OutputError: if one exists and `overwrite` is False, or its folder cannot be written to.
-    """
-    if not overwrite:
-        refuse_existing(files)
-    for file in files:
-        make_folder(file.parent)
-
-
-def make_folder(folder: pathlib.Path) -> None:
-    """Make the folder of the outputs, and see that it can be written to.
-
-    Raises:
-        OutputError: if not.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        reason = None if os.access(folder, os.W_OK | os.X_OK) else "it is not writable"
-    except OSError as error:
-        reason = error.strerror
-    if reason:
-        raise OutputError(
-            f"The output folder cannot be made or written to. Received: {str(folder)!r}: {reason}."
-            " Choose another one with -o"
-        )

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasvit.errors import OutputError, UsageError
+from kerasvit.errors import UsageError
+from kerasvit.files import check_outputs
 from kerasvit.images.geometry import Geometry
 from kerasvit.render.overlay import overlay
 from kerasvit.render.video.frames import create_video, open_video
@@ -76,7 +77,7 @@ def draw_video(
     """
     settings = _checked(mode, formats, settings)
     files = [folder / f"{path.stem}.{method}.{suffix}" for suffix in _kept(formats)]
-    _refuse_input(path, files)
+    check_outputs(files, overwrite=overwrite, inputs=[path])
     with contextlib.ExitStack() as stack:
         video = stack.enter_context(open_video(path))
         fit = {"short_side": resize, "patch_size": model.patch_size}
@@ -118,15 +119,6 @@ def _checked(
 def _kept(formats: Sequence[str]) -> list[str]:
     kept = [name for name in FORMATS if name in formats]
     return kept if {"mp4", "gif"} & set(kept) else ["mp4", *kept]
-
-
-def _refuse_input(path: pathlib.Path, files: Sequence[pathlib.Path]) -> None:
-    for file in files:
-        if file.exists() and path.exists() and file.samefile(path):
-            raise OutputError(
-                "The output would replace the video that it is made from. "
-                f"Received: {str(file)!r}. Choose another folder."
-            )
 
 
 def _range(rate: Fraction, method: str) -> SteadyRange:

@@ -46,13 +46,12 @@ def run(options) -> int:
     """Write the report, and print its figures."""
     from kerasvit import __version__
     from kerasvit.cli.manifest import weights_sha256
-    from kerasvit.cli.outputs import check_new_files
     from kerasvit.errors import InputError, UsageError
-    from kerasvit.files import atomic_path
+    from kerasvit.files import atomic_path, check_outputs
     from kerasvit.training.data.features import preprocessing_of
 
     output = pathlib.Path(options.output)
-    check_new_files([output], options.overwrite)
+    check_outputs([output], overwrite=options.overwrite, make_folders=True)
     model, _ = load_model(options, attention="none")
     by_neighbours = options.neighbours or options.neighbours_split
     if not (model.num_classes or by_neighbours):

@@ -74,9 +74,9 @@ def add_parsers(subparsers, common) -> None:
 def run(options) -> int:
     """Write the report and the plot, and print the table."""
     from kerasvit.cli.manifest import weights_sha256
-    from kerasvit.cli.outputs import check_new_files
     from kerasvit.errors import InputError
     from kerasvit.evaluation import METRICS, evaluate_files, write_plot, write_report
+    from kerasvit.files import check_outputs
     from kerasvit.images import resolve
     from kerasvit.saliency import METHODS
 
@@ -85,7 +85,7 @@ def run(options) -> int:
     own_options = parse_method_options(options.option, methods)
     paths = resolve(options.inputs)
     files = [pathlib.Path(name) for name in (options.output, options.plot) if name]
-    check_new_files(files, options.overwrite)
+    check_outputs(files, overwrite=options.overwrite, inputs=paths, make_folders=True)
     model, preprocessing = load_resized_model(options, attention="none")
     report = evaluate_files(
         *(model, preprocessing, paths, methods),

@@ -31,7 +31,7 @@ def run(options) -> int:
     from kerasvit.pretrained import from_pretrained
 
     output = pathlib.Path(options.output)
-    check_export(output, options.model)
+    check_export(output, options.overwrite, options.model)
     model = from_pretrained(options.model)
     export_weights(model, output, options.layout, options.overwrite)
     if options.layout == "timm":

@@ -75,8 +75,8 @@ def run(options) -> int:
     """Train, and say how good the model is."""
     import keras
 
-    from kerasvit.cli.outputs import check_new_files
     from kerasvit.errors import UsageError
+    from kerasvit.files import check_outputs
     from kerasvit.training.finetuning.finetune import finetune
 
     settings = _settings(options)
@@ -86,7 +86,7 @@ def run(options) -> int:
             f"The output is a .keras file. Received: -o {str(output)!r}. "
             f"Name it {output.stem}.keras"
         )
-    check_new_files([output], options.overwrite)
+    check_outputs([output], overwrite=options.overwrite, inputs=[options.model], make_folders=True)
     folder, validation = _folders(options)
     keras.utils.set_random_seed(options.seed)
     model, _ = load_model(options)

@@ -47,15 +47,14 @@ def add_parsers(subparsers, common) -> None:
 
 def run(options) -> int:
     """Write a picture for each probe, and the numbers of all to `probes.npz`."""
-    from kerasvit.cli.outputs import check_new_files
-    from kerasvit.files import write_npz
+    from kerasvit.files import check_outputs, write_npz
     from kerasvit.images import resolve
 
     paths = resolve(options.inputs)
     probes = choose_probes(options, len(paths))
     folder = pathlib.Path(options.output)
     files = {name: folder / f"{name}.png" for name in probes} | {"arrays": folder / "probes.npz"}
-    check_new_files(list(files.values()), options.overwrite)
+    check_outputs(files.values(), overwrite=options.overwrite, inputs=paths, make_folders=True)
     model, preprocessing = load_resized_model(options, attention="none")
     pictures, code = load_pictures(options, paths, preprocessing)
     prober = Prober(model, model_label(model, options.model), pictures, options)

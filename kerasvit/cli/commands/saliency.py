@@ -138,9 +138,9 @@ def draw_video_by_methods(path, explainer, outputs, manifest, progress) -> None:
     """Draw a video once for each method."""
     import time
 
-    from kerasvit.cli.outputs import make_folder
     from kerasvit.cli.pictures import shown
     from kerasvit.cli.videos import draw_video
+    from kerasvit.files import make_folder
 
     settings = explainer.settings
     make_folder(outputs.folder)

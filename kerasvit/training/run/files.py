@@ -5,7 +5,7 @@ import pathlib
 from typing import Any
 
 from kerasvit.errors import OutputError, UsageError
-from kerasvit.files import atomic_path
+from kerasvit.files import atomic_path, make_folder
 from kerasvit.models.base import ScoreModel
 from kerasvit.training.distribution import is_first_host
 from kerasvit.training.recipe.tables import Recipe
@@ -51,7 +51,7 @@ def prepare(recipe: Recipe, folder: pathlib.Path, resume: bool, overwrite: bool)
             "Pass --resume to go on with it, --overwrite, or another folder with -o"
         )
     if is_first_host():
-        _make_folder(folder)
+        make_folder(folder)
     return {"step": 0, "recipe": recipe.to_dict()}
 
 
@@ -114,12 +114,3 @@ def _check_same(recipe: Recipe, saved: dict[str, Any], state: pathlib.Path) -> N
                     f"A run goes on with its own recipe. Received: {table}.{key} = {value!r}, and "
                     f"{before!r} in {str(state)!r}. Change it back"
                 )
-
-
-def _make_folder(folder: pathlib.Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"The folder {str(folder)!r} cannot be made: {error.strerror}. Choose another with -o"
-        ) from error
