@@ -10,12 +10,10 @@ import numpy as np
 
 from kerasvit.conversion.files.checkpoint import Checkpoint
 from kerasvit.conversion.files.tensors import FLOAT_TYPES, StoredTensor, new_array
-from kerasvit.conversion.names import augreg, huggingface
-from kerasvit.conversion.names.naming import Naming
+from kerasvit.conversion.names.foreign.naming import Naming
+from kerasvit.conversion.names.foreign.namings import NAMINGS
 from kerasvit.conversion.names.transforms import SAME, Rule
 from kerasvit.errors import InputError
-
-NAMINGS: tuple[Naming, ...] = (*huggingface.NAMINGS, *augreg.NAMINGS)
 
 
 def in_timm_names(checkpoint: Checkpoint) -> Checkpoint:
@@ -58,23 +56,23 @@ class _Renamer:
                 self._found[name] = (stored, tensor)
 
     def run(self) -> Checkpoint:
+        arguments = self._naming.arguments(self._found)
         dropped = self._drop()
         made: dict[str, StoredTensor] = {}
         used: set[str] = set()
         for rule in self._complete_rules():
-            if rule.target in made:
-                raise self._twice(rule.target, self._found[rule.sources[0]][0])
             made[rule.target] = self._make(rule)
             used.update(rule.sources)
         for name, (stored, tensor) in self._found.items():
             if name not in used:
-                made[stored] = tensor
+                # A part of the head must be known as one, to be left out where none is wanted.
+                made[name if name.startswith("head.") else stored] = tensor
         note = f"Read the names of the layout {self._naming.name!r} as timm's."
         return dataclasses.replace(
             self._checkpoint,
             tree=made,
             layout=self._naming.name,
-            arguments=self._naming.arguments(self._found),
+            arguments={**self._checkpoint.arguments, **arguments},
             notes=(*self._checkpoint.notes, note),
             dropped={**self._checkpoint.dropped, **dropped},
         )
@@ -92,11 +90,14 @@ class _Renamer:
 
     def _complete_rules(self) -> list[Rule]:
         """Return the rules, at each block, whose sources are all there, in order."""
-        rules: dict[tuple[str, ...], Rule] = {}
+        rules: dict[str, Rule] = {}
         for name in self._found:
             for rule in self._naming.rules_of(name):
-                if all(source in self._found for source in rule.sources):
-                    rules[rule.sources] = rule
+                if not all(source in self._found for source in rule.sources):
+                    continue
+                if rules.setdefault(rule.target, rule).sources != rule.sources:
+                    other = rules[rule.target].sources[0]
+                    raise self._twice(self._found[name][0], self._found[other][0])
         return list(rules.values())
 
     def _make(self, rule: Rule) -> StoredTensor:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 import numpy as np
 
 from kerasvit.conversion.files.tensors import StoredTensor
-from kerasvit.conversion.names.naming import Naming
+from kerasvit.conversion.names.foreign.naming import Naming
 from kerasvit.conversion.names.transforms import LINEAR, Kind, Rule, permutation
 
 _PREFIXES = ("opt/target/", "params/img/", "params/", "")
