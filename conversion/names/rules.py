@@ -192,8 +192,17 @@ def _check_names(source, used, dropped, model):
         parts.append(f"left over {_listing(extra)}")
     raise InputError(
         f"{source.label} does not hold the weights of {model.name!r}: every tensor must be used "
-        f"once. Received: {'; '.join(parts)}. Choose the model that the file holds (-m)"
+        f"once. Received: {'; '.join(parts)}. {_advice(missing, extra)}"
     )
+
+
+def _advice(missing: list[str], extra: list[str]) -> str:
+    if not missing and all(name.startswith("head") for name in extra):
+        return (
+            "Its head is more than one linear layer on the feature: take the backbone alone, with "
+            "num_classes=0 or --num-classes 0"
+        )
+    return "Choose the model that the file holds (-m)"
 
 
 def _check_shapes(source, rules, variables, model):
