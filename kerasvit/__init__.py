@@ -27,6 +27,7 @@ _MODULES = (
     "evaluation",
     "images",
     "layers",
+    "look",
     "models",
     "releases",
     "render",

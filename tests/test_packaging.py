@@ -30,7 +30,7 @@ ORDER = [
     ("saliency",),
     ("evaluation",),
     ("render",),
-    ("callbacks",),
+    ("callbacks", "look"),
     ("training",),
     ("cli",),
 ]

@@ -1,9 +1,7 @@
-"""Options that several commands share, and the reading of their values."""
+"""Options that several commands share."""
 
 import argparse
 import pathlib
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 from kerasvit.releases import EMBEDDED
 
@@ -100,98 +98,18 @@ def add_output(parser: argparse.ArgumentParser, default: str = "out") -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
 
 
-def split_names(text: str, what: str, known: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of a list separated by commas, each once.
-
-    Args:
-        text: such as `attention,rollout`.
-        what: what a name stands for, in a message.
-        known: the names there are.
-
-    Raises:
-        UsageError: if there is no name, or one that is not known; the message lists these.
-    """
-    from kerasvit.errors import UsageError
-
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    unknown = [name for name in names if name not in known]
-    if unknown or not names:
-        raise UsageError(
-            f"There is no such {what}. Received: {', '.join(map(repr, unknown)) or 'none'}. "
-            f"Choose among {', '.join(known)}, separated by commas"
-        )
-    return names
-
-
-def parse_number(text: str | None) -> Any:
-    """Return an int or a float where the text is one, else the text."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except (TypeError, ValueError):
-            continue
-    return text
-
-
-def parse_query(text: str) -> str | tuple[int, int]:
-    """Return "class" and the like, or `(row, column)` of "3,5"; "cls" and "dist" are short names.
-
-    Raises:
-        UsageError: if the text has a comma and is no such pair.
-    """
-    from kerasvit.errors import UsageError
-
-    if "," not in text:
-        return {"cls": "class", "dist": "distillation"}.get(text, text)
-    parts = [parse_number(part) for part in text.split(",")]
-    if len(parts) != 2 or not all(isinstance(part, int) for part in parts):
-        raise UsageError(
-            f"A query patch is ROW,COLUMN. Received: --query {text!r}. For instance: --query 3,5"
-        )
-    return parts[0], parts[1]
-
-
-def parse_method_options(
-    texts: Sequence[str], methods: Sequence[str]
-) -> Mapping[str, dict[str, Any]]:
-    """Return the options of each method, by method and name.
-
-    Args:
-        texts: such as `rollout.discard=0.9`.
-        methods: those that are asked for.
-
-    Raises:
-        UsageError: if a text has another form, or its method is not asked for.
-    """
-    from kerasvit.errors import UsageError
-
-    found: dict[str, dict[str, Any]] = {}
-    for text in texts:
-        place, _, value = text.partition("=")
-        method, _, name = place.partition(".")
-        if not (name and value) or method not in methods:
-            raise UsageError(
-                "An option is METHOD.NAME=VALUE, of a method that is asked for "
-                f"({', '.join(methods)}). Received: --option {text!r}. "
-                "For instance: --option rollout.discard=0.9"
-            )
-        found.setdefault(method, {})[name] = parse_number(value)
-    return found
-
-
 def load_model(options: argparse.Namespace, **view):
     """Load the model of `-m` into a process that will run it; return it with its preprocessing.
 
     Raises:
         UsageError: if the model's record does not say how pictures are prepared for it.
     """
-    from kerasvit.images.records import recorded_preprocessing
+    from kerasvit import look
     from kerasvit.memory import reuse_memory
-    from kerasvit.pretrained import from_pretrained
 
-    model = from_pretrained(options.model, **view)
+    loaded = look.load_model(options.model, **view)
     reuse_memory()
-    return model, recorded_preprocessing(model.record, options.model)
+    return loaded.model, loaded.preprocessing
 
 
 def load_resized_model(options: argparse.Namespace, **view):
@@ -211,19 +129,8 @@ def load_resized_model(options: argparse.Namespace, **view):
     return model, preprocessing
 
 
-def model_label(model, name: str) -> str:
-    """Return what outputs call the model: its release, or the file's name."""
-    return model.record.get("release") or pathlib.Path(name).name
-
-
 def open_picture(options: argparse.Namespace, path: pathlib.Path):
     """Read one picture as `--frame` and `--max-pixels` say; uint8 `(H, W, 3)`."""
-    from PIL import Image
+    from kerasvit.look import pictures
 
-    from kerasvit.images import read
-    from kerasvit.images.reading import MAX_PIXELS
-
-    limit = options.max_pixels or MAX_PIXELS
-    # Pillow refuses on its own what is twice its limit; ours has been asked for.
-    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, limit)
-    return read(path, max_pixels=limit, frame=options.frame)
+    return pictures.open_picture(path, options.frame, options.max_pixels)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasvit.cli.manifest import weights_sha256
+from kerasvit.look.models import weights_sha256
 from kerasvit.pretrained import from_pretrained
 
 
@@ -113,9 +113,10 @@ def test_wrong_requests_write_nothing(evaluate, one_line, arguments, code, needl
 
 
 def test_existing_outputs_are_refused_before_any_work(evaluate, folder, one_line):
-    (folder / "plot.png").write_bytes(b"old")
-    result, report = evaluate("--plot", folder / "plot.png")
+    plot = folder.with_name("plot.png")
+    plot.write_bytes(b"old")
+    result, report = evaluate("--plot", plot)
     assert result.code == 5
     assert report is None
     one_line(result.err, "plot.png", "--overwrite")
-    assert (folder / "plot.png").read_bytes() == b"old"
+    assert plot.read_bytes() == b"old"

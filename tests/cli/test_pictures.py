@@ -9,8 +9,11 @@ import weakref
 import numpy as np
 import pytest
 
-from kerasvit.cli.pictures import Progress, each_picture, load_ahead, shown, top_classes
+from kerasvit.cli.pictures import Progress, each_picture, shown
 from kerasvit.errors import InputError, OutputError, UsageError
+from kerasvit.look import pictures
+from kerasvit.look.classes import top_classes
+from kerasvit.look.pictures import load_ahead
 
 PATHS = [pathlib.Path(f"{index}.png") for index in range(9)]
 
@@ -77,11 +80,17 @@ def test_a_bad_picture_is_named_counted_and_passed_over(capsys, broken):
             fail(path, loaded, progress)
         done.append(path)
 
-    code = each_picture(PATHS, load, work, failed=lambda path, error: failed.append(path))
-    assert code == 3
+    assert each_picture(PATHS, load, work) == 3
     assert done == PATHS[:3] + PATHS[4:]
-    assert failed == [PATHS[3]]
     assert capsys.readouterr().err == "kerasvit: 3.png: damaged\n"
+    errors = pictures.each_picture(
+        PATHS,
+        load,
+        lambda path, loaded: work(path, loaded, None),
+        failed=lambda path, error: failed.append(path),
+    )
+    assert failed == [PATHS[3]] == list(errors)
+    assert capsys.readouterr().err == ""
 
 
 def test_fail_fast_and_usage_errors_end_it():

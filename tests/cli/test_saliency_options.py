@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import kerasvit
-from kerasvit.cli.manifest import weights_sha256
+from kerasvit.look.models import weights_sha256
 
 SEVERAL = ("--method", "attention,class_attention_rollout,relevance")
 

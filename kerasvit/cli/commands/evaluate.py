@@ -5,7 +5,7 @@ import pathlib
 import sys
 
 from kerasvit.cli.folders import add_folder, limited, say_broken
-from kerasvit.cli.options import add_model, at_least, load_model, model_label
+from kerasvit.cli.options import add_model, at_least, load_model
 
 
 def add_parsers(subparsers, common) -> None:
@@ -45,9 +45,9 @@ def add_parsers(subparsers, common) -> None:
 def run(options) -> int:
     """Write the report, and print its figures."""
     from kerasvit import __version__
-    from kerasvit.cli.manifest import weights_sha256
     from kerasvit.errors import InputError, UsageError
     from kerasvit.files import atomic_path, check_outputs
+    from kerasvit.look.models import model_label, weights_sha256
     from kerasvit.training.data.features import preprocessing_of
 
     output = pathlib.Path(options.output)

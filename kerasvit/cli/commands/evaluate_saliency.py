@@ -10,11 +10,9 @@ from kerasvit.cli.options import (
     add_target,
     at_least,
     load_resized_model,
-    model_label,
     open_picture,
-    parse_method_options,
-    split_names,
 )
+from kerasvit.cli.values import parse_method_options, split_names
 
 _NONE = "none"
 
@@ -73,11 +71,11 @@ def add_parsers(subparsers, common) -> None:
 
 def run(options) -> int:
     """Write the report and the plot, and print the table."""
-    from kerasvit.cli.manifest import weights_sha256
     from kerasvit.errors import InputError
     from kerasvit.evaluation import METRICS, evaluate_files, write_plot, write_report
     from kerasvit.files import check_outputs
     from kerasvit.images import resolve
+    from kerasvit.look.models import model_label, weights_sha256
     from kerasvit.saliency import METHODS
 
     methods = split_names(options.methods, "method", tuple(METHODS))

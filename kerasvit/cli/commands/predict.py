@@ -21,6 +21,7 @@ def run(options) -> int:
     from kerasvit.cli.pictures import each_picture, shown
     from kerasvit.errors import UsageError
     from kerasvit.images import resolve
+    from kerasvit.look.classes import describe, predictions
 
     paths = resolve(options.inputs)
     model, preprocessing = load_model(options, attention="none")
@@ -37,22 +38,3 @@ def run(options) -> int:
         progress.line(f"{shown(path)}: {describe(predictions(model, pixels, options.top))}")
 
     return each_picture(paths, load, work, options.fail_fast)
-
-
-def predictions(model, pixels, count: int) -> list[tuple[int, str, float]]:
-    """Return number, name and probability of the most probable classes of one picture.
-
-    Args:
-        model: a model with a head, in the mode "none".
-        pixels: `(h, w, 3)`, prepared as for evaluation.
-        count: how many classes.
-    """
-    from kerasvit.cli.pictures import top_classes
-    from kerasvit.saliency.request import model_outputs
-
-    return top_classes(model, model_outputs(model, pixels[None])[0], count)
-
-
-def describe(classes: list[tuple[int, str, float]]) -> str:
-    """Return classes and probabilities in one line."""
-    return ", ".join(f"{name} {probability:.1%}" for _, name, probability in classes)

@@ -11,7 +11,6 @@ from kerasvit.cli.options import (
     add_output,
     add_resize,
     load_resized_model,
-    model_label,
 )
 
 WEIGHTS = ("positions", "filters")
@@ -49,6 +48,7 @@ def run(options) -> int:
     """Write a picture for each probe, and the numbers of all to `probes.npz`."""
     from kerasvit.files import check_outputs, write_npz
     from kerasvit.images import resolve
+    from kerasvit.look.models import model_label
 
     paths = resolve(options.inputs)
     probes = choose_probes(options, len(paths))
@@ -73,7 +73,7 @@ def choose_probes(options: argparse.Namespace, count: int) -> tuple[str, ...]:
     Raises:
         UsageError: if a probe is unknown, or needs pictures and there are none.
     """
-    from kerasvit.cli.options import split_names
+    from kerasvit.cli.values import split_names
     from kerasvit.errors import UsageError
     from kerasvit.saliency.probes.survey import FEWEST_PICTURES
 
@@ -224,6 +224,7 @@ class Prober:
     def _other_features(self) -> tuple[dict[str, Any], str]:
         """Return the features of the other model on the same pictures, read again for it."""
         from kerasvit.cli.options import open_picture
+        from kerasvit.look.models import model_label
         from kerasvit.saliency.probes.survey import survey_features
 
         chosen = argparse.Namespace(**{**vars(self.options), "model": self.options.against})

@@ -1,15 +1,7 @@
 """`kerasvit saliency`: pictures of where a model looks, with the raw arrays beside them."""
 
-import pathlib
-
-from kerasvit.cli.options import (
-    add_inputs,
-    add_model,
-    add_output,
-    add_resize,
-    add_target,
-    load_model,
-)
+from kerasvit.cli.options import add_inputs, add_model, add_output, add_resize, add_target
+from kerasvit.cli.values import parse_method_options, parse_number, parse_query, split_names
 
 
 def add_parsers(subparsers, common) -> None:
@@ -35,7 +27,9 @@ def add_parsers(subparsers, common) -> None:
         "the last block of self-attention",
     )
     parser.add_argument("--stage", choices=("sa", "ca"), help="self- or class attention")
-    parser.add_argument("--head", help="mean, max, min or a head's number; defaults to mean")
+    parser.add_argument(
+        "--head", default="mean", help="mean, max, min or a head's number; defaults to mean"
+    )
     parser.add_argument(
         "--query",
         default="class",
@@ -83,85 +77,52 @@ def _add_drawing(parser) -> None:
 
 def run(options) -> int:
     """Write a sheet, overlays, arrays or a video for each input, and the manifest."""
-    from kerasvit.cli.drawing import Artist
-    from kerasvit.cli.explaining import Explainer
-    from kerasvit.cli.manifest import Manifest, weights_sha256
-    from kerasvit.cli.outputs import plan_outputs
-    from kerasvit.cli.pictures import each_picture
-    from kerasvit.cli.settings import Settings
+    from kerasvit.cli.narrator import Narrator
+    from kerasvit.errors import InputError
+    from kerasvit.look import saliency
 
-    settings = Settings.read(options)
-    paths, videos = find_inputs(options.inputs, settings)
-    folder = pathlib.Path(options.output)
-    outputs = plan_outputs(paths, videos, settings, folder, options.overwrite)
-    model, preprocessing = load_model(options)
-    explainer = Explainer(model, preprocessing, settings, options)
-    facts = {
-        "model": {
-            "name": explainer.label,
-            "source": str(options.model),
-            "weights_sha256": weights_sha256(model),
-        },
-        "settings": settings.to_dict(),
-    }
-
-    def load(path):
-        return None if path in videos else explainer.load(path)
-
-    def work(path, loaded, progress):
-        if path in videos:
-            draw_video_by_methods(path, explainer, outputs[path], manifest, progress)
-        else:
-            artist.draw(path, loaded, outputs[path], progress)
-
-    with Manifest(folder, facts) as manifest:
-        artist = Artist(explainer, manifest)
-        return each_picture(paths, load, work, options.fail_fast, manifest.fail)
-
-
-def find_inputs(texts, settings) -> tuple[list[pathlib.Path], set[pathlib.Path]]:
-    """Return the files that the inputs name, and which of them are videos."""
-    from kerasvit.images import resolve
-    from kerasvit.render.video.frames import SUFFIXES, is_video
-
-    paths = resolve(texts, SUFFIXES)
-    wants_videos = "mp4" in (settings.formats or ())
-    videos = {
-        path
-        for path in paths
-        if path.suffix.lower() in SUFFIXES or (wants_videos and is_video(path))
-    }
-    return paths, videos
-
-
-def draw_video_by_methods(path, explainer, outputs, manifest, progress) -> None:
-    """Draw a video once for each method."""
-    import time
-
-    from kerasvit.cli.pictures import shown
-    from kerasvit.cli.videos import draw_video
-    from kerasvit.files import make_folder
-
-    settings = explainer.settings
-    make_folder(outputs.folder)
-    started, written = time.perf_counter(), []
-    for method in settings.methods:
-        written += draw_video(
-            path,
-            outputs.folder,
-            explainer.model,
-            explainer.preprocessing,
-            method=method,
-            settings=settings.arguments(method, explainer.target),
-            formats=settings.formats_of("video"),
-            mode=settings.mode,
-            resize=settings.resize,
-            colormap=settings.colormap,
-            mass=settings.mass,
-            overwrite=explainer.options.overwrite,
-            report=progress.part,
+    settings = read_settings(options)
+    with Narrator() as narrator:
+        drawn = saliency(
+            options.inputs,
+            options.model,
+            out=options.output,
+            settings=settings,
+            overwrite=options.overwrite,
+            fail_fast=options.fail_fast,
+            listener=narrator,
         )
-    seconds = round(time.perf_counter() - started, 3)
-    names = [file.relative_to(manifest.path.parent).as_posix() for file in written]
-    manifest.add(path, outputs=names, seconds=seconds)
-    progress.line(f"{shown(path)}: {', '.join(shown(file) for file in written)}")
+    return InputError.exit_code if drawn.failed else 0
+
+
+def read_settings(options):
+    """Return the settings of the command line.
+
+    Raises:
+        UsageError: if a name is unknown, or options contradict each other.
+    """
+    from kerasvit.look import Settings
+    from kerasvit.look.settings import FORMATS
+    from kerasvit.look.spelling import COMMAND
+    from kerasvit.saliency import METHODS
+
+    methods = split_names(options.method, "method", tuple(METHODS))
+    return Settings(
+        method=methods,
+        formats=split_names(options.format, "format", FORMATS) if options.format else None,
+        target=options.target,
+        query=parse_query(options.query),
+        layer=parse_number(options.layer),
+        heads=parse_number(options.head),
+        stage=options.stage,
+        options=parse_method_options(options.option, methods),
+        resize=options.resize,
+        fit=options.fit,
+        frame=options.frame,
+        max_pixels=options.max_pixels,
+        style=options.style,
+        mass=options.mass,
+        colormap=options.colormap,
+        mode=options.mode,
+        spelling=COMMAND,
+    )

@@ -1,12 +1,13 @@
 """Which files a run writes, chosen and checked before any work."""
 
 import dataclasses
+import itertools
 import os
 import pathlib
 from collections.abc import Sequence
 
-from kerasvit.cli.settings import Settings
 from kerasvit.files import check_outputs, make_folder
+from kerasvit.look.settings import Settings
 
 # What Linux, macOS and Windows allow for one name, in bytes.
 _LONGEST_NAME = 255
@@ -51,19 +52,18 @@ def plan_outputs(
             folder cannot be made or written to.
         UsageError: if a picture or a video cannot be written in the formats asked for.
     """
-    outputs, taken = {}, set()
+    outputs: dict[pathlib.Path, Outputs] = {}
+    taken: set[str] = set()
     for path in paths:
         plan = _video_files if path in videos else _picture_files
-        number = 1
-        while True:
-            found = plan(path, settings, folder, number)
-            names = {str(file).casefold() for file in found.files.values()}
+        for number in itertools.count(1):
+            planned = plan(path, settings, folder, number)
+            names = {str(file).casefold() for file in planned.files.values()}
             if not names & taken:
                 break
-            number += 1
         taken |= names
-        outputs[path] = found
-    files = [file for one in outputs.values() for file in one.files.values()]
+        outputs[path] = planned
+    files = [file for planned in outputs.values() for file in planned.files.values()]
     check_outputs(files, overwrite=overwrite, inputs=paths, make_folders=True)
     make_folder(folder)
     return outputs

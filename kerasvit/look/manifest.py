@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import hashlib
 import json
 import pathlib
 from typing import Any
@@ -79,32 +78,10 @@ def _earlier(path: pathlib.Path) -> list[dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise OutputError(
             f"The manifest of this run would replace {str(path)!r}, which is something else. "
-            f"Received: {' '.join(str(error).split())}. Choose another folder with -o"
+            f"Received: {' '.join(str(error).split())}. Choose another folder"
         ) from error
 
 
 def _plain(value: Any) -> Any:
     """Return NumPy's numbers and arrays as JSON knows them."""
     return value.tolist() if hasattr(value, "tolist") else str(value)
-
-
-def weights_sha256(model: Any) -> str:
-    """Return a digest of a model's weights that is the same on every backend.
-
-    Args:
-        model: a kerasvit model.
-
-    Returns:
-        64 hexadecimal digits, over the name, shape and float32 bytes of each weight.
-    """
-    import numpy as np
-
-    from kerasvit.saliency.backends import to_numpy
-
-    digest = hashlib.sha256()
-    for weight in model.weights:
-        values = np.ascontiguousarray(to_numpy(weight.value), "<f4")
-        name = weight.path.split("/", 1)[-1]
-        digest.update(f"{name} {values.shape}\n".encode())
-        digest.update(values.data)
-    return digest.hexdigest()

@@ -1,0 +1,59 @@
+"""What `kerasvit saliency` says while it draws."""
+
+import pathlib
+
+from kerasvit.cli.pictures import Progress, shown
+from kerasvit.errors import KerasViTError
+from kerasvit.look import Drawn, Listener
+from kerasvit.look.classes import describe
+from kerasvit.memory import reuse_memory
+
+
+class Narrator(Listener):
+    """A line for each picture, a bar where there are several, and complaints."""
+
+    def __init__(self) -> None:
+        self.progress: Progress | None = None
+
+    def __enter__(self) -> "Narrator":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.progress is not None:
+            self.progress.__exit__(*error)
+
+    def started(self, count: int) -> None:
+        """Show the bar."""
+        # Only now: while a model is loaded, what a conversion frees goes back to the system.
+        reuse_memory()
+        self.progress = Progress(count)
+
+    def drew(self, picture: Drawn) -> None:
+        """Say where the files are, and what the picture shows."""
+        if picture.flat:
+            names = ", ".join(picture.flat)
+            self._said.complain(f"{shown(picture.path)}: every patch has the same value: {names}")
+        files = [shown(file) for file in picture.files.values()]
+        if picture.kind == "picture":
+            classes = f"{describe(picture.classes)} -> " if picture.classes else ""
+            self._said.line(f"{shown(picture.path)}: {classes}{files[0]}")
+        else:
+            self._said.line(f"{shown(picture.path)}: {', '.join(files)}")
+
+    def passed_over(self, path: pathlib.Path, error: KerasViTError) -> None:
+        """Name a picture that failed."""
+        self._said.pass_over(path, error)
+
+    def advanced(self) -> None:
+        """Move the bar."""
+        self._said.advance()
+
+    def frame_done(self, done: int, count: int | None) -> None:
+        """Say how far a video is."""
+        self._said.part(done, count)
+
+    @property
+    def _said(self) -> Progress:
+        if self.progress is None:
+            self.progress = Progress(1)
+        return self.progress

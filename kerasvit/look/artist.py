@@ -1,0 +1,207 @@
+"""What is drawn of one photograph: sheet, overlays, arrays, viewer, the way through the layers."""
+
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from kerasvit import __version__
+from kerasvit.files import write_npz
+from kerasvit.look.explainer import Explained, Explainer
+from kerasvit.look.outputs import overlay_name
+from kerasvit.render import (
+    Canvas,
+    Look,
+    animate,
+    comparison_sheet,
+    saliency_sheet,
+    write_gif,
+    write_png,
+)
+from kerasvit.render.standard import block_title
+from kerasvit.render.viewer.page import write_viewer
+from kerasvit.saliency import SaliencyMap, block_scores
+from kerasvit.saliency.explain import FORWARD_ONLY, MASKS, SIGNED
+
+_BARS = 3
+
+
+class Artist:
+    """Draws what an explainer found.
+
+    Args:
+        explainer: makes the maps.
+    """
+
+    def __init__(self, explainer: Explainer) -> None:
+        self.explainer, self.settings = explainer, explainer.settings
+
+    def write(
+        self,
+        explained: Explained,
+        files: dict[str, pathlib.Path],
+        title: str = "",
+        overwrite: bool = False,
+    ) -> None:
+        """Write the files of a picture.
+
+        Args:
+            explained: what `Explainer.explain` returned.
+            files: by what they hold, see `kerasvit.look.outputs.Outputs`.
+            title: of the picture.
+            overwrite: whether files may be replaced.
+
+        Raises:
+            InputError: if the scores are not finite, or too many for a viewer.
+            OutputError: if a file cannot be written, or exists and `overwrite` is false.
+        """
+        if "sheet" in files:
+            write_png(files["sheet"], self.sheet(explained, title), overwrite)
+            for method in explained.maps:
+                file = files[overlay_name(method, len(explained.maps) == 1)]
+                write_png(file, self.overlay(explained, method), overwrite)
+        if "arrays" in files:
+            write_npz(files["arrays"], self.arrays(explained), overwrite)
+        if "layers" in files:
+            write_gif(files["layers"], self.layers(explained), overwrite=overwrite)
+        if "viewer" in files:
+            self.write_viewer(files["viewer"], explained, title, overwrite)
+
+    def overlay(self, explained: Explained, method: str | None = None) -> np.ndarray:
+        """Return the map of a method over the photograph, uint8 `(H, W, 3)`.
+
+        Args:
+            explained: what `Explainer.explain` returned.
+            method: None for the first.
+        """
+        method = method or next(iter(explained.maps))
+        picture = explained.picture
+        canvas = Canvas(picture.image, picture.geometry, self.settings.colormap)
+        return self.look(method).overlay(canvas, explained.maps[method].values[0])
+
+    def look(self, method: str) -> Look:
+        """Return how the map of a method is drawn."""
+        normalisation = "max" if method in SIGNED else "minmax"
+        # A mask ends where a patch ends.
+        interpolation = "nearest" if method in MASKS else "bicubic"
+        style, mass = self.settings.drawn_style, self.settings.drawn_mass
+        return Look(style, mass, normalisation, interpolation)
+
+    def sheet(self, explained: Explained, title: str = "") -> Image.Image:
+        """Return the sheet: one method's map with every head, or the maps of several methods."""
+        blocks = {key: block.values[0] for key, block in explained.blocks.items()}
+        classes = [(name, probability) for _, name, probability in explained.classes[:_BARS]]
+        if len(explained.maps) > 1:
+            return self._comparison(explained, blocks, classes, title)
+        ((method, result),) = explained.maps.items()
+        look = self.look(method)
+        return saliency_sheet(
+            explained.picture.image,
+            blocks,
+            result.values[0],
+            explained.picture.geometry,
+            classes,
+            title=title,
+            subtitle=self.explainer.label,
+            saliency_title=self._title(method, result),
+            colormap=self.settings.colormap,
+            style=look.style,
+            mass=look.mass,
+            normalisation=look.normalisation,
+            interpolation=look.interpolation,
+        )
+
+    def _comparison(
+        self,
+        explained: Explained,
+        blocks: dict[str, np.ndarray],
+        classes: list[tuple[str, float]],
+        title: str,
+    ) -> Image.Image:
+        titles = {method: self._title(method, result) for method, result in explained.maps.items()}
+        return comparison_sheet(
+            explained.picture.image,
+            explained.picture.prepared.image,
+            {titles[method]: result.values[0] for method, result in explained.maps.items()},
+            explained.picture.geometry,
+            classes,
+            looks={titles[method]: self.look(method) for method in explained.maps},
+            blocks=blocks,
+            title=title,
+            lines=[self.explainer.label],
+            colormap=self.settings.colormap,
+        )
+
+    def _title(self, method: str, result: SaliencyMap) -> str:
+        """Return what a map is called on a sheet: its method, with its class or its heads."""
+        name = method.replace("_", " ")
+        if method == "attention":
+            heads = self.settings.heads
+            shown = f"head {heads}" if isinstance(heads, int) else heads
+            return f"{block_title(result.layers[0])} · {shown}"
+        if method in FORWARD_ONLY:
+            return name
+        wanted = self.explainer.class_name(result.target[0]) if result.target else "the feature"
+        return f"{name} for {wanted}"
+
+    def layers(self, explained: Explained) -> list[Image.Image]:
+        """Return the frames of the way through the layers, one for each block."""
+        picture = explained.picture
+        blocks = self.explainer.through_layers(picture)
+        maps = {
+            f"{block_title(key)}, from {_asks(block.query)}": block.values[0]
+            for key, block in blocks.items()
+        }
+        look = self.look("attention")
+        return animate(picture.image, maps, picture.geometry, look, self.settings.colormap)
+
+    def write_viewer(
+        self, file: pathlib.Path, explained: Explained, title: str = "", overwrite: bool = False
+    ) -> None:
+        """Write the viewer of every score, see `kerasvit.render.viewer.page.write_viewer`."""
+        picture = explained.picture
+        scores, layouts = block_scores(self.explainer.model, picture.prepared.pixels)
+        write_viewer(
+            file,
+            picture.image,
+            scores,
+            layouts,
+            picture.geometry,
+            title=title,
+            overwrite=overwrite,
+            note=self.explainer.label,
+            colormap=self.settings.colormap,
+        )
+
+    def arrays(self, explained: Explained) -> dict[str, np.ndarray]:
+        """Return every map by its method, the heads by their block, and what they mean."""
+        arrays = {key: block.values[0] for key, block in explained.blocks.items()}
+        arrays |= {method: result.values[0] for method, result in explained.maps.items()}
+        geometry = explained.picture.geometry
+        arrays["box"] = np.array(geometry.box)
+        arrays["original_size"] = np.array(geometry.original_size)
+        first = next(iter(explained.maps.values()))
+        if first.logits is not None:
+            arrays["logits"] = first.logits[0]
+        header = {
+            "version": __version__,
+            "model": self.explainer.label,
+            "geometry": geometry.to_dict(),
+            "maps": {method: _origin(result) for method, result in explained.maps.items()},
+        }
+        arrays["header"] = np.array(json.dumps(header, default=np.generic.item))
+        return arrays
+
+
+def _origin(result: SaliencyMap) -> dict[str, Any]:
+    names = ("layers", "heads", "query", "stage", "target", "settings")
+    return {name: getattr(result, name) for name in names}
+
+
+def _asks(query: Any) -> str:
+    names = {"class": "the class token", "distillation": "the distillation token"}
+    if isinstance(query, str):
+        return names.get(query, "all patches")
+    return f"patch {query[0]},{query[1]}"

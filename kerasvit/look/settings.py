@@ -1,0 +1,223 @@
+"""What is drawn and how, checked as far as it can be without the model."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kerasvit.errors import UsageError
+from kerasvit.look.spelling import PYTHON, Spelling
+from kerasvit.render import STYLES, colourise
+from kerasvit.saliency import METHODS
+from kerasvit.saliency.explain import FUSE_HEADS, LOOK_AT_ONE_BLOCK
+from kerasvit.saliency.maps import Heads, Query
+from kerasvit.saliency.targets import Target
+
+PICTURE_FORMATS = ("png", "npz", "html", "gif")
+VIDEO_FORMATS = ("mp4", "gif", "npz")
+FORMATS = ("png", "npz", "html", "gif", "mp4")
+FITS = ("aspect", "crop", "exact")
+MODES = ("side-by-side", "overlay", "mask")
+USUAL_MASS = 0.6
+_DEFAULT = {"picture": ("png", "npz"), "video": ("mp4", "npz")}
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What is drawn of pictures and videos, and how.
+
+    Args:
+        method: one or several of `kerasvit.saliency.METHODS`; several are drawn side by side.
+        formats: one or several. Of a picture `"png"`, a sheet and overlays, `"npz"`, the arrays,
+            `"html"`, a viewer of every score, `"gif"`, the way through the layers; of a video
+            `"mp4"`, `"gif"` and `"npz"`. With `"mp4"` among them, an animated GIF, PNG or WebP
+            counts as a video. None: PNG and NPZ, and MP4 and NPZ of a video.
+        target: the class that methods by class explain: its number or name, `"top1"`, or
+            `"feature"`. None: the most probable class, or the feature of a model without classes.
+        query: whose attention is shown, see `kerasvit.saliency.query_tokens`.
+        layer: the block that methods of one block look at, see `kerasvit.saliency.select_block`;
+            `"all"`, for the attention of every block. None: all blocks of class attention, or the
+            last block of self-attention.
+        heads: how heads are combined, see `kerasvit.saliency.fuse_heads`.
+        stage: `"sa"` or `"ca"`, self- or class attention; None: class attention where there is any.
+        options: the methods' own options, by method: `{"rollout": {"discard": 0.9}}`.
+        resize: length in pixels of the shorter side that the model sees; None for that of its
+            training.
+        fit: how a picture becomes the model's input: `"aspect"`, the whole picture; `"crop"`, the
+            evaluation's; `"exact"`, its own pixels.
+        frame: which picture of an animation or page of a TIFF is drawn, from 0; None: the first.
+        max_pixels: largest width x height that is decoded; None for the default.
+        style: how a map lies over its photograph, see `kerasvit.render.overlay`.
+        mass: instead of a style, the share of a map's mass whose patches are shown, in (0, 1].
+        colormap: of Matplotlib.
+        mode: how a video is drawn: `"side-by-side"`, the frame and its map; `"overlay"`, the map
+            over the frame; `"mask"`, the patches with most of the mass, the rest dark. None: a
+            mask where `mass` is given, else side by side.
+        spelling: how messages name these options.
+
+    Raises:
+        UsageError: if a value is unknown or out of range, or two contradict each other.
+    """
+
+    method: str | Sequence[str] = "attention"
+    formats: str | Sequence[str] | None = None
+    target: Target = None
+    query: Query = "class"
+    layer: int | str | None = None
+    heads: Heads = "mean"
+    stage: str | None = None
+    options: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    resize: int | None = None
+    fit: str = "aspect"
+    frame: int | None = None
+    max_pixels: int | None = None
+    style: str = "blend"
+    mass: float | None = None
+    colormap: str = "cividis"
+    mode: str | None = None
+    spelling: Spelling = dataclasses.field(default=PYTHON, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._check_names("method", self.methods, tuple(METHODS))
+        if self.formats is not None:
+            self._check_names("format", self.chosen_formats, FORMATS)
+        self._check_names("fit", (self.fit,), FITS)
+        self._check_names("style", (self.style,), STYLES)
+        self._check_names("mode", (self.video_mode,), MODES)
+        for name in ("resize", "max_pixels"):
+            self._check_lowest(name, 1)
+        self._check_lowest("frame", 0)
+        self._check_values()
+        self._require_user("layer", self.layer, LOOK_AT_ONE_BLOCK)
+        self._require_user("heads", None if self.heads == "mean" else self.heads, FUSE_HEADS)
+        colourise(0.5, self.colormap)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods' names."""
+        return _names(self.method)
+
+    @property
+    def chosen_formats(self) -> tuple[str, ...]:
+        """The formats that are asked for; none where each kind of input has its own."""
+        return () if self.formats is None else _names(self.formats)
+
+    @property
+    def drawn_style(self) -> str:
+        """The style of overlays: `"mask"` where a share of the mass is shown."""
+        return self.style if self.mass is None else "mask"
+
+    @property
+    def drawn_mass(self) -> float:
+        """The share of the mass that masks show."""
+        return USUAL_MASS if self.mass is None else self.mass
+
+    @property
+    def video_mode(self) -> str:
+        """How videos are drawn."""
+        return self.mode or ("side-by-side" if self.mass is None else "mask")
+
+    def formats_of(self, kind: str) -> tuple[str, ...]:
+        """Return the formats for a `"picture"` or a `"video"`.
+
+        Raises:
+            UsageError: if none of those asked for suits it.
+        """
+        if self.formats is None:
+            return _DEFAULT[kind]
+        known = PICTURE_FORMATS if kind == "picture" else VIDEO_FORMATS
+        formats = tuple(name for name in known if name in self.chosen_formats)
+        if not formats:
+            raise UsageError(
+                f"A {kind} is written as {', '.join(known)}. Received: "
+                f"{self.spelling.given('formats', self.chosen_formats)}. Choose one of these"
+            )
+        # The maps of a video are written beside a video.
+        return ("mp4", *formats) if kind == "video" and formats == ("npz",) else formats
+
+    def arguments(self, method: str, target: Target = None) -> dict[str, Any]:
+        """Return what `kerasvit.saliency.explain` is given for a method.
+
+        Args:
+            method: one of `methods`.
+            target: the class, where the run's own is `"top1"` or None.
+        """
+        arguments = {"query": self.query, "stage": self.stage, "target": target}
+        if method in LOOK_AT_ONE_BLOCK:
+            arguments["layer"] = None if self.layer == "all" else self.layer
+        if method in FUSE_HEADS:
+            arguments["heads"] = self.heads
+        return {**arguments, **self.options.get(method, {})}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as plain values, for JSON."""
+        return {
+            "methods": self.methods,
+            "formats": self.chosen_formats or None,
+            "target": self.target,
+            "query": self.query,
+            "layer": self.layer,
+            "head": self.heads,
+            "stage": self.stage,
+            "options": {method: dict(options) for method, options in self.options.items()},
+            "resize": self.resize,
+            "fit": self.fit,
+            "frame": self.frame,
+            "max_pixels": self.max_pixels,
+            "style": self.drawn_style,
+            "mass": self.drawn_mass,
+            "colormap": self.colormap,
+            "mode": self.video_mode,
+        }
+
+    def _check_names(self, what: str, names: Sequence[str], known: Sequence[str]) -> None:
+        unknown = [name for name in names if name not in known]
+        if unknown or not names:
+            raise UsageError(
+                f"There is no such {what}. Received: {', '.join(map(repr, unknown)) or 'none'}. "
+                f"Choose among {', '.join(known)}"
+            )
+
+    def _check_lowest(self, name: str, lowest: int) -> None:
+        value = getattr(self, name)
+        if value is not None and value < lowest:
+            raise UsageError(
+                f"{self.spelling.name(name)} is at least {lowest}. "
+                f"Received: {self.spelling.given(name, value)}."
+            )
+
+    def _check_values(self) -> None:
+        given = self.spelling.given
+        if self.resize is not None and self.fit != "aspect":
+            raise UsageError(
+                "Only a picture that keeps its aspect ratio can be resized. Received: "
+                f"{given('resize', self.resize)} with {given('fit', self.fit)}. Leave one out"
+            )
+        if self.mass is not None and not 0 < self.mass <= 1:
+            raise UsageError(
+                "The mass is a share above 0 and up to 1. "
+                f"Received: {given('mass', self.mass)}. Try {USUAL_MASS}"
+            )
+        if self.heads in (None, "all"):
+            raise UsageError(
+                "A picture shows one map. Received: every head on its own. Choose one head, or "
+                f"combine them: {given('heads', 'mean')}"
+            )
+        unasked = [method for method in self.options if method not in self.methods]
+        if unasked:
+            raise UsageError(
+                f"Options belong to a method that is asked for ({', '.join(self.methods)}). "
+                f"Received: options of {', '.join(unasked)}."
+            )
+
+    def _require_user(self, option: str, value: Any, users: tuple[str, ...]) -> None:
+        if value is not None and not set(self.methods) & set(users):
+            given = self.spelling.given
+            raise UsageError(
+                f"{self.spelling.name(option)} concerns the methods {', '.join(users)} alone. "
+                f"Received: {given(option, value)} with {given('method', self.methods)}. "
+                "Leave it out"
+            )
+
+
+def _names(names: str | Sequence[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(dict.fromkeys(names))
