@@ -16,6 +16,7 @@ import shutil
 from collections.abc import Iterator
 from typing import Any, Self
 
+from kerasvit.digests import file_sha256
 from kerasvit.errors import KerasViTError, OutputError
 from kerasvit.files import atomic_path
 from kerasvit.temporary import remove_stale, temporary_name
@@ -125,16 +126,6 @@ class Entry:
 def safe_name(name: str) -> str:
     """Return a name that every file system takes: its last 80 letters, digits, ".", "_" and "-"."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name)[-80:].lstrip(".") or "file"
-
-
-def file_sha256(path: str | os.PathLike) -> str:
-    """Return the SHA-256 of a file's content as 64 lower-case hexadecimal digits.
-
-    Raises:
-        OSError: if the file can't be read.
-    """
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from kerasvit.digests import SHA256
 from kerasvit.errors import InputError
 
 LAYOUTS = (
@@ -237,7 +238,7 @@ _RECORD_RULES = {
     "url": _URL,
     "url_layout": _one_of(*LAYOUTS),
     "embedded": (lambda value: isinstance(value, bool), "true or false"),
-    "sha256": (_match(r"[0-9a-f]{64}"), "64 hexadecimal digits"),
+    "sha256": (_match(SHA256.pattern), "64 hexadecimal digits"),
     "sha256_prefix": (_match(r"[0-9a-f]{8,63}"), "8 to 63 hexadecimal digits"),
     "backbone": (_NAME, "the name of a release"),
     "head": (_head, "a table of blocks, patch_mean and interleaved"),

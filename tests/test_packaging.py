@@ -21,7 +21,7 @@ DATA_SUFFIXES = (".py", ".toml", ".keras", ".html", ".css", ".js", ".typed")
 # Each room may import the ones before it, and itself.
 ORDER = [
     ("errors",),
-    ("temporary",),
+    ("digests", "temporary"),
     ("files", "layout", "backend", "release_schema", "cache", "memory"),
     ("releases", "images"),
     ("layers",),

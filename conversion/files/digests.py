@@ -1,9 +1,8 @@
 """The SHA-256 of a file, and what the publisher says of it."""
 
 import pathlib
-import re
 
-from kerasvit.cache import file_sha256
+from kerasvit.digests import SHA256, SHA256_START, file_sha256
 from kerasvit.errors import InputError, UsageError
 
 
@@ -18,10 +17,10 @@ def expected_digest(sha256: str | None, prefix: str | None) -> str | None:
         UsageError: if one is malformed, or they contradict each other.
     """
     for name, value, pattern, rule in (
-        ("sha256", sha256, r"[0-9a-f]{64}", "64 hexadecimal digits"),
-        ("sha256_prefix", prefix, r"[0-9a-f]{8,64}", "8 to 64 hexadecimal digits"),
+        ("sha256", sha256, SHA256, "64 hexadecimal digits"),
+        ("sha256_prefix", prefix, SHA256_START, "8 to 64 hexadecimal digits"),
     ):
-        if value is not None and not re.fullmatch(pattern, value.lower()):
+        if value is not None and not pattern.fullmatch(value.lower()):
             raise UsageError(f"{name} must be {rule}. Received: {value!r}. Copy it from the source")
     if sha256 and prefix and not sha256.lower().startswith(prefix.lower()):
         raise UsageError(

@@ -13,13 +13,13 @@ import numpy as np
 from kerasvit.conversion.files.tensors import StoredTensor, Tree
 from kerasvit.errors import InputError
 
-_INDEX = ".index.json"
-# What Hugging Face's libraries write into a model's folder, the best first.
-_USUAL_FILES = (
+INDEX_SUFFIX = ".index.json"
+# What Hugging Face's libraries write into a model's folder or repository, the best first.
+USUAL_FILES = (
     "model.safetensors",
-    f"model.safetensors{_INDEX}",
+    f"model.safetensors{INDEX_SUFFIX}",
     "pytorch_model.bin",
-    f"pytorch_model.bin{_INDEX}",
+    f"pytorch_model.bin{INDEX_SUFFIX}",
 )
 # An index holds a line for each tensor.
 _MAX_BYTES = 100 * 2**20
@@ -38,13 +38,13 @@ def file_in(path: pathlib.Path) -> pathlib.Path:
     """Return the weights of a model's folder; any other path, and a folder without, as it is."""
     if not os.path.isdir(path):  # unlike the method of `Path`, false for any name that can't be
         return path
-    usual = (path / name for name in _USUAL_FILES)
+    usual = (path / name for name in USUAL_FILES)
     return next((file for file in usual if file.is_file()), path)
 
 
 def is_index(path: pathlib.Path) -> bool:
     """Tell an index by its name, `*.index.json`."""
-    return path.name.endswith(_INDEX) and os.path.isfile(path)
+    return path.name.endswith(INDEX_SUFFIX) and os.path.isfile(path)
 
 
 def read_sharded(path: pathlib.Path, open_shard: Callable[[pathlib.Path], Shard]) -> Tree:
@@ -58,7 +58,7 @@ def read_sharded(path: pathlib.Path, open_shard: Callable[[pathlib.Path], Shard]
         InputError: if the index is malformed, a shard is missing, or a shard does not hold the
             tensors that the index says, all of them and no others.
     """
-    names_of = _read_index(path)
+    names_of = read_index(path)
     _check_present(path, names_of)
     tree: Tree = {}
     for file, names in names_of.items():
@@ -70,8 +70,15 @@ def read_sharded(path: pathlib.Path, open_shard: Callable[[pathlib.Path], Shard]
     return tree
 
 
-def _read_index(path: pathlib.Path) -> dict[str, list[str]]:
-    """Return the names of each shard's tensors, in the order of the index."""
+def read_index(path: pathlib.Path) -> dict[str, list[str]]:
+    """Return the names of each shard's tensors, by the shard's file name, in the index' order.
+
+    Args:
+        path: the index; its shards are files beside it.
+
+    Raises:
+        InputError: if it is no such index, or a shard's name is a path.
+    """
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ValueError(f"more than {_MAX_BYTES} bytes")

@@ -10,13 +10,13 @@ import hashlib
 import math
 import os
 import pathlib
-import re
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 from kerasvit.conversion.sources import addresses
+from kerasvit.digests import SHA256_START
 from kerasvit.errors import DownloadError, UsageError
 from kerasvit.files import atomic_path
 
@@ -107,7 +107,7 @@ def check_digest(sha256: str | None) -> str | None:
     Raises:
         UsageError: if it is not 8 to 64 hexadecimal digits.
     """
-    if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{8,64}", sha256):
+    if sha256 is not None and not SHA256_START.fullmatch(sha256.lower()):
         raise UsageError(
             "sha256 must be 64 hexadecimal digits, or the first 8 or more of them. "
             f"Received: {sha256!r}. Copy it from the source"

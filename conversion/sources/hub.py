@@ -4,21 +4,18 @@ import contextlib
 import dataclasses
 import errno
 import importlib.util
-import json
 import os
 import pathlib
 import re
 from collections.abc import Iterator
 from typing import Self
 
-from kerasvit.cache import file_sha256, is_offline
-from kerasvit.errors import DownloadError, InputError, KerasViTError, OutputError, UsageError
+from kerasvit.cache import is_offline
+from kerasvit.conversion.files.sharded import INDEX_SUFFIX, USUAL_FILES, read_index
+from kerasvit.digests import SHA256, file_sha256
+from kerasvit.errors import DownloadError, KerasViTError, OutputError, UsageError
 
-# What a repository may keep its weights in, the best first.
-_USUAL_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
-_INDEX = ".index.json"
 _ADDRESS = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@([^/@]+))?(?:/(.+))?")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,15 +69,15 @@ class HubFile:
         """
         import_hub()
         path = self._fetch_file(self.filename) if self.filename else self._fetch_usual()
-        if path.name.endswith(_INDEX):
+        if path.name.endswith(INDEX_SUFFIX):
             folder = pathlib.PurePosixPath(self.filename or "").parent
-            for shard in _shards(path):
+            for shard in read_index(path):
                 self._fetch_file(str(folder / shard))
         return path
 
     def _fetch_usual(self) -> pathlib.Path:
         missing = []
-        for filename in _USUAL_FILES:
+        for filename in USUAL_FILES:
             try:
                 return self._fetch_file(filename)
             except _NoSuchFile as error:
@@ -120,7 +117,7 @@ class HubFile:
     def url(self) -> str:
         """The https address of the file."""
         return import_hub().hf_hub_url(
-            self.repository, self.filename or _USUAL_FILES[0], revision=self.revision
+            self.repository, self.filename or USUAL_FILES[0], revision=self.revision
         )
 
 
@@ -216,18 +213,8 @@ def _words(error: BaseException) -> str:
 def published_sha256(path: pathlib.Path) -> str | None:
     """Return the hash that the Hub publishes for a large file: the name that its cache gives it."""
     blob = pathlib.Path(os.path.realpath(path)).name
-    return blob if _SHA256.fullmatch(blob) else None
+    return blob if SHA256.fullmatch(blob) else None
 
 
 def _is_intact(path: pathlib.Path) -> bool:
     return published_sha256(path) in (None, file_sha256(path))
-
-
-def _shards(index: pathlib.Path) -> list[str]:
-    try:
-        return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{str(index)!r} is no index of shards: it must have a weight_map. "
-            f"Received: {type(error).__name__}: {_words(error)}. Name another file"
-        ) from error

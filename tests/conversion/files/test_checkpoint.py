@@ -13,9 +13,9 @@ import keras
 import numpy as np
 import pytest
 
-from kerasvit.cache import file_sha256
 from kerasvit.conversion.files.checkpoint import Checkpoint, open_checkpoint
 from kerasvit.conversion.files.tensors import as_float32
+from kerasvit.digests import file_sha256
 from kerasvit.errors import InputError, UsageError
 
 torch = pytest.importorskip("torch")

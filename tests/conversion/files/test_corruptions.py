@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from kerasvit.cache import file_sha256
 from kerasvit.conversion.files.checkpoint import open_checkpoint
+from kerasvit.digests import file_sha256
 from kerasvit.errors import InputError
 
 COUNT = 250  # of each of the four forms

@@ -10,9 +10,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from kerasvit.cache import file_sha256
 from kerasvit.conversion.files.checkpoint import open_checkpoint
 from kerasvit.conversion.files.sniffing import sniff
+from kerasvit.digests import file_sha256
 from kerasvit.errors import InputError
 
 torch = pytest.importorskip("torch")

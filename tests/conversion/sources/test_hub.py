@@ -10,8 +10,12 @@ import socket
 import sys
 import threading
 
+import numpy as np
 import pytest
+import torch
 
+from kerasvit.conversion.files.checkpoint import open_checkpoint
+from kerasvit.conversion.files.sharded import USUAL_FILES
 from kerasvit.conversion.sources.hub import HubFile, published_sha256
 from kerasvit.errors import DownloadError, InputError, OutputError, UsageError
 
@@ -117,9 +121,10 @@ def test_a_file_is_downloaded_once(server):
     assert len(downloads(server)) == 1
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+@pytest.mark.parametrize("name", USUAL_FILES)
 def test_the_usual_names_are_tried_in_turn(server, name):
-    server.files = {f"org/name/{name}": WEIGHTS}
+    content = b'{"weight_map": {}}' if name.endswith(".json") else WEIGHTS
+    server.files = {f"org/name/{name}": content}
     assert HubFile("org/name").fetch().name == name
 
 
@@ -136,6 +141,33 @@ def test_an_index_brings_its_shards(server, folder):
     assert json.loads(path.read_text()) == index
     assert published_sha256(path) is None
     assert path.with_name("2-of-2.safetensors").read_bytes() == b"2"
+
+
+def test_a_sharded_repository_of_torch_files_is_opened_as_its_folder_is(server, tmp_path):
+    state = {name: torch.full((2, 3), float(number)) for number, name in enumerate("abc", start=1)}
+    files = {"pytorch_model-1-of-2.bin": ["a", "b"], "pytorch_model-2-of-2.bin": ["c"]}
+    weight_map = {name: file for file, names in files.items() for name in names}
+    (tmp_path / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    for file, names in files.items():
+        torch.save({name: state[name] for name in names}, tmp_path / file)
+    server.files = {
+        f"org/name/{path.name}": path.read_bytes() for path in tmp_path.iterdir() if path.is_file()
+    }
+    fetched = open_checkpoint(HubFile("org/name").fetch())
+    for name, tensor in state.items():
+        np.testing.assert_array_equal(fetched[name], tensor)
+    assert set(fetched.names) == set(open_checkpoint(tmp_path).names)
+
+
+@pytest.mark.parametrize(
+    "shard", ["../other/secret.bin", "/etc/passwd", "a/b.bin", "a\\b", "..", ""]
+)
+def test_an_index_of_a_repository_names_files_beside_it_alone(server, shard):
+    content = json.dumps({"weight_map": {"weight": shard}}).encode()
+    server.files = {"org/name/pytorch_model.bin.index.json": content}
+    with pytest.raises(InputError, match="no plain file name"):
+        HubFile("org/name").fetch()
+    assert len(downloads(server)) == 1
 
 
 def test_an_index_without_a_map_is_refused(server):
