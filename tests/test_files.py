@@ -36,6 +36,24 @@ def test_writes_a_new_file_and_leaves_nothing_else(tmp_path):
     assert listing(tmp_path) == ["map.npz"]
 
 
+def test_the_file_is_on_the_disk_before_its_name_and_the_name_before_the_end(tmp_path, monkeypatch):
+    """Otherwise a power failure leaves an empty file, or the old one after success was told."""
+    events, replace = [], os.replace
+
+    def flush(descriptor):
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        events.append("folder flushed" if is_folder else "file flushed")
+
+    def rename(old, new):
+        events.append("renamed")
+        replace(old, new)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(os, "replace", rename)
+    write(tmp_path / "a.txt", b"new")
+    assert events == ["file flushed", "renamed", "folder flushed"]
+
+
 def test_all_suffixes_are_kept_because_keras_reads_weights_h5(tmp_path):
     with atomic_path(tmp_path / "a.weights.h5") as temporary:
         assert temporary.name.endswith(".weights.h5")

@@ -1,6 +1,8 @@
+import http.server
 import os
 import subprocess
 import sys
+import threading
 from fractions import Fraction
 
 import numpy as np
@@ -9,6 +11,7 @@ from PIL import Image
 
 from kerasvit.errors import InputError, OutputError, UsageError
 from kerasvit.render.video import ffmpeg as video_ffmpeg
+from kerasvit.render.video import pillow as video_pillow
 from kerasvit.render.video.frames import create_video, is_video, open_video
 from kerasvit.render.video.series import create_series
 from kerasvit.render.video.steady import SteadyRange
@@ -209,6 +212,69 @@ def test_what_is_no_video_is_named(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match="no video"):
         read_all(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+def test_frames_larger_than_a_picture_may_be_are_refused_before_one_is_read(
+    tmp_path, monkeypatch, suffix
+):
+    path = written(tmp_path / f"a{suffix}", pictures(2))
+    for module in (video_ffmpeg, video_pillow):
+        monkeypatch.setattr(module, "MAX_PIXELS", 32 * 48)
+    assert len(read_all(path)) == 2
+    for module in (video_ffmpeg, video_pillow):
+        monkeypatch.setattr(module, "MAX_PIXELS", 32 * 48 - 1)
+    with pytest.raises(InputError, match=r"refused.*48 x 32") as error:
+        read_all(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_playlist_reaches_for_nothing(tmp_path):
+    """ffmpeg follows the addresses in what it takes for a playlist, whatever the file's name."""
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *arguments):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/secret"
+        path = tmp_path / "list.m3u8"
+        path.write_text(
+            f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{address}.ts\n#EXT-X-ENDLIST\n"
+        )
+        with pytest.raises(InputError), video_ffmpeg.reader(path) as clip:
+            list(clip.frames)
+        assert asked == []
+        # The playlist is one that ffmpeg follows where it may.
+        allowed = ("-protocol_whitelist", "file,http,tcp")
+        command = [
+            video_ffmpeg.executable(),
+            "-v",
+            "quiet",
+            *allowed,
+            "-i",
+            path,
+            "-f",
+            "null",
+            "-",
+        ]
+        subprocess.run(command, timeout=60, check=False)
+        server.shutdown()
+    assert set(asked) == {"/secret.ts"}
+
+
+def test_ffmpeg_opens_files_and_pipes_and_nothing_else(tmp_path):
+    """By default it opens more from a local file: encrypted parts, data inside addresses."""
+    options = video_ffmpeg._input(tmp_path / "a.mp4")
+    place = options.index("-protocol_whitelist")
+    assert options[place + 1] == "file,pipe"
+    assert place < options.index("-i")
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path):

@@ -144,6 +144,16 @@ def test_the_page_asks_for_nothing_and_stays_whole_whatever_its_names(viewer):
     assert "$" not in re.search("<h1>(.*?)</h1>", page)[1].replace("$note", "")
 
 
+def test_names_of_tokens_end_no_element_of_the_page(viewer):
+    name = "</script><script>alert(1)</script>"
+    layout = TokenLayout(("class", name), (3, 5), (4, 4))
+    scores = {"sa_ffn_block_00_att": softmax((HEADS, 17, 17))}
+    page = viewer(scores, {"sa_ffn_block_00_att": layout}).read_text()
+    assert page.count("</script>") == 2 + len(scores)
+    facts = json.loads(re.search(r'id="facts">(.*?)</script>', page, re.S)[1])
+    assert name in json.dumps(facts["blocks"][0]["prefix"], ensure_ascii=False)
+
+
 def test_the_picture_is_inside_and_not_longer_than_1024(tmp_path):
     large = np.full((700, 2000, 3), 90, np.uint8)
     scores, layouts = make()

@@ -42,6 +42,13 @@ def test_equal_patches_are_not_kept_twice_by_rounding():
     assert mass_mask(np.full((1, 10), np.float32(0.1)), 0.6).sum() == 6
 
 
+@pytest.mark.parametrize("value", [0.1, 0.3, 0.7, 1 / 3])
+def test_k_of_n_equal_patches_hold_k_nths_however_the_sum_is_rounded(value):
+    for count in range(2, 31):
+        for kept in range(1, count + 1):
+            assert mass_mask(np.full((1, count), value), kept / count).sum() == kept
+
+
 @pytest.mark.parametrize("grid", [(3, 5), (5, 3)])
 def test_the_mask_stays_where_the_mass_is(grid):
     maps = np.full(grid, 1e-3)

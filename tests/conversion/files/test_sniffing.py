@@ -111,6 +111,17 @@ def test_missing_file_folder_and_unreadable_names(tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are a POSIX thing")
 @pytest.mark.timeout(20)
+@pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")  # by the archive's writer
+def test_two_members_of_one_name_are_refused(tmp_path):
+    """zipfile reads the last of them, torch's own reader may read the first."""
+    path = write(tmp_path / "a.pth", "torch")
+    with zipfile.ZipFile(path, "a") as archive:
+        name = next(one for one in archive.namelist() if "/data/" in one)
+        archive.writestr(name, archive.read(name))
+    with pytest.raises(InputError, match="two members of one name"):
+        read_all(path)
+
+
 def test_a_named_pipe_is_refused_without_waiting_for_a_writer(tmp_path):
     os.mkfifo(tmp_path / "pipe.pth")
     with pytest.raises(InputError, match="not a regular file"):

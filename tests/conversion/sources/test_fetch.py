@@ -1,6 +1,7 @@
 """Downloads from a server on this machine that misbehaves in every way we know of."""
 
 import contextlib
+import dataclasses
 import gzip
 import hashlib
 import http.server
@@ -170,6 +171,15 @@ def test_the_servers_fault_is_told_after_three_tries(server, tmp_path, code):
     assert f"Received: {code} " in message
     assert "3 times" in message
     assert len(server.asked) == 3
+
+
+def test_each_wait_between_tries_is_twice_as_long(server, tmp_path, monkeypatch):
+    waits = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    url = server.add("/a", send(b"no", code=503))
+    with pytest.raises(DownloadError):
+        fetch(url, tmp_path / "a", limits=dataclasses.replace(QUICK, tries=4, backoff=3.0))
+    assert waits == [3.0, 6.0, 12.0]
 
 
 def test_a_server_that_recovers_is_forgiven(server, tmp_path):

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from closeness import assert_close
 
 from kerasvit.layers.attention.head_mixing import (
     FEW_HEADS,
@@ -48,10 +49,9 @@ def test_mixing_equals_an_einsum(tools, batch, rows, columns, wrap, mix):
     scores = tools.random_tokens(batch, 3, rows, columns)
     kernel, bias = tools.random_tokens(3, 3, seed=2), tools.random_tokens(3, seed=3)
     expected = np.einsum("bhqk,hg->bgqk", scores, kernel)
-    mixed = tools.to_numpy(wrap(mix)(scores, kernel))
-    np.testing.assert_allclose(mixed, expected, atol=1e-5)
-    mixed = tools.to_numpy(wrap(mix)(scores, kernel, bias))
-    np.testing.assert_allclose(mixed, expected + bias[:, None, None], atol=1e-5)
+    tensors = [keras.ops.convert_to_tensor(each) for each in (scores, kernel, bias)]
+    assert_close(tools.to_numpy(wrap(mix)(*tensors[:2])), expected)
+    assert_close(tools.to_numpy(wrap(mix)(*tensors)), expected + bias[:, None, None])
 
 
 @pytest.mark.parametrize("batch", [1, 2])
@@ -61,7 +61,7 @@ def test_few_and_many_heads_are_mixed_alike(tools, compiled, num_heads, batch):
     kernel = tools.random_tokens(num_heads, num_heads, seed=2)
     mixed = tools.to_numpy(compiled(mix_heads)(scores, kernel))
     expected = np.einsum("bhqk,hg->bgqk", scores, kernel)
-    np.testing.assert_allclose(mixed, expected, atol=2e-5)
+    assert_close(mixed, expected, 64)
 
 
 def test_the_layer_scales_its_kernel_and_adds_its_bias_on_request(tools):
