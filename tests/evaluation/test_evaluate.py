@@ -46,7 +46,6 @@ def test_the_report_says_what_was_done(report):
     assert json.loads(json.dumps(report, allow_nan=False)) == report
 
 
-@pytest.mark.backend
 def test_a_map_that_knows_the_class_wins_where_the_class_counts(report):
     relevance, attention = (report["methods"][name] for name in ("relevance", "attention"))
     perturbation = relevance["perturbation"]
