@@ -30,8 +30,8 @@ for _ in range(kills):
     writer = os.fork()
     if writer == 0:
         write()
-    # The writer writes without a rest: a busy machine must not have it do so for minutes.
-    time.sleep(random.uniform(0, 3 * min(duration, 0.15)))
+    # The writer writes without a rest; on a busy machine not for minutes.
+    time.sleep(random.uniform(0, min(3 * duration, 2)))
     os.kill(writer, signal.SIGKILL)
     os.waitpid(writer, 0)
     assert zipfile.ZipFile(path).testzip() is None
