@@ -83,6 +83,7 @@ OPEN_CLIP_TRUNK = naming_of_tables(
     rules=head_without_bias("visual.head.proj.weight"),
     dropped=_TEXT_TOWER,
     implied=(Implied({"pooling": "attention"}, needs="attn_pool.latent"),),
+    are_timms=True,
 )
 
 NAMINGS = (OPEN_CLIP_TRUNK, CLIP)

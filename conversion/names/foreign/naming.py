@@ -79,6 +79,7 @@ class Naming:
             the blocks of a tensor that holds all of them.
         marks: regular expressions of names that a network of the family has, below whatever it is
             kept under; empty for a family whose files keep nothing else.
+        are_timms: whether canonical names that no rule takes are timm's own.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Naming:
     arguments: Callable[[Collection[str]], dict[str, Any]] = lambda names: {}
     split: Callable[[str, StoredTensor], Iterable[tuple[str, StoredTensor]]] = _no_split
     marks: tuple[str, ...] = ()
+    are_timms: bool = False
 
     def rules_of(self, name: str) -> list[Rule]:
         """Return the rules that take the tensor of a canonical name, at its block's number."""
@@ -119,6 +121,7 @@ def naming_of_tables(
     spellings: tuple[Spelling, ...] = (),
     dropped: tuple[Dropped, ...] = (),
     implied: tuple[Implied, ...] = (),
+    are_timms: bool = False,
 ) -> Naming:
     """Return a naming that is nothing but tables.
 
@@ -129,6 +132,7 @@ def naming_of_tables(
         spellings: what becomes of a file's names before the rules see them, one after the other.
         dropped: what is left out of them.
         implied: what they say about the model.
+        are_timms: whether names that no rule takes are timm's own.
     """
 
     def canonical(names: Iterable[str]) -> Mapping[str, str] | None:
@@ -151,7 +155,7 @@ def naming_of_tables(
         rows = [row.arguments for row in implied if row.holds(names)]
         return {key: value for row in rows for key, value in row.items()}
 
-    return Naming(name, canonical, rules, reasons, arguments, marks=marks)
+    return Naming(name, canonical, rules, reasons, arguments, marks=marks, are_timms=are_timms)
 
 
 def has_any(names: Collection[str], pattern: str) -> bool:

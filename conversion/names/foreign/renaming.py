@@ -64,9 +64,14 @@ class _Renamer:
             made[rule.target] = self._make(rule)
             used.update(rule.sources)
         for name, (stored, tensor) in self._found.items():
-            if name not in used:
-                # A part of the head must be known as one, to be left out where none is wanted.
-                made[name if name.startswith("head.") else stored] = tensor
+            if name in used:
+                continue
+            # A part of the head must be known as one, to be left out where none is wanted.
+            is_known = self._naming.are_timms or name.startswith("head.")
+            new = name if is_known else stored
+            if new in made:
+                raise self._twice(stored, new)
+            made[new] = tensor
         note = f"Read the names of the layout {self._naming.name!r} as timm's."
         return dataclasses.replace(
             self._checkpoint,

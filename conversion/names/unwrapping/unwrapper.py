@@ -2,7 +2,7 @@
 
 import dataclasses
 import fnmatch
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from kerasvit.conversion.files.checkpoint import Checkpoint, open_checkpoint
@@ -175,7 +175,10 @@ class _Unwrapper:
         return {name: tensors[stored] for name, stored in merged.items()}
 
     def _name_head(self, tensors: Tensors) -> Tensors:
-        new_names = head_names(tensors, _known_to_a_table(tensors))
+        targets = _targets_by_name(tensors)
+        if "head.weight" in targets.values():
+            return tensors
+        new_names = head_names(tensors, targets)
         moved = {name: new for name, new in new_names.items() if name != new}
         if moved:
             heads = dict.fromkeys(name.rpartition(".")[0] for name in moved)
@@ -228,14 +231,18 @@ class _Unwrapper:
         )
 
 
-def _known_to_a_table(names: Iterable[str]) -> Collection[str]:
-    """Return the names that the table of their family has rules for."""
+def _targets_by_name(names: Iterable[str]) -> dict[str, str]:
+    """Return what becomes of each name that the table of its family has a rule for."""
     names = tuple(names)
     for naming in NAMINGS:
         canonical = naming.canonical(names)
         if canonical is not None:
-            return {stored for stored, name in canonical.items() if naming.rules_of(name)}
-    return ()
+            return {
+                stored: rule.target
+                for stored, name in canonical.items()
+                for rule in naming.rules_of(name)
+            }
+    return {}
 
 
 def _below(name: str, prefix: str) -> str:
