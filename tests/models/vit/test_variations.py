@@ -49,7 +49,7 @@ def test_rows_of_probabilities_sum_to_one(tools, images, model):
     for block, scores in zip(model.blocks, sa_scores.values(), strict=True):
         total = 1.0
         if model.attention_type == "differential":
-            total -= float(block.attention.current_lambda())
+            total -= float(keras.ops.convert_to_numpy(block.attention.current_lambda()))
         np.testing.assert_allclose(scores.sum(axis=-1), total, atol=1e-5)
     for scores in ca_scores.values():
         assert scores.shape == (2, 3, 1, model.token_layout(stage="ca").num_tokens)

@@ -8,14 +8,14 @@ import sys
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 PASSED = (0, {"passed": 2})
 NOTHING = (5, {})
 
 
 @pytest.fixture
 def all_backends(monkeypatch, tmp_path):
-    path = pathlib.Path(__file__).with_name("all_backends.py")
+    path = ROOT / "tests" / "all_backends.py"
     spec = importlib.util.spec_from_file_location("all_backends", path)
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "all_backends", module)

@@ -8,9 +8,9 @@ import pathlib
 
 import pytest
 
-TESTS = pathlib.Path(__file__).resolve().parent
+TESTS = pathlib.Path(__file__).resolve().parents[1]
 # Files, pictures and numbers that no backend has touched.
-WITHOUT_BACKEND = {"images", "render", "benchmarks", "examples"}
+WITHOUT_BACKEND = {"images", "render", "benchmarks", "examples", "suite"}
 
 
 def _is_mark(node, name):
