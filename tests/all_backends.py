@@ -123,21 +123,21 @@ def run(
 ) -> tuple[int, dict[str, int]]:
     """Run pytest on one shard; return its exit code and how many tests passed, failed, ..."""
     selection = [] if shard.backend == "torch" else ["--backend-tests"]
-    process = subprocess.Popen(
+    counts: dict[str, int] = {}
+    with subprocess.Popen(
         [sys.executable, "-m", "pytest", *selection, *options, *shard.paths],
         cwd=ROOT,
         env=environment_of(shard.backend, cache),
         stdout=subprocess.PIPE,
         text=True,
         errors="replace",
-    )
-    assert process.stdout is not None
-    counts: dict[str, int] = {}
-    for line in process.stdout:
-        print(f"{shard}: {line}", end="", flush=True)
-        found = re.findall(r"(\d+) (passed|failed|errors?|skipped)\b", line)
-        counts = {name: int(number) for number, name in found} or counts
-    return process.wait(), counts
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(f"{shard}: {line}", end="", flush=True)
+            found = re.findall(r"(\d+) (passed|failed|errors?|skipped)\b", line)
+            counts = {name: int(number) for number, name in found} or counts
+    return process.returncode, counts
 
 
 def main(arguments: list[str]) -> int:
