@@ -17,11 +17,11 @@ CODE_LINES_OF_A_FUNCTION = 40
 LONGER_MODULES = {
     "kerasvit/models/vit/variants.py": 400,
     "conversion/names/layouts.py": 300,
-    "conversion/names/unwrapping/unwrapper.py": 260,
+    "conversion/names/unwrapping/unwrapper.py": 280,
     "kerasvit/images/preprocessing.py": 251,
     "kerasvit/look/run.py": 320,
-    "kerasvit/models/base.py": 350,
-    "kerasvit/models/vit/model.py": 340,
+    "kerasvit/models/base.py": 370,
+    "kerasvit/models/vit/model.py": 360,
     "kerasvit/release_schema.py": 260,
 }
 LONGER_FUNCTIONS = {
