@@ -1,43 +1,55 @@
-"""What ViT and CaiT share: the score contract, views, saving."""
+"""What ViT and CaiT share: the score contract, and views that share layers."""
 
 import operator
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, dataclass_transform
 
 import keras
 
-from kerasvit.files import atomic_path
-from kerasvit.layers.base import require, require_at_least
+from kerasvit.errors import UsageError
+from kerasvit.layers.base import (
+    require,
+    require_at_least,
+    require_rate,
+)
 from kerasvit.layers.primitives.direct_calls import direct_calls
-from kerasvit.layout import TokenLayout
-from kerasvit.models import functional_views
-from kerasvit.models.family import FamilyFacts
+from kerasvit.layout import BlockKey, TokenLayout
+from kerasvit.models.arguments import DeclaredArguments
+from kerasvit.models.forms import Blocks, ImageShape, PatchSize, Pooling, Record
 from kerasvit.models.steps import LogitSteps
 from kerasvit.models.taps import NO_TAPS, Taps
-from kerasvit.models.weight_files import check_weights_file
+from kerasvit.models.views import Views
 
 ATTENTION_MODES = ("full", "cls", "none")
 
 
-class ScoreModel(LogitSteps, FamilyFacts, keras.Model):
+@dataclass_transform()
+class ScoreModel(LogitSteps, Views):
     """A model that returns `(logits, sa_scores, ca_scores)` and trains on the logits.
 
-    Subclasses name their constructor's arguments in `arguments`, keep each as an attribute, and
-    make their layers in `_make_layers`. A view made by `with_attention` shares those layers.
+    A subclass declares the arguments of its constructor in its body, as a dataclass does, and makes
+    its layers in `_make_layers`. A view made by `with_attention` shares those layers.
     """
 
-    arguments: ClassVar[tuple[str, ...]] = (
-        "image_shape",
-        "patch_size",
-        "num_classes",
-        "hidden_dim",
-        "num_layers",
-        "num_heads",
-        "mlp_dim",
-        "attention",
-        "attention_blocks",
-        "record",
-    )
+    image_shape: ImageShape
+    patch_size: PatchSize
+    hidden_dim: int
+    num_heads: int
+    mlp_dim: int
+    pooling: Pooling
+    position_resampling: str
+    layer_scale_init_value: float | None
+    layer_norm_epsilon: float
+    dropout_rate: float
+    attention_dropout_rate: float
+    drop_path_rate: float
+    attention: str
+    attention_blocks: Blocks
+    record: Record
+
+    patch_embedding: Any
+    position: Any
+    blocks: list[Any]
 
     positive_arguments: ClassVar[tuple[str, ...]] = (
         "hidden_dim",
@@ -46,27 +58,42 @@ class ScoreModel(LogitSteps, FamilyFacts, keras.Model):
         "mlp_dim",
     )
 
-    def _start(self, arguments: dict[str, Any], shared_layers: dict | None, kwargs: dict) -> None:
+    scores_in_steps = False
+
+    def _start(self, arguments: dict[str, Any], kwargs: dict[str, Any]) -> None:
         """Keep the arguments as attributes, then make the layers or take those of another model."""
-        super().__init__(**kwargs)
-        for name in self.arguments:
-            setattr(self, name, arguments[name])
-        self.image_shape = _image_shape(arguments["image_shape"])
-        self.patch_size = _pair(arguments["patch_size"])
-        self.record = _plain(arguments["record"] or {})
-        require_at_least(1, **{name: getattr(self, name) for name in self.positive_arguments})
-        require_at_least(0, num_classes=self.num_classes)
-        self._check_attention()
-        layers = shared_layers or self._make_layers()
+        shared = self._take_shared()
+        if shared is not None:
+            arguments = {**arguments, **shared.arguments}
+            kwargs = {**kwargs, **shared.keras_arguments}
+        _check_policy(kwargs.get("dtype"))
+        super(DeclaredArguments, self).__init__(**kwargs)
+        for name, value in arguments.items():
+            setattr(self, name, value)
+        self._check_arguments()
+        layers = self._make_layers() if shared is None else shared.layers
         self._layer_names = tuple(layers)
         for name, layer in layers.items():
             setattr(self, name, layer)
-        if shared_layers is None:
+        if shared is None:
             self.build((None, *self.image_shape))
             self._resolve_policies()
         self.built = True
 
-    def _check_attention(self):
+    def _check_arguments(self) -> None:
+        """Raise `UsageError` unless every argument is in its range."""
+        require_at_least(1, **{name: getattr(self, name) for name in self.positive_arguments})
+        require_at_least(0, num_classes=self.num_classes)
+        for name in ("dropout_rate", "attention_dropout_rate", "drop_path_rate"):
+            require_rate(name, getattr(self, name))
+        require(
+            self.layer_norm_epsilon >= 0,
+            "layer_norm_epsilon must not be negative. "
+            f"Received: layer_norm_epsilon={self.layer_norm_epsilon}",
+        )
+        self._check_attention()
+
+    def _check_attention(self) -> None:
         require(
             self.attention in ATTENTION_MODES,
             f"attention must be one of {ATTENTION_MODES}. Received: attention={self.attention!r}",
@@ -90,90 +117,17 @@ class ScoreModel(LogitSteps, FamilyFacts, keras.Model):
     def _wants_scores(self, block: int) -> bool:
         return self.attention_blocks is None or block in self.attention_blocks
 
-    def with_attention(self, mode: str, blocks: Iterable[int] | None = None, **overrides) -> Self:
-        """Return a model that shares these weights and returns other scores.
+    def _make_layers(self) -> dict[str, Any]:
+        """Return new layers by the names of the attributes that keep them."""
+        raise NotImplementedError
 
-        Args:
-            mode: "full" for all scores, "cls" for the query rows of the class token (and of the
-                distillation token), "none" for none. Logits are the same in every mode.
-            blocks: numbers of the self-attention blocks whose scores are returned, negative ones
-                counted from the last; None for all.
-            **overrides: other arguments that change what is returned and not the weights:
-                `scores_before_mixing` (CaiT), `distillation_output` (distilled ViT).
+    def _prefix(self, stage: str) -> tuple[str, ...]:
+        """Return the names of the tokens before the patches in the scores of a stage."""
+        raise NotImplementedError
 
-        Returns:
-            A model of the same class. Training either one changes both.
-
-        Raises:
-            ValueError: if the mode, a block or an override is unknown.
-        """
-        unknown = sorted(set(overrides) - set(self.view_arguments))
-        require(
-            not unknown,
-            f"A view can change {self.view_arguments} alone. Received: {', '.join(unknown)}",
-        )
-        return self._view(attention=mode, attention_blocks=blocks, **overrides)
-
-    scores_in_steps = False
-
-    view_arguments: ClassVar[tuple[str, ...]] = ()
-
-    def headless(self) -> Self:
-        """Return a view without a head: its first output is the feature that a head reads.
-
-        It shares the model's weights and returns no scores. The feature is `(B, F)`; of a distilled
-        model it is the class token's and the distillation token's, side by side, `(B, 2, D)`.
-        """
-        overrides = {"distillation_output": "both"} if self.is_distilled else {}
-        return self._view(num_classes=0, attention="none", **overrides)
-
-    def classifier(self, image_shape: tuple[int, ...] | None = None) -> keras.Model:
-        """Return a plain Keras model, Functional, from images to logits; it shares the weights.
-
-        It is for code that expects one tensor: any loss, metric, `predict`, or a larger model. No
-        scores are made. A distilled model's logits are the mean of its two heads'.
-
-        Args:
-            image_shape: `(height, width)` or `(height, width, channels)` of the images; the
-                model's own `image_shape` if None. A Functional model takes one size.
-
-        Returns:
-            A `keras.Model` of images `(B, height, width, channels)` to logits `(B, num_classes)`,
-            or to the feature `(B, D)` where there is no head.
-        """
-        return functional_views.classifier(self, image_shape)
-
-    def functional(
-        self,
-        attention: str = "full",
-        blocks: Iterable[int] | None = None,
-        image_shape: tuple[int, ...] | None = None,
-        **overrides,
-    ) -> keras.Model:
-        """Return a plain Keras model, Functional, from images to one flat dict of all outputs.
-
-        Args:
-            attention: as `mode` of `with_attention`.
-            blocks: as of `with_attention`.
-            image_shape: as of `classifier`.
-            **overrides: as of `with_attention`.
-
-        Returns:
-            A `keras.Model` that shares the weights; its output is a dict of `logits` and every
-            score by its name, such as `sa_ffn_block_00_att`.
-
-        Raises:
-            ValueError: as of `with_attention`.
-        """
-        view = self.with_attention(attention, blocks, **overrides)
-        return functional_views.with_scores(view, image_shape)
-
-    def _view(self, **changes: Any) -> Self:
-        """Return a model of other arguments that shares these layers, heads only where it has."""
-        config = {**{name: getattr(self, name) for name in self.arguments}, **changes}
-        lacking = () if config["num_classes"] else self.head_names
-        layers = {name: getattr(self, name) for name in self._layer_names if name not in lacking}
-        return type(self)(**config, name=self.name, dtype=self.dtype_policy, _shared_layers=layers)
+    def _forward(self, images: Any, training: bool | None, taps: Taps) -> tuple[Any, dict, dict]:
+        """Return logits and scores; layers may be called directly inside."""
+        raise NotImplementedError
 
     def build(self, input_shape):
         """Create the weights of every layer, unless they exist, as they do in every new model."""
@@ -218,10 +172,10 @@ class ScoreModel(LogitSteps, FamilyFacts, keras.Model):
         Raises:
             ValueError: if there is no such place.
         """
-        taps = Taps(taps, isolate)
-        taps.check(self.all_blocks())
-        logits, _, _ = self._run(images, training, taps)
-        return logits, taps.found
+        places = Taps(taps, isolate)
+        places.check(self.all_blocks())
+        logits, _, _ = self._run(images, training, places)
+        return logits, places.found
 
     def tap_shape(self, place: str, images_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of the tensor at a place for images `(B, height, width, channels)`.
@@ -230,14 +184,14 @@ class ScoreModel(LogitSteps, FamilyFacts, keras.Model):
             place: name of a place, see `kerasvit.models.taps.Taps`; not a block's output.
             images_shape: shape of the images.
         """
-        stage = place.split("_")[0]
+        stage = BlockKey.parse(place).stage
         length = self.token_layout(images_shape[1:3], stage).num_tokens
         if place.endswith("_tokens"):
             return (images_shape[0], length, self.hidden_dim)
         heads = self.all_blocks()[0].num_score_heads if stage == "sa" else self.num_heads
         return (images_shape[0], heads, 1 if stage == "ca" else length, length)
 
-    def all_blocks(self) -> list[keras.layers.Layer]:
+    def all_blocks(self) -> list[Any]:
         """Return the blocks in order of depth, class-attention blocks last."""
         return [*self.blocks, *self.class_blocks]
 
@@ -256,93 +210,16 @@ class ScoreModel(LogitSteps, FamilyFacts, keras.Model):
         """
         height, width = (image_shape or self.image_shape)[:2]
         grid = self.patch_embedding.grid(height, width)
-        has_learned_query = stage == "ca" and getattr(self, "pooling", None) == "attention"
+        has_learned_query = stage == "ca" and self.pooling == "attention"
         return TokenLayout(self._prefix(stage), grid, self.patch_size, has_learned_query)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments, serialisable as JSON."""
-        return {
-            **{name: _plain(getattr(self, name)) for name in self.arguments},
-            "name": self.name,
-            "trainable": self.trainable,
-            "dtype": keras.dtype_policies.serialize(self._policy_of_layers()),
-        }
 
-    def _resolve_policies(self):
-        """Give each layer its own policy of a map: quantized, it cannot be saved with a map."""
-        for layer in self._flatten_layers():
-            policy = layer.dtype_policy
-            if isinstance(policy, keras.dtype_policies.DTypePolicyMap):
-                layer._dtype_policy = policy[layer.path]
-
-    def _policy_of_layers(self) -> keras.dtype_policies.DTypePolicy:
-        """Return the dtype policy, with the exceptions that `quantize` made among the layers."""
-        policy = self.dtype_policy
-        quantized = {
-            layer.path: layer.dtype_policy
-            for layer in self._flatten_layers()
-            if layer.quantization_mode
-        }
-        return keras.dtype_policies.DTypePolicyMap(policy.name, quantized) if quantized else policy
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects=None) -> Self:
-        """Make a model from its config."""
-        return cls(**config)
-
-    def save(self, filepath, overwrite: bool = True, **kwargs) -> None:
-        """Save the model; an interrupted save leaves the old file as it was.
-
-        Args:
-            filepath: path that ends in `.keras`.
-            overwrite: bool. Whether an existing file is replaced.
-            **kwargs: further arguments of `keras.Model.save`.
-
-        Raises:
-            OutputError: if the file cannot be written, or exists and `overwrite` is False.
-        """
-        with atomic_path(filepath, overwrite=overwrite) as temporary:
-            super().save(temporary, overwrite=True, **kwargs)
-
-    def load_weights(self, filepath, skip_mismatch: bool = False, **kwargs) -> None:
-        """Load the weights of a file, as Keras does, but only of one that has exactly these.
-
-        Args:
-            filepath: path of a `.weights.h5` or `.keras` file.
-            skip_mismatch: bool. Whether weights that do not fit are passed over.
-            **kwargs: further arguments of `keras.Model.load_weights`.
-
-        Raises:
-            InputError: if the file holds another model's weights; this one's are then untouched.
-        """
-        if not skip_mismatch:
-            check_weights_file(self, filepath)
-        super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
-
-
-def _plain(value: Any) -> Any:
-    """Copy a JSON-able value into plain dicts and lists.
-
-    Keras wraps those that are attributes of a layer, and a deep copy of the wrapper would copy
-    the layer's weights with it.
-    """
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
-
-
-def _pair(size) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else tuple(size)
-
-
-def _image_shape(shape) -> tuple[int, int, int]:
-    shape = (shape, shape) if isinstance(shape, int) else tuple(shape)
-    shape = (*shape, 3) if len(shape) == 2 else shape
-    require(
-        len(shape) == 3 and all(isinstance(side, int) and side > 0 for side in shape),
-        "image_shape must be (height, width, channels), all positive integers. "
-        f"Received: image_shape={shape}",
-    )
-    return shape
+def _check_policy(dtype: Any) -> None:
+    """Raise `UsageError` if Keras has no dtype policy of this name."""
+    try:
+        keras.dtype_policies.get(dtype)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            'dtype must be a Keras dtype policy, such as "float32" or "mixed_bfloat16". '
+            f"Received: dtype={dtype!r}"
+        ) from error

@@ -52,6 +52,11 @@ class FamilyFacts:
         return False
 
     @property
+    def gives_tokens(self) -> bool:
+        """Whether the first output is of every token instead of the image."""
+        return False
+
+    @property
     def reads_several_tokens(self) -> bool:
         """Whether the head reads tokens of several blocks, or the mean patch beside the class."""
         return False

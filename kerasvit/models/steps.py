@@ -3,16 +3,18 @@
 import contextlib
 import contextvars
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import keras
 
 # Methods in which a class may read its scores in a step.
 _READS_SCORES = ("call", "train_step", "test_step", "compute_loss", "compute_metrics")
 
 # The model whose step runs in this thread.
-_stepping = contextvars.ContextVar("stepping", default=None)
+_stepping: contextvars.ContextVar[Any] = contextvars.ContextVar("stepping", default=None)
 
 
-class LogitSteps:
+class LogitSteps(keras.Model):
     """What makes a `keras.Model` that returns `(logits, sa_scores, ca_scores)` train on the logits.
 
     A step runs as in `attention="none"`; the model itself, calls in between and `predict` stay as
@@ -24,6 +26,8 @@ class LogitSteps:
     """
 
     scores_in_steps: ClassVar[bool] = False
+
+    attention: str
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)

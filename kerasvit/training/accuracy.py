@@ -11,7 +11,6 @@ from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.models.base import ScoreModel
 from kerasvit.training.data.features import run_pictures
 from kerasvit.training.data.folders import PictureFolder
-from kerasvit.training.finetuning.heads import classifying, headless
 from kerasvit.training.linear_probe import top_k_accuracy
 from kerasvit.training.neighbours import neighbour_votes
 
@@ -42,7 +41,7 @@ def evaluate_accuracy(
         InputError: if no picture can be read, or the outputs are not finite.
     """
     started = time.perf_counter()
-    scores, kept = run_pictures(classifying(model), preprocessing, folder, batch_size, advance)
+    scores, kept = run_pictures(model.classifying(), preprocessing, folder, batch_size, advance)
     return report_of(scores, folder, kept, started)
 
 
@@ -81,7 +80,7 @@ def evaluate_neighbours(
             f"{train.class_names[:5]} and {folder.class_names[:5]}. Pass class_names to scan."
         )
     started = time.perf_counter()
-    view, run = headless(model), []
+    view, run = model.headless(), []
     for pictures in (train, folder):
         features, kept = run_pictures(view, preprocessing, pictures, batch_size, advance)
         run.append((features.reshape(len(features), -1), kept))

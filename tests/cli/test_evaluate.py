@@ -69,10 +69,9 @@ def test_a_broken_picture_is_named_and_the_exit_code_tells(evaluate, animals, tm
 def test_a_model_without_a_head_is_judged_by_neighbours(
     evaluate, animals, small_vit, tmp_path, one_line
 ):
-    from kerasvit.training.finetuning.heads import headless
 
     model = tmp_path / "headless.keras"
-    headless(kerasvit.from_pretrained(small_vit)).save(model)
+    kerasvit.from_pretrained(small_vit).headless().save(model)
     result, _ = evaluate("--data", animals, model=model)
     assert result.code == 2
     one_line(result.err, "--neighbours FOLDER")

@@ -84,7 +84,7 @@ def test_a_model_is_named_after_its_variant():
         ("cait_xxs24_22", {}, "Did you mean cait_xxs24_224"),
         ("nothing like it", {}, "No model has this name"),
         ("", {}, "No model has this name"),
-        ("cait_xxs24_224", {"pooling": "average"}, "CaiT has no argument 'pooling'"),
+        ("cait_xxs24_224", {"use_qk_norm": True}, "CaiT has no argument 'use_qk_norm'"),
         ("vit_tiny_patch16_224", {"depth": 3}, "has no argument 'depth'"),
     ],
 )

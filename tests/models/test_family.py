@@ -21,12 +21,14 @@ PLAIN = {
     "has_class_query": True,
     "is_distilled": False,
     "reads_patches": False,
+    "gives_tokens": False,
     "reads_several_tokens": False,
     "normed_after_pooling": False,
     "head_names": ("head",),
 }
 GAP = {"pooling": "average", "use_class_token": False}
 MAP = {"pooling": "attention", "use_class_token": False}
+READS = {"reads_patches": True}
 NO_CLASS = {"has_class_token": False, "has_class_query": False, "reads_patches": True}
 
 
@@ -50,6 +52,7 @@ NO_CLASS = {"has_class_token": False, "has_class_query": False, "reads_patches":
         ),
         (VisionTransformer, {"head_blocks": 2}, {"reads_several_tokens": True}),
         (VisionTransformer, {"head_patch_mean": True}, {"reads_several_tokens": True}),
+        (CaiT, {"pooling": "avg"}, {"family": "cait", "depth": 4, "num_class_layers": 2} | READS),
         (CaiT, {"num_class_layers": 3}, {"family": "cait", "depth": 5, "num_class_layers": 3}),
     ],
 )

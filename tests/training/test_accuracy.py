@@ -10,7 +10,6 @@ from kerasvit.images import Preprocessing
 from kerasvit.training.accuracy import evaluate_accuracy, evaluate_neighbours
 from kerasvit.training.data.features import run_pictures
 from kerasvit.training.data.folders import PictureFolder
-from kerasvit.training.finetuning.heads import headless
 from kerasvit.training.neighbours import neighbour_votes
 
 PREPROCESSING = Preprocessing((8, 8), mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
@@ -68,7 +67,7 @@ def test_neighbours_are_those_of_the_features(model, coloured):
     train = PictureFolder.scan(coloured, "train")
     test = PictureFolder.scan(coloured, "test")
     report = evaluate_neighbours(model, PREPROCESSING, test, train, k=5)
-    view = headless(model)
+    view = model.headless()
     features = [run_pictures(view, PREPROCESSING, part)[0] for part in (test, train)]
     votes = neighbour_votes(*features, train.labels, 3, k=5)
     assert report["top1"] == pytest.approx(np.mean(votes.argmax(1) == test.labels), abs=1e-5)

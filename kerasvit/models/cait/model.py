@@ -1,8 +1,7 @@
 """CaiT: self-attention among the patches, then class attention that reads them out."""
 
-from typing import Any
-
 import keras
+from keras import ops
 
 from kerasvit.layers import (
     ClassAttentionBlock,
@@ -15,8 +14,13 @@ from kerasvit.layers.base import PACKAGE, kernel_initializer, require
 from kerasvit.layers.primitives.dense import Dense
 from kerasvit.layers.primitives.dropout import Dropout
 from kerasvit.layers.primitives.norms import make_norm
+from kerasvit.models import forms
+from kerasvit.models.arguments import Converted
 from kerasvit.models.base import ScoreModel
+from kerasvit.models.forms import Blocks, ImageShape, PatchSize, Pooling, Record
 from kerasvit.models.taps import NO_TAPS, Taps
+
+POOLINGS = ("class", "average", "none")
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -31,12 +35,15 @@ class CaiT(ScoreModel):
         image_shape: `(height, width, channels)` that the position embedding is stored for. Images
             of any other size that the patch size divides are accepted: the embedding is resampled.
         patch_size: int or `(height, width)` in pixels.
-        num_classes: int. 0 for no head: the first output is then the class token `(B, D)`.
+        num_classes: int. 0 for no head: the first output is then what the head would read.
         hidden_dim: int. Token width D.
         num_layers: int. Number of self-attention blocks.
         num_class_layers: int. Number of class-attention blocks.
         num_heads: int. Attention heads H of a block; must divide `hidden_dim`.
         mlp_dim: int. Width of the MLPs.
+        pooling: what the head reads after the last norm: "class", the class token `(B, D)`;
+            "average" (or "avg"), the mean of the patch tokens, which class attention does not
+            change; "none", every token, `(B, 1 + P, D)`, the class token first.
         use_qkv_bias: bool. Whether queries, keys and values have biases.
         activation: str. See `kerasvit.layers.primitives.activations.activation_function`.
         layer_scale_init_value: float. 1e-5; 1e-6 in S36, M36 and M48.
@@ -62,7 +69,7 @@ class CaiT(ScoreModel):
         training: bool or None, as in Keras.
 
     Returns:
-        logits: `(B, num_classes)`, no softmax.
+        logits: `(B, num_classes)`, no softmax; `(B, 1 + P, num_classes)` with `pooling="none"`.
         sa_scores: dict of `sa_ffn_block_00_att` and so on: `(B, H, P, P)`.
         ca_scores: dict of `ca_ffn_block_00_att` and so on: `(B, H, 1, 1 + P)`, softmax
             probabilities before dropout.
@@ -73,49 +80,48 @@ class CaiT(ScoreModel):
     Source: Touvron et al. 2021 (https://arxiv.org/abs/2103.17239); reference timm/models/cait.py.
     """
 
-    arguments = (
-        *ScoreModel.arguments,
-        "num_class_layers",
-        "use_qkv_bias",
-        "activation",
-        "layer_scale_init_value",
-        "layer_norm_epsilon",
-        "dropout_rate",
-        "attention_dropout_rate",
-        "drop_path_rate",
-        "position_resampling",
-        "scores_before_mixing",
-    )
+    image_shape: ImageShape = Converted((224, 224, 3), forms.shape)
+    patch_size: PatchSize = Converted(16, forms.pair)
+    num_classes: int = 1000
+    hidden_dim: int = 192
+    num_layers: int = 24
+    num_class_layers: int = 2
+    num_heads: int = 4
+    mlp_dim: int = 768
+    pooling: Pooling = Converted("class", forms.pooling)
+    use_qkv_bias: bool = True
+    activation: str = "gelu"
+    layer_scale_init_value: float = 1e-5
+    layer_norm_epsilon: float = 1e-6
+    dropout_rate: float = 0.0
+    attention_dropout_rate: float = 0.0
+    drop_path_rate: float = 0.0
+    position_resampling: str = "bicubic_antialias"
+    scores_before_mixing: bool = False
+    attention: str = "full"
+    attention_blocks: Blocks = Converted(None, forms.blocks)
+    record: Record = Converted(None, forms.record)
+
     family = "cait"
     positive_arguments = (*ScoreModel.positive_arguments, "num_class_layers")
     view_arguments = ("scores_before_mixing",)
 
-    def __init__(
-        self,
-        image_shape: tuple[int, int, int] = (224, 224, 3),
-        patch_size: int | tuple[int, int] = 16,
-        num_classes: int = 1000,
-        hidden_dim: int = 192,
-        num_layers: int = 24,
-        num_class_layers: int = 2,
-        num_heads: int = 4,
-        mlp_dim: int = 768,
-        use_qkv_bias: bool = True,
-        activation: str = "gelu",
-        layer_scale_init_value: float = 1e-5,
-        layer_norm_epsilon: float = 1e-6,
-        dropout_rate: float = 0.0,
-        attention_dropout_rate: float = 0.0,
-        drop_path_rate: float = 0.0,
-        position_resampling: str = "bicubic_antialias",
-        scores_before_mixing: bool = False,
-        attention: str = "full",
-        attention_blocks: list[int] | None = None,
-        record: dict[str, Any] | None = None,
-        _shared_layers: dict | None = None,
-        **kwargs,
-    ):
-        self._start(locals(), _shared_layers, kwargs)
+    @property
+    def reads_patches(self) -> bool:
+        """Whether the head's feature is pooled from all patch tokens alike."""
+        return self.pooling == "average"
+
+    @property
+    def gives_tokens(self) -> bool:
+        """Whether the first output is of every token instead of the image."""
+        return self.pooling == "none"
+
+    def _check_arguments(self) -> None:
+        super()._check_arguments()
+        require(
+            self.pooling in POOLINGS,
+            f"pooling must be one of {POOLINGS}. Received: pooling={self.pooling!r}",
+        )
 
     def _make_layers(self) -> dict[str, keras.layers.Layer]:
         dtype = self.dtype_policy
@@ -171,18 +177,28 @@ class CaiT(ScoreModel):
     def _forward(self, images, training, taps: Taps = NO_TAPS):
         patches, sa_scores = self._encode_patches(images, training, taps)
         class_token, ca_scores = self._attend_to_patches(patches, training, taps)
-        return self.read_out(class_token), sa_scores, ca_scores
+        read = {"class": (class_token,), "average": (patches,), "none": (class_token, patches)}
+        return self.read_out(*read[self.pooling]), sa_scores, ca_scores
 
-    def read_out(self, class_token):
-        """Return the logits of a class-attention block's output `(B, 1, D)`, as of the last's."""
-        features = self.norm(class_token)[:, 0]
+    def read_out(self, *tokens):
+        """Return the logits of a block's output, as if it were the last block's.
+
+        Args:
+            *tokens: output of a class-attention block, `(B, 1, D)`; of a self-attention block,
+                `(B, P, D)`, with `pooling="average"`; both of them with `pooling="none"`.
+        """
+        features = self.norm(_joined(tokens))
+        if self.pooling == "class":
+            features = features[:, 0]
+        elif self.pooling == "average":
+            features = ops.mean(features, axis=1)
         return self.head(features) if self.num_classes else features
 
     def forward_features(self, images, training=None):
         """Return the tokens after the last norm, `(B, 1 + P, D)`, the class token first."""
         patches, _ = self._encode_patches(images, training)
         class_token, _ = self._attend_to_patches(patches, training)
-        return self.norm(keras.ops.concatenate([class_token, patches], axis=1))
+        return self.norm(_joined((class_token, patches)))
 
     def _encode_patches(self, images, training, taps: Taps = NO_TAPS):
         grid = self.patch_embedding.grid(*images.shape[1:3])
@@ -213,3 +229,7 @@ class CaiT(ScoreModel):
             if block_scores is not None:
                 scores[f"{block.name}_att"] = block_scores
         return class_token, scores
+
+
+def _joined(tokens):
+    return tokens[0] if len(tokens) == 1 else ops.concatenate(tokens, axis=1)

@@ -1,13 +1,14 @@
 """Vision Transformer: every ViT of timm, DeiT, DINO and DINOv2 by its arguments."""
 
-from typing import Any
-
 import keras
 from keras import ops
 
 from kerasvit.errors import UsageError
-from kerasvit.layers.base import PACKAGE
+from kerasvit.layers.base import PACKAGE, kept_arguments
+from kerasvit.models import forms
+from kerasvit.models.arguments import Converted
 from kerasvit.models.base import ScoreModel
+from kerasvit.models.forms import Blocks, ImageShape, PatchSize, Pooling, Record
 from kerasvit.models.taps import NO_TAPS, Taps
 from kerasvit.models.vit.arguments import check_arguments, check_stage
 from kerasvit.models.vit.layers import BLOCKS, make_layers
@@ -34,8 +35,9 @@ class VisionTransformer(ScoreModel):
         mlp_dim: int. Width of the MLPs.
         ignore_remainder: bool. Whether pixels at the right and the bottom that fill no patch are
             ignored instead of refused.
-        pooling: "class" (the class token), "average", "max" or "average_max" (of the patch tokens),
-            or "attention" (a learned query reads the patches out: MAP, as in SigLIP).
+        pooling: "class" (the class token), "average" (or "avg"), "max" or "average_max" (of the
+            patch tokens), or "attention" (a learned query reads the patches out: MAP, as in
+            SigLIP).
         pool_prefix: bool. Whether pooling takes registers and class token in as well.
         use_class_token: bool. Whether there is a class token.
         use_distillation_token: bool. Adds a second token and a second head.
@@ -101,90 +103,49 @@ class VisionTransformer(ScoreModel):
     timm/models/vision_transformer.py.
     """
 
-    arguments = (
-        *ScoreModel.arguments,
-        "ignore_remainder",
-        "pooling",
-        "pool_prefix",
-        "use_class_token",
-        "use_distillation_token",
-        "distillation_output",
-        "num_registers",
-        "position_embedding",
-        "position_resampling",
-        "use_qkv_bias",
-        "use_qk_norm",
-        "use_projection_bias",
-        "use_sub_norm",
-        "use_patch_norm",
-        "use_pre_norm",
-        "use_final_norm",
-        "norm_after_pooling",
-        "norm_type",
-        "block_type",
-        "attention_type",
-        "mlp_type",
-        "activation",
-        "layer_scale_init_value",
-        "layer_norm_epsilon",
-        "dropout_rate",
-        "attention_dropout_rate",
-        "drop_path_rate",
-        "head_blocks",
-        "head_patch_mean",
-        "head_interleaved",
-    )
+    image_shape: ImageShape = Converted((224, 224, 3), forms.shape)
+    patch_size: PatchSize = Converted(16, forms.pair)
+    num_classes: int = 1000
+    hidden_dim: int = 768
+    num_layers: int = 12
+    num_heads: int = 12
+    mlp_dim: int = 3072
+    ignore_remainder: bool = False
+    pooling: Pooling = Converted("class", forms.pooling)
+    pool_prefix: bool = False
+    use_class_token: bool = True
+    use_distillation_token: bool = False
+    distillation_output: str = "average"
+    num_registers: int = 0
+    position_embedding: str = "all"
+    position_resampling: str = "bicubic_antialias"
+    use_qkv_bias: bool = True
+    use_qk_norm: bool = False
+    use_projection_bias: bool = True
+    use_sub_norm: bool = False
+    use_patch_norm: bool = False
+    use_pre_norm: bool = False
+    use_final_norm: bool = True
+    norm_after_pooling: bool | None = None
+    norm_type: str = "layer"
+    block_type: str = "encoder"
+    attention_type: str = "self"
+    mlp_type: str = "mlp"
+    activation: str = "gelu"
+    layer_scale_init_value: float | None = None
+    layer_norm_epsilon: float = 1e-6
+    dropout_rate: float = 0.0
+    attention_dropout_rate: float = 0.0
+    drop_path_rate: float = 0.0
+    head_blocks: int = 1
+    head_patch_mean: bool = False
+    head_interleaved: bool = False
+    attention: str = "full"
+    attention_blocks: Blocks = Converted(None, forms.blocks)
+    record: Record = Converted(None, forms.record)
+
     family = "vit"
     view_arguments = ("distillation_output",)
-
-    def __init__(
-        self,
-        image_shape: tuple[int, int, int] = (224, 224, 3),
-        patch_size: int | tuple[int, int] = 16,
-        num_classes: int = 1000,
-        hidden_dim: int = 768,
-        num_layers: int = 12,
-        num_heads: int = 12,
-        mlp_dim: int = 3072,
-        ignore_remainder: bool = False,
-        pooling: str = "class",
-        pool_prefix: bool = False,
-        use_class_token: bool = True,
-        use_distillation_token: bool = False,
-        distillation_output: str = "average",
-        num_registers: int = 0,
-        position_embedding: str = "all",
-        position_resampling: str = "bicubic_antialias",
-        use_qkv_bias: bool = True,
-        use_qk_norm: bool = False,
-        use_projection_bias: bool = True,
-        use_sub_norm: bool = False,
-        use_patch_norm: bool = False,
-        use_pre_norm: bool = False,
-        use_final_norm: bool = True,
-        norm_after_pooling: bool | None = None,
-        norm_type: str = "layer",
-        block_type: str = "encoder",
-        attention_type: str = "self",
-        mlp_type: str = "mlp",
-        activation: str = "gelu",
-        layer_scale_init_value: float | None = None,
-        layer_norm_epsilon: float = 1e-6,
-        dropout_rate: float = 0.0,
-        attention_dropout_rate: float = 0.0,
-        drop_path_rate: float = 0.0,
-        head_blocks: int = 1,
-        head_patch_mean: bool = False,
-        head_interleaved: bool = False,
-        attention: str = "full",
-        attention_blocks: list[int] | None = None,
-        record: dict[str, Any] | None = None,
-        _shared_layers: dict | None = None,
-        **kwargs,
-    ):
-        arguments = locals()
-        check_arguments(arguments, BLOCKS)
-        self._start(arguments, _shared_layers, kwargs)
 
     @property
     def has_class_token(self) -> bool:
@@ -216,6 +177,10 @@ class VisionTransformer(ScoreModel):
     def norms_after_pooling(self) -> bool:
         """Tell the same as `normed_after_pooling`."""
         return self.normed_after_pooling
+
+    def _check_arguments(self) -> None:
+        super()._check_arguments()
+        check_arguments(kept_arguments(self, self.arguments), BLOCKS)
 
     def _make_layers(self) -> dict[str, keras.layers.Layer]:
         return make_layers(self, self._prefix("sa"))

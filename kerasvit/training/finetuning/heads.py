@@ -12,38 +12,8 @@ from kerasvit.models.base import ScoreModel
 from kerasvit.training.data.features import preprocessing_of
 from kerasvit.training.linear_probe import LinearProbe
 
-HEADS = ("head", "distillation_head")
-
 # What the record of a fine-tuned model keeps of the one that it comes from.
 _KEPT_OF_BASE = ("release", "source", "reference", "test_accuracy")
-
-
-def headless(model: ScoreModel) -> ScoreModel:
-    """Return a view without a head: its first output is the feature, `(B, F)`, that a head reads.
-
-    It shares the model's weights and returns no scores. Of a distilled model the feature is the
-    class token's and the distillation token's, side by side in axis 1, `(B, 2, D)`.
-    """
-    config = {name: getattr(model, name) for name in model.arguments}
-    config.update(num_classes=0, attention="none")
-    if is_distilled(model):
-        config["distillation_output"] = "both"
-    layers = {name: getattr(model, name) for name in model._layer_names if name not in HEADS}
-    return type(model)(**config, name=model.name, dtype=model.dtype_policy, _shared_layers=layers)
-
-
-def classifying(model: ScoreModel) -> ScoreModel:
-    """Return a view that gives one set of logits, `(B, K)`, and no scores.
-
-    A distilled model's are the mean of its two heads', whatever it returns itself.
-    """
-    overrides = {"distillation_output": "average"} if is_distilled(model) else {}
-    return model.with_attention("none", **overrides)
-
-
-def is_distilled(model: ScoreModel) -> bool:
-    """Tell whether the model has a distillation token, and so two heads."""
-    return bool(getattr(model, "use_distillation_token", False))
 
 
 def with_new_head(
@@ -111,7 +81,7 @@ def _copy_weights(source: ScoreModel, target: ScoreModel) -> None:
     """
     values = {weight.path: weight for weight in source.weights}
     for layer in target.layers:
-        if layer.name not in HEADS:
+        if layer.name not in target.head_names:
             for weight in layer.weights:
                 weight.assign(np.array(keras.ops.convert_to_numpy(values[weight.path])))
 
@@ -121,11 +91,11 @@ def set_head(model: ScoreModel, probe: LinearProbe) -> None:
 
     Args:
         model: a kerasvit model with a head.
-        probe: fitted to the outputs of `headless(model)`; of a distilled model to both tokens'
+        probe: fitted to the outputs of `model.headless()`; of a distilled model to both tokens'
             features in one axis. Each head then gets its part, doubled, for their mean is the
             model's output.
     """
-    heads = [getattr(model, name) for name in HEADS if hasattr(model, name)]
+    heads = model.heads()
     kernels = np.split(probe.kernel * len(heads), len(heads))
     for head, kernel in zip(heads, kernels, strict=True):
         head.kernel.assign(kernel.astype(np.float32))

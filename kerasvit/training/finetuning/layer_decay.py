@@ -1,14 +1,11 @@
 """Layer-wise learning-rate decay: the deeper a layer, the faster it learns."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import keras
 
 from kerasvit.errors import UsageError
 from kerasvit.models.base import ScoreModel
-
-_HEADS = ("head", "distillation_head")
 
 
 def layer_wise_rates(model: ScoreModel, decay: float) -> dict[str, float]:
@@ -35,7 +32,7 @@ def layer_wise_rates(model: ScoreModel, decay: float) -> dict[str, float]:
     """
     if not 0.0 < decay <= 1.0:
         raise UsageError(f"layer_decay lies in (0, 1]. Received: layer_decay={decay!r}.")
-    top = len(_stacked_blocks(model)) + 1
+    top = model.depth + 1
     return {
         weight.path: decay ** (top - depth)
         for layer, depth in _depths(model, top)
@@ -45,21 +42,11 @@ def layer_wise_rates(model: ScoreModel, decay: float) -> dict[str, float]:
 
 def _depths(model: ScoreModel, top: int) -> Iterator[tuple[keras.layers.Layer, int]]:
     """Yield every layer with its depth: 0 for the embeddings, `top` for the head."""
-    blocks = _stacked_blocks(model)
+    # A ViT's attention pooling is one of its blocks, but not one that others follow.
+    blocks = model.all_blocks()[: model.depth]
     depths = {block.name: number for number, block in enumerate(blocks, start=1)}
-    depths |= dict.fromkeys(_HEADS, top)
+    depths |= dict.fromkeys(model.head_names, top)
     depths |= {block.name: depths.get(block.name, top) for block in model.class_blocks}
-    depths["norm"] = top if _norms_the_feature(model) else top - 1
+    depths["norm"] = top if model.normed_after_pooling else top - 1
     for layer in model.layers:
         yield layer, depths.get(layer.name, 0)
-
-
-def _stacked_blocks(model: ScoreModel) -> list[Any]:
-    """Return the blocks that follow each other; a ViT's attention pooling is none of them."""
-    stacks_class_blocks = hasattr(model, "num_class_layers")
-    return model.all_blocks() if stacks_class_blocks else list(model.blocks)
-
-
-def _norms_the_feature(model: ScoreModel) -> bool:
-    acts_after_pooling = getattr(model, "norms_after_pooling", None)
-    return acts_after_pooling is not None and acts_after_pooling()

@@ -4,13 +4,12 @@ import keras
 
 from kerasvit.errors import UsageError
 from kerasvit.models.base import ScoreModel
-from kerasvit.training.finetuning.heads import HEADS
 
 
 def freeze_backbone(model: ScoreModel) -> None:
     """Leave nothing but the head to training, in the model and in all its views."""
     for layer in model.layers:
-        if layer.name not in HEADS:
+        if layer.name not in model.head_names:
             for weight in layer.weights:
                 weight.trainable = False
 

@@ -14,7 +14,7 @@ from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.models.base import ScoreModel
 from kerasvit.training.data.features import run_pictures
 from kerasvit.training.finetuning.batches import TrainingBatches
-from kerasvit.training.finetuning.heads import classifying, headless, set_head
+from kerasvit.training.finetuning.heads import set_head
 from kerasvit.training.finetuning.layer_decay import layer_wise_rates
 from kerasvit.training.finetuning.lora import enable_lora
 from kerasvit.training.finetuning.settings import FineTuned, FineTuning
@@ -38,7 +38,7 @@ class Run:
         self.folder, self.validation, self.settings = folder, validation, settings
         self.output, self.overwrite = output, overwrite
         self.preprocessing = Preprocessing.from_dict(model.record["preprocessing"])
-        self.view = classifying(model)
+        self.view = model.classifying()
         self.started = time.perf_counter()
         self.best: list[np.ndarray] = []
 
@@ -102,7 +102,7 @@ class Run:
 def fit_head(run: Run) -> None:
     """Make the best linear classifier of the model's features its head."""
     folder, settings = run.folder, run.settings
-    backbone = headless(run.result.model)
+    backbone = run.result.model.headless()
     features, kept = run_pictures(backbone, run.preprocessing, folder, settings.batch_size)
     features = features.reshape(len(features), -1)
     labels, num_classes = folder.labels[kept], len(folder.class_names)

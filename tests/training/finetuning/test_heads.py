@@ -4,7 +4,7 @@ import pytest
 import kerasvit
 from kerasvit.errors import InputError, UsageError
 from kerasvit.training.data.features import preprocessing_of
-from kerasvit.training.finetuning.heads import headless, set_head, with_new_head
+from kerasvit.training.finetuning.heads import set_head, with_new_head
 from kerasvit.training.linear_probe import LinearProbe
 
 KINDS = {
@@ -48,7 +48,7 @@ def test_the_feature_is_what_the_head_reads(make, kind):
     model = make(kind)
     for weight in model.head.weights:
         weight.assign(np.random.default_rng(1).normal(size=weight.shape))
-    features = logits_of(headless(model))
+    features = logits_of(model.headless())
     kernel, bias = model.head.get_weights()
     if kind == "distilled":
         assert features.shape == (4, 2, 16)
@@ -62,7 +62,7 @@ def test_the_feature_is_what_the_head_reads(make, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_probe_of_the_features_becomes_the_head(make, kind):
     model = make(kind)
-    features = logits_of(headless(model)).reshape(4, -1)
+    features = logits_of(model.headless()).reshape(4, -1)
     random = np.random.default_rng(2)
     probe = LinearProbe(random.normal(size=(features.shape[1], 3)), random.normal(size=3), 1.0)
     set_head(model, probe)
@@ -78,7 +78,7 @@ def test_a_new_head_is_zero_and_everything_else_is_copied(make, kind):
     assert new.num_classes == 4
     assert new.drop_path_rate == 0.1
     assert not logits_of(new).any()
-    np.testing.assert_array_equal(logits_of(headless(new)), logits_of(headless(model)))
+    np.testing.assert_array_equal(logits_of(new.headless()), logits_of(model.headless()))
     new.patch_embedding.projection.kernel.assign(new.patch_embedding.projection.kernel + 1)
     for value, old in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(value, old)
