@@ -126,7 +126,8 @@ def check_types(arguments: dict[str, Any], declared: Mapping[str, inspect.Parame
                     require(False, f"{name} must be {described}. Received: {name}={value!r}")
 
 
-def _integer(value: Any) -> int:
+def integer(value: Any) -> int:
+    """Return an integer as Python's own; raise `TypeError` for anything else, flags too."""
     if isinstance(value, bool | np.bool_):
         raise TypeError
     return operator.index(value)
@@ -151,7 +152,7 @@ def _text(value: Any) -> str:
 
 
 _CONVERSIONS: dict[type, tuple[str, Callable[[Any], Any]]] = {
-    int: ("an integer", _integer),
+    int: ("an integer", integer),
     float: ("a finite number", _number),
     bool: ("True or False", _flag),
     str: ("text", _text),

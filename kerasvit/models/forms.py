@@ -4,38 +4,40 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kerasvit.layers.base import require
-from kerasvit.models.arguments import Converted
+from kerasvit.models.arguments import Converted, integer
 from kerasvit.models.saving import plain
 
 
 def pair(size: int | tuple[int, int]) -> tuple[int, int]:
     """Return `(height, width)` of a patch that is given so, or by one number."""
-    sides = (size, size) if isinstance(size, int) else _tuple(size)
+    sides = _sides(size, 2)
     require(
-        len(sides) == 2 and all(map(_is_side, sides)),
+        len(sides) == 2 and min(sides) > 0,
         f"patch_size must be one or two positive integers. Received: patch_size={size!r}",
     )
-    return sides
+    return sides[0], sides[1]
 
 
 def shape(given: int | tuple[int, ...]) -> tuple[int, int, int]:
     """Return `(height, width, channels)` of an image that may lack the channels."""
-    sides = (given, given) if isinstance(given, int) else _tuple(given)
+    sides = _sides(given, 2)
     sides = (*sides, 3) if len(sides) == 2 else sides
     require(
-        len(sides) == 3 and all(map(_is_side, sides)),
+        len(sides) == 3 and min(sides) > 0,
         "image_shape must be (height, width, channels), all positive integers. "
         f"Received: image_shape={given!r}",
     )
-    return sides
+    return sides[0], sides[1], sides[2]
 
 
-def _tuple(given: Any) -> tuple[Any, ...]:
-    return tuple(given) if isinstance(given, Iterable) else ()
-
-
-def _is_side(side: Any) -> bool:
-    return isinstance(side, int) and not isinstance(side, bool) and side > 0
+def _sides(given: Any, count: int) -> tuple[int, ...]:
+    """Return the integers of a size, one number `count` times; none if it holds anything else."""
+    try:
+        return (
+            tuple(map(integer, given)) if isinstance(given, Iterable) else (integer(given),) * count
+        )
+    except TypeError:
+        return ()
 
 
 def blocks(given: Iterable[int] | None) -> list[int] | None:

@@ -38,7 +38,10 @@ def test_arguments_may_go_by_position():
 
 
 def test_numbers_of_numpy_are_kept_as_pythons_own():
-    model = CaiT(**{**SIZES, "num_heads": np.int64(3), "layer_norm_epsilon": np.float32(0.5)})
+    model = CaiT(
+        **{**SIZES, "num_heads": np.int64(3), "layer_norm_epsilon": np.float32(0.5)}
+        | {"patch_size": np.int64(8)}
+    )
     config = model.get_config()
     assert type(config["num_heads"]) is int
     assert (type(config["layer_norm_epsilon"]), config["layer_norm_epsilon"]) == (float, 0.5)

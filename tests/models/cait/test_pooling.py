@@ -17,6 +17,7 @@ every_pooling = pytest.mark.parametrize("pooling", TIMM_POOLINGS)
 def test_logits_and_features_are_timms(tools, timm, pooling, num_classes):
     import torch
 
+    from kerasvit.conversion.files.checkpoint import open_checkpoint
     from kerasvit.conversion.names.layouts import TIMM_CAIT
     from kerasvit.conversion.names.rules import assign
 
@@ -31,13 +32,13 @@ def test_logits_and_features_are_timms(tools, timm, pooling, num_classes):
         num_heads=3,
         mlp_ratio=(20 + 0.5) / 12,
         depth_token_only=2,
+        mlp_ratio_token_only=(20 + 0.5) / 12,
     ).eval()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in theirs.parameters():
             parameter.copy_(0.4 * torch.randn(parameter.shape, generator=generator))
-    state = {name: value.numpy() for name, value in theirs.state_dict().items()}
-    assign(model, state, TIMM_CAIT)
+    assign(model, open_checkpoint(theirs.state_dict()), TIMM_CAIT)
 
     images = tools.random_images()
     with torch.no_grad():
