@@ -22,7 +22,7 @@ DATA_SUFFIXES = (".py", ".toml", ".keras", ".html", ".css", ".js", ".typed")
 ORDER = [
     ("errors",),
     ("digests", "temporary"),
-    ("files", "layout", "backend", "release_schema", "cache", "memory"),
+    ("files", "numerics", "ahead", "layout", "backend", "release_schema", "cache", "memory"),
     ("releases", "images"),
     ("layers",),
     ("models",),

@@ -63,9 +63,12 @@ def parse_method_options(
         methods: those that are asked for.
 
     Raises:
-        UsageError: if a text has another form, or its method is not asked for.
+        UsageError: if a text has another form, its method is not asked for or has no such option,
+            or the value cannot be.
     """
-    found: dict[str, dict[str, Any]] = {}
+    from kerasvit.saliency import METHODS
+
+    by_method: dict[str, dict[str, str]] = {}
     for text in texts:
         place, _, value = text.partition("=")
         method, _, name = place.partition(".")
@@ -75,5 +78,5 @@ def parse_method_options(
                 f"({', '.join(methods)}). Received: --option {text!r}. "
                 "For instance: --option rollout.discard=0.9"
             )
-        found.setdefault(method, {})[name] = parse_number(value)
-    return found
+        by_method.setdefault(method, {})[name] = value
+    return {method: METHODS[method].options.parse(own) for method, own in by_method.items()}

@@ -13,7 +13,7 @@ from kerasvit.evaluation.curves import STEPS, insertion_deletion, perturbation_c
 from kerasvit.evaluation.infidelity import Hidden, hide_patches, infidelity
 from kerasvit.evaluation.mosaics import make_mosaics, shares_in_cell
 from kerasvit.evaluation.randomisation import randomisation
-from kerasvit.saliency.explain import METHODS, explain
+from kerasvit.saliency import METHODS, explain
 from kerasvit.saliency.methods.baselines import Baseline
 from kerasvit.saliency.request import make_request, model_outputs
 from kerasvit.saliency.targets import Objective, Target, make_objective

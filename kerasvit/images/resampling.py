@@ -11,24 +11,16 @@ from collections.abc import Callable
 import numpy as np
 
 from kerasvit.errors import InputError, UsageError
+from kerasvit.numerics import cubic
 
 
 def _triangle(distance: np.ndarray) -> np.ndarray:
     return np.maximum(0.0, 1.0 - np.abs(distance))
 
 
-def _cubic(distance: np.ndarray) -> np.ndarray:
-    # Keys 1981, "Cubic convolution interpolation for digital image processing", eq. 4 with
-    # a = -1/2: the value that makes it exact for quadratics, and the one that Pillow uses.
-    x = np.abs(distance)
-    near = (1.5 * x - 2.5) * x * x + 1.0
-    far = ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0
-    return np.where(x < 1.0, near, np.where(x < 2.0, far, 0.0))
-
-
 _KERNELS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], int]] = {
     "bilinear": (_triangle, 1),
-    "bicubic": (_cubic, 2),
+    "bicubic": (cubic, 2),
 }
 INTERPOLATIONS = ("nearest", *_KERNELS)
 

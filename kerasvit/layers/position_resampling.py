@@ -9,6 +9,7 @@ import functools
 import numpy as np
 
 from kerasvit.errors import UsageError
+from kerasvit.numerics import cubic
 
 RULES = (
     "bicubic_antialias",
@@ -73,20 +74,12 @@ def resample_grid(positions: np.ndarray, new_grid: tuple[int, int], rule: str) -
     return np.einsum("yh,hwd,xw->yxd", rows, positions, columns, optimize=True)
 
 
-def _cubic(distance: np.ndarray, a: float) -> np.ndarray:
-    """Keys' cubic convolution kernel (1981) with the free parameter `a`."""
-    d = np.abs(distance)
-    near = ((a + 2) * d - (a + 3)) * d * d + 1
-    far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
-    return np.where(d <= 1, near, np.where(d < 2, far, 0.0))
-
-
 def _linear(distance: np.ndarray) -> np.ndarray:
     return np.maximum(1 - np.abs(distance), 0)
 
 
 def _torch_cubic(distance: np.ndarray) -> np.ndarray:
-    return _cubic(distance, -0.75)
+    return cubic(distance, -0.75)
 
 
 def _interpolated(old_size, new_size, kernel=_torch_cubic, offset=0.0, align_corners=False):
@@ -113,7 +106,7 @@ def _antialiased(old_size, new_size):
     low = np.maximum((center - 2 * width + 0.5).astype(int), 0)
     high = np.minimum((center + 2 * width + 0.5).astype(int), old_size)
     index = np.arange(old_size)
-    weights = _cubic((index + 0.5 - center[:, None]) / width, -0.5)
+    weights = cubic((index + 0.5 - center[:, None]) / width, -0.5)
     weights = np.where((index >= low[:, None]) & (index < high[:, None]), weights, 0.0)
     return weights / weights.sum(axis=1, keepdims=True)
 

@@ -22,8 +22,7 @@ from kerasvit.render import (
 )
 from kerasvit.render.standard import block_title
 from kerasvit.render.viewer.page import write_viewer
-from kerasvit.saliency import SaliencyMap, block_scores
-from kerasvit.saliency.explain import FORWARD_ONLY, MASKS, SIGNED
+from kerasvit.saliency import METHODS, SaliencyMap, block_scores
 
 _BARS = 3
 
@@ -83,11 +82,7 @@ class Artist:
 
     def look(self, method: str) -> Look:
         """Return how the map of a method is drawn."""
-        normalisation = "max" if method in SIGNED else "minmax"
-        # A mask ends where a patch ends.
-        interpolation = "nearest" if method in MASKS else "bicubic"
-        style, mass = self.settings.drawn_style, self.settings.drawn_mass
-        return Look(style, mass, normalisation, interpolation)
+        return Look.of(method, self.settings.drawn_style, self.settings.drawn_mass)
 
     def sheet(self, explained: Explained, title: str = "") -> Image.Image:
         """Return the sheet: one method's map with every head, or the maps of several methods."""
@@ -141,7 +136,7 @@ class Artist:
             heads = self.settings.heads
             shown = f"head {heads}" if isinstance(heads, int) else heads
             return f"{block_title(result.layers[0])} · {shown}"
-        if method in FORWARD_ONLY:
+        if "target" not in METHODS[method].takes:
             return name
         wanted = self.explainer.class_name(result.target[0]) if result.target else "the feature"
         return f"{name} for {wanted}"

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kerasvit.errors import InputError
+from kerasvit.numerics import softmax
 from kerasvit.saliency.request import model_outputs
 
 
@@ -53,8 +54,7 @@ def top_classes(model: Any, logits: np.ndarray, count: int) -> list[Prediction]:
             "The model's outputs must be finite. Received: NaN or infinity. "
             "Check the model's weights and its input"
         )
-    shifted = np.exp(logits - logits.max())
-    probabilities = shifted / shifted.sum()
+    probabilities = softmax(logits)
     order = np.argsort(-probabilities, kind="stable")[:count].tolist()
     return [
         Prediction(index, class_name(model, index), float(probabilities[index])) for index in order

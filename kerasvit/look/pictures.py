@@ -1,22 +1,18 @@
 """Reading pictures, and working through many of them: one bad file is named, the others finish."""
 
-import collections
-import concurrent.futures
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
+from kerasvit.ahead import load_ahead
 from kerasvit.errors import InputError, KerasViTError, UsageError
 from kerasvit.images import read
 from kerasvit.images.reading import MAX_PIXELS
 
 Loaded = TypeVar("Loaded")
-
-# Pictures that are decoded while one is computed; more would only fill the memory.
-_AHEAD = 2
 
 
 def open_picture(
@@ -83,24 +79,3 @@ def each_picture(
             errors[path] = problem = error
         passed(path, problem)
     return errors
-
-
-def load_ahead(
-    paths: Sequence[pathlib.Path], load: Callable[[pathlib.Path], Loaded]
-) -> Iterator[tuple[pathlib.Path, "concurrent.futures.Future[Loaded]"]]:
-    """Yield each path with the future of what `load` returns; the next ones are under way.
-
-    What has been yielded is not kept: the memory holds no more than the pictures ahead.
-    """
-    waiting: collections.deque = collections.deque()
-    with concurrent.futures.ThreadPoolExecutor(_AHEAD) as pool:
-        try:
-            for path in paths:
-                waiting.append((path, pool.submit(load, path)))
-                if len(waiting) > _AHEAD:
-                    yield waiting.popleft()
-            while waiting:
-                yield waiting.popleft()
-        finally:
-            for _, future in waiting:
-                future.cancel()

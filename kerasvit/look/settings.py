@@ -8,8 +8,8 @@ from kerasvit.errors import UsageError
 from kerasvit.look.spelling import PYTHON, Spelling
 from kerasvit.render import STYLES, colourise
 from kerasvit.saliency import METHODS
-from kerasvit.saliency.explain import FUSE_HEADS, LOOK_AT_ONE_BLOCK
 from kerasvit.saliency.maps import Heads, Query
+from kerasvit.saliency.methods.table import with_use_for
 from kerasvit.saliency.targets import Target
 
 PICTURE_FORMATS = ("png", "npz", "html", "gif")
@@ -87,8 +87,10 @@ class Settings:
             self._check_lowest(name, 1)
         self._check_lowest("frame", 0)
         self._check_values()
-        self._require_user("layer", self.layer, LOOK_AT_ONE_BLOCK)
-        self._require_user("heads", None if self.heads == "mean" else self.heads, FUSE_HEADS)
+        self._require_user("layer", self.layer, with_use_for("layer"))
+        self._require_user(
+            "heads", None if self.heads == "mean" else self.heads, with_use_for("heads")
+        )
         colourise(0.5, self.colormap)
 
     @property
@@ -141,10 +143,11 @@ class Settings:
             method: one of `methods`.
             target: the class, where the run's own is `"top1"` or None.
         """
+        takes = METHODS[method].takes
         arguments = {"query": self.query, "stage": self.stage, "target": target}
-        if method in LOOK_AT_ONE_BLOCK:
+        if "layer" in takes:
             arguments["layer"] = None if self.layer == "all" else self.layer
-        if method in FUSE_HEADS:
+        if "heads" in takes:
             arguments["heads"] = self.heads
         return {**arguments, **self.options.get(method, {})}
 
@@ -208,6 +211,8 @@ class Settings:
                 f"Options belong to a method that is asked for ({', '.join(self.methods)}). "
                 f"Received: options of {', '.join(unasked)}."
             )
+        for method, options in self.options.items():
+            METHODS[method].options.read(options)
 
     def _require_user(self, option: str, value: Any, users: tuple[str, ...]) -> None:
         if value is not None and not set(self.methods) & set(users):

@@ -1,13 +1,14 @@
 """How a map is drawn: its range, its style, its interpolation."""
 
 import dataclasses
+from typing import Self
 
 import numpy as np
 
 from kerasvit.errors import InputError
 from kerasvit.images.geometry import Geometry
 from kerasvit.render.canvas import Canvas
-from kerasvit.saliency.mass import mass_mask
+from kerasvit.saliency import METHODS, mass_mask
 from kerasvit.saliency.normalise import normalise
 
 
@@ -28,6 +29,18 @@ class Look:
     normalisation: str = "minmax"
     interpolation: str = "bicubic"
     alpha: float = 0.7
+
+    @classmethod
+    def of(cls, method: str, style: str = "blend", mass: float = 0.6) -> Self:
+        """Return how the map of a saliency method is drawn, see `kerasvit.saliency.Method`.
+
+        Args:
+            method: its name; one that is unknown is drawn like attention.
+            style: see `overlay`, or `"mask"`.
+            mass: see above.
+        """
+        row = METHODS.get(method, METHODS["attention"])
+        return cls(style, mass, row.normalisation, row.interpolation)
 
     @property
     def title(self) -> str:

@@ -11,7 +11,6 @@ from kerasvit.render.canvas import Canvas
 from kerasvit.render.files import write_png
 from kerasvit.render.look import Look, check_photograph
 from kerasvit.saliency import SaliencyMap
-from kerasvit.saliency.explain import SIGNED
 
 
 def draw_map(
@@ -29,8 +28,8 @@ def draw_map(
             own input.
         saliency: the maps, heads combined.
         index: which of the images.
-        look: how it is drawn; None for the map's colours over the photograph, where signed maps
-            start at 0.
+        look: how it is drawn; None for the way of its method: colours over the photograph,
+            where signed maps start at 0 and masks end where a patch ends.
         colormap: see `colourise`.
 
     Returns:
@@ -40,18 +39,18 @@ def draw_map(
         InputError: if the photograph is not that of the geometry, or the map is not finite.
         UsageError: if there is no such image, or the heads are kept apart.
     """
-    one = saliency.select(index)
-    if one.values.ndim != 3:
+    chosen = saliency.select(index)
+    if chosen.values.ndim != 3:
         raise UsageError(
             "One map is drawn over a photograph. Received: the heads on their own. "
             "Combine them: saliency.fuse('mean')."
         )
     size = (image.shape[0], image.shape[1])
-    whole = Geometry(size, (0, 0, *size), one.layout.image_size)
-    geometry = whole if one.geometries is None else one.geometries[0]
+    whole = Geometry(size, (0, 0, *size), chosen.layout.image_size)
+    geometry = whole if chosen.geometries is None else chosen.geometries[0]
     check_photograph(image, geometry)
-    look = look or Look(normalisation="max" if one.method in SIGNED else "minmax")
-    return look.overlay(Canvas(image, geometry, colormap), one.values[0])
+    look = look or Look.of(chosen.method)
+    return look.overlay(Canvas(image, geometry, colormap), chosen.values[0])
 
 
 def save_map(

@@ -1,12 +1,14 @@
 """Where a model looks: from attention scores and gradients to maps on the grid of patches."""
 
-from kerasvit.saliency.explain import METHODS, explain, explain_blocks
+from kerasvit.saliency.explain import explain, explain_blocks
 from kerasvit.saliency.gradients import attention_gradients, input_gradients
 from kerasvit.saliency.maps import attention_maps, fuse_heads, query_tokens
 from kerasvit.saliency.mass import mass_mask
+from kerasvit.saliency.method import Method
 from kerasvit.saliency.methods.attention import block_scores
 from kerasvit.saliency.methods.baselines import make_baseline
 from kerasvit.saliency.methods.rollout import class_attention_rollout, rollout, rollout_matrix
+from kerasvit.saliency.methods.table import METHODS
 from kerasvit.saliency.methods.transitions import RolloutRule
 from kerasvit.saliency.normalise import Normalised, normalise
 from kerasvit.saliency.probes.attention import attention_distance, attention_entropy
@@ -24,6 +26,7 @@ from kerasvit.saliency.targets import find_class, make_objective
 
 __all__ = [
     "METHODS",
+    "Method",
     "Normalised",
     "RolloutRule",
     "SaliencyMap",

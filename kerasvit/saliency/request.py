@@ -10,8 +10,9 @@ from kerasvit.errors import InputError, UsageError
 from kerasvit.images.geometry import Geometry
 from kerasvit.layout import TokenLayout
 from kerasvit.saliency.backends import run, to_numpy
-from kerasvit.saliency.maps import Query
+from kerasvit.saliency.maps import Heads, Query
 from kerasvit.saliency.result import SaliencyMap
+from kerasvit.saliency.scores import select_block
 from kerasvit.saliency.targets import Target, check_count
 
 STAGES = ("sa", "ca")
@@ -29,6 +30,8 @@ class Request:
         geometries: one for each image, or None.
         batch_size: how many images run at once.
         target: what the maps explain, see `make_objective`.
+        layer: the block to look at, see `select_block`, or None.
+        heads: how heads are combined, see `fuse_heads`.
     """
 
     model: Any
@@ -38,6 +41,8 @@ class Request:
     geometries: tuple[Geometry, ...] | None
     batch_size: int
     target: Target = None
+    layer: int | str | None = None
+    heads: Heads = "mean"
 
     def layout(self, stage: str) -> TokenLayout:
         """Return the layout of a stage for images of this size."""
@@ -47,6 +52,15 @@ class Request:
         """Return the keys of all blocks of a stage, also those whose scores are not asked for."""
         blocks = self.model.class_blocks if (stage or self.stage) == "ca" else self.model.blocks
         return [f"{block.name}_att" for block in blocks]
+
+    def chosen_key(self) -> str:
+        """Return the key of the block to look at: `layer`, or the one that the stage is known by.
+
+        That is the first block of class attention, which the CaiT paper draws, or the last block
+        of self-attention.
+        """
+        usual = "first" if self.stage == "ca" else "last"
+        return select_block(self.keys(), usual if self.layer is None else self.layer)
 
     def view(self, mode: str, blocks: Sequence[int] | None = None, **overrides: Any) -> Any:
         """Return the model in another attention mode, with those overrides that it knows."""
@@ -82,6 +96,8 @@ def make_request(
     geometries: Sequence[Geometry] | None = None,
     batch_size: int = 8,
     target: Target = None,
+    layer: int | str | None = None,
+    heads: Heads = "mean",
 ) -> Request:
     """Check the arguments that all methods share; see `explain` for their meaning.
 
@@ -112,23 +128,23 @@ def make_request(
     if query == "class" and not _has_class_query(model):
         query = "mean"
     check_count(target, len(pixels))
-    geometries = None if geometries is None else tuple(geometries)
-    return Request(model, pixels, query, stage or stages[-1], geometries, batch_size, target)
+    places = None if geometries is None else tuple(geometries)
+    return Request(
+        model,
+        pixels,
+        query,
+        stage or stages[-1],
+        places,
+        batch_size,
+        target,
+        layer,
+        heads,
+    )
 
 
 def _has_class_query(model: Any) -> bool:
     """Tell whether a class token or a learned query stands for the image; else all patches do."""
     return bool(getattr(model, "use_class_token", True) or model.class_blocks)
-
-
-def check_options(options: Mapping[str, Any], known: Sequence[str]) -> None:
-    """Raise `UsageError` if there is an option that the method does not know."""
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        choice = f"It takes {', '.join(known)}" if known else "It takes none"
-        raise UsageError(
-            f"This method has no such option. Received: {', '.join(unknown)}. {choice}."
-        )
 
 
 def model_outputs(model: Any, pixels: np.ndarray, batch_size: int = 8) -> np.ndarray:

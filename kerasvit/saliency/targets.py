@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasvit.errors import InputError, UsageError
+from kerasvit.numerics import softmax
 
 Target = int | str | Sequence[int | str] | np.ndarray | None
 
@@ -32,8 +33,7 @@ class Objective:
         """Return the probability of the class instead; the objective itself for a feature."""
         if self.classes is None:
             return self.of(logits)
-        powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        return self.of(powers / powers.sum(axis=-1, keepdims=True))
+        return self.of(softmax(logits))
 
     def select(self, chosen: slice) -> "Objective":
         """Return the objective of some of the images."""

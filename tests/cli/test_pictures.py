@@ -9,11 +9,11 @@ import weakref
 import numpy as np
 import pytest
 
+from kerasvit.ahead import load_ahead
 from kerasvit.cli.pictures import Progress, each_picture, shown
 from kerasvit.errors import InputError, OutputError, UsageError
 from kerasvit.look import pictures
 from kerasvit.look.classes import top_classes
-from kerasvit.look.pictures import load_ahead
 
 PATHS = [pathlib.Path(f"{index}.png") for index in range(9)]
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from kerasvit.layout import TokenLayout
+from kerasvit.saliency import METHODS, explain
 from kerasvit.saliency.backends import to_numpy
-from kerasvit.saliency.explain import METHODS, explain
 from kerasvit.saliency.methods.hiding import rise
 from kerasvit.saliency.targets import Objective
 

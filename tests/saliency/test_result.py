@@ -1,13 +1,19 @@
 import dataclasses
 import json
+import pathlib
+import types
 
 import numpy as np
 import pytest
 
+import kerasvit
 from kerasvit.errors import InputError, OutputError, UsageError
+from kerasvit.images import Preprocessing
 from kerasvit.images.geometry import Geometry
 from kerasvit.layout import TokenLayout
-from kerasvit.saliency.result import SaliencyMap
+from kerasvit.saliency import SaliencyMap, explain
+
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 
 LAYOUT = TokenLayout(("class", "register_0"), (3, 5), (14, 14))
 
@@ -195,3 +201,56 @@ def test_maps_are_enlarged_to_the_input_and_masked():
     total = np.maximum(found.values, 0).sum(axis=(2, 3))
     assert (kept >= 0.7 * total - 1e-6).all()
     assert not mask[found.values < 0].any()
+
+
+@pytest.mark.parametrize("method", ["attention", "rise", "rollout"])
+def test_maps_that_earlier_versions_saved_are_still_read(method):
+    """Commit 9123adc wrote them: the shipped CaiT, a picture of 40x60 pixels, see the settings."""
+    saved = SaliencyMap.load_npz(GOLDEN / f"saliency_{method}.npz")
+    expected = {
+        "attention": {"shape": (1, 4, 8, 12), "heads": "all", "target": None, "settings": {}},
+        "rise": {
+            "shape": (1, 8, 12),
+            "heads": "mean",
+            "target": (3,),
+            "settings": {"masks": 5, "cells": 7, "kept": 0.5, "seed": 3, "baseline": "blur"},
+        },
+        "rollout": {
+            "shape": (1, 8, 12),
+            "heads": "max",
+            "target": None,
+            "settings": {"discard": 0.5, "start_layer": 1, "signed": "reject"},
+        },
+    }[method]
+    assert saved.values.shape == expected["shape"]
+    assert saved.method == {"rollout": "class_attention_rollout"}.get(method, method)
+    for name in ("heads", "target", "settings"):
+        assert getattr(saved, name) == expected[name]
+    assert saved.layout.grid == (8, 12)
+    assert saved.geometries[0].original_size == (40, 60)
+    assert np.isfinite(saved.values).all()
+
+
+def test_a_map_that_an_earlier_version_saved_is_made_again_from_its_settings(shipped):
+    saved = SaliencyMap.load_npz(GOLDEN / "saliency_rollout.npz")
+    again = explain(
+        shipped.model,
+        shipped.pixels,
+        saved.method,
+        heads=saved.heads,
+        query=saved.query,
+        **saved.settings,
+    )
+    scale = np.abs(saved.values).max()
+    np.testing.assert_allclose(again.values, saved.values, rtol=0, atol=1e-5 * scale)
+    assert again.layers == saved.layers
+
+
+@pytest.fixture
+def shipped():
+    """The shipped CaiT, and the picture that the saved maps are of."""
+    model = kerasvit.from_pretrained()
+    image = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
+    preprocessing = Preprocessing.from_dict(model.record["preprocessing"])
+    prepared = preprocessing.keep_aspect(image, patch_size=model.patch_size)
+    return types.SimpleNamespace(model=model, pixels=prepared.pixels[None])

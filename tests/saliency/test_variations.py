@@ -7,7 +7,6 @@ from keras import ops
 from kerasvit import VisionTransformer
 from kerasvit.errors import UsageError
 from kerasvit.saliency import METHODS, explain
-from kerasvit.saliency.explain import FORWARD_ONLY
 
 SIZES = {
     "image_shape": (12, 20, 3),
@@ -57,7 +56,7 @@ def pixels():
 @pytest.mark.parametrize("name", VARIATIONS)
 @pytest.mark.parametrize("method", CHOSEN)
 def test_a_method_gives_a_map_or_says_why_not(models, pixels, name, method):
-    target = None if method in FORWARD_ONLY else 1
+    target = 1 if "target" in METHODS[method].takes else None
     if method in UNFIT.get(name, ()) or method == "class_attention_rollout":
         with pytest.raises(UsageError, match=r"^.*Received: .*Choose .*$") as error:
             explain(models[name], pixels, method=method, target=target)

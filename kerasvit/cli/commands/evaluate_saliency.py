@@ -3,6 +3,7 @@
 import pathlib
 import sys
 
+from kerasvit.cli.methods import add_methods
 from kerasvit.cli.options import (
     add_inputs,
     add_model,
@@ -33,12 +34,8 @@ def add_parsers(subparsers, common) -> None:
     )
     add_inputs(parser)
     add_model(parser)
-    parser.add_argument(
-        "--methods",
-        "--method",
-        default="attention,rollout",
-        metavar="METHOD,...",
-        help="as for kerasvit saliency; defaults to attention,rollout",
+    add_methods(
+        parser, "methods", "method", default="attention,rollout", hint="as for kerasvit saliency"
     )
     add_target(parser)
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""`kerasvit list`: models and pretrained releases by name, without loading a weight."""
+"""`kerasvit list`: models, pretrained releases and saliency methods by name."""
 
 from kerasvit.cli.columns import aligned, size, source
 from kerasvit.errors import UsageError
@@ -7,23 +7,48 @@ from kerasvit.errors import UsageError
 def add_parsers(subparsers, common) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
-        "list", parents=[common], help="models and pretrained releases by name"
+        "list", parents=[common], help="models, pretrained releases and saliency methods by name"
     )
     parser.add_argument("pattern", nargs="?", default="*", help="such as 'cait*'")
     parser.add_argument("--pretrained", action="store_true", help="releases instead of models")
+    parser.add_argument("--methods", action="store_true", help="saliency methods instead of models")
     parser.set_defaults(run=run_list, needs_keras=True)
 
 
 def run_list(options) -> int:
     """Print names, one a line, with the facts that tell them apart."""
-    lines = _releases(options.pattern) if options.pretrained else _models(options.pattern)
+    if options.pretrained and options.methods:
+        raise UsageError(
+            "One kind of names is listed. Received: --pretrained and --methods. Leave one out"
+        )
+    if options.methods:
+        lines, switch = _methods(options.pattern), " --methods"
+    elif options.pretrained:
+        lines, switch = _releases(options.pattern), " --pretrained"
+    else:
+        lines, switch = _models(options.pattern), ""
     if not lines:
         raise UsageError(
             f"Nothing has such a name. Received: {options.pattern!r}. All names: kerasvit list"
-            f"{' --pretrained' if options.pretrained else ''}"
+            f"{switch}"
         )
     print(aligned(lines))
     return 0
+
+
+def _methods(pattern):
+    """Return a row for each method, and one for each of its options."""
+    import fnmatch
+
+    from kerasvit.saliency import METHODS
+
+    rows = []
+    for name in fnmatch.filter(METHODS, pattern):
+        rows.append((name, METHODS[name].about))
+        for option in METHODS[name].options.known():
+            default = "" if option.default is None else f"={option.default}"
+            rows.append((f"  {name}.{option.name}{default}", option.about))
+    return rows
 
 
 def _models(pattern):

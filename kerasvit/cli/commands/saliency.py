@@ -1,5 +1,6 @@
 """`kerasvit saliency`: pictures of where a model looks, with the raw arrays beside them."""
 
+from kerasvit.cli.methods import add_methods
 from kerasvit.cli.options import add_inputs, add_model, add_output, add_resize, add_target
 from kerasvit.cli.values import parse_method_options, parse_number, parse_query, split_names
 
@@ -12,14 +13,7 @@ def add_parsers(subparsers, common) -> None:
     add_inputs(parser, "pictures, videos")
     add_model(parser)
     add_output(parser)
-    parser.add_argument(
-        "--method",
-        default="attention",
-        metavar="METHOD,...",
-        help="one or several: attention (default), rollout, class_attention_rollout, "
-        "grad_attention, relevance, legrad, headwise, gradcam, integrated_gradients, smoothgrad, "
-        "occlusion, rise, tokencut, lost; several are drawn side by side",
-    )
+    add_methods(parser, "method", default="attention", hint="several are drawn side by side")
     add_target(parser)
     parser.add_argument(
         "--layer",

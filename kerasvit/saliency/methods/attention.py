@@ -8,25 +8,21 @@ import numpy as np
 
 from kerasvit.errors import InputError, UsageError
 from kerasvit.layout import TokenLayout
-from kerasvit.saliency.maps import Heads, attention_maps, query_tokens
+from kerasvit.saliency.maps import attention_maps, query_tokens
 from kerasvit.saliency.methods.rollout import class_attention_rollout, rollout
 from kerasvit.saliency.methods.transitions import RolloutRule
-from kerasvit.saliency.request import STAGES, Request, check_options, make_request
+from kerasvit.saliency.options import MethodOptions
+from kerasvit.saliency.request import STAGES, Request, make_request
 from kerasvit.saliency.result import SaliencyMap
 from kerasvit.saliency.scores import block_keys, block_number, select_block
 
 _LARGEST_SCORES = 4 * 2**30
 
 
-def explain_attention(
-    request: Request, layer: int | str | None, heads: Heads, options: dict[str, Any]
-) -> SaliencyMap:
+def explain_attention(request: Request, options: MethodOptions) -> SaliencyMap:
     """Make the maps of `method="attention"`."""
-    check_options(options, ())
-    if layer is None:
-        layer = "first" if request.stage == "ca" else "last"
-    key = select_block(request.keys(), layer)
-    return attention_by_block(request, [key])[key].fuse(heads)
+    key = request.chosen_key()
+    return attention_by_block(request, [key])[key].fuse(request.heads)
 
 
 def attention_by_block(request: Request, keys: list[str]) -> dict[str, SaliencyMap]:
@@ -95,29 +91,25 @@ def block_scores(
     return scores, layouts
 
 
-def explain_rollout(
-    request: Request, layer: int | str | None, heads: Heads, options: dict[str, Any]
-) -> SaliencyMap:
+def explain_rollout(request: Request, options: RolloutRule) -> SaliencyMap:
     """Make the maps of `method="rollout"`; the options are those of `RolloutRule`.
 
     Asked of CaiT's class token, which the self-attention stage does not have, it is the rollout
     through both stages.
     """
     if request.stage == "ca" and request.query == "class":
-        return explain_class_attention_rollout(request, layer, heads, options)
+        return explain_class_attention_rollout(request, options)
     layout = request.layout("sa")
     query_tokens(layout, request.query)
 
     def roll(sa_scores, rule):
         return rollout(sa_scores, layout, request.query, **dataclasses.asdict(rule))
 
-    result = _rolled(request, roll, ("sa",), layer, heads, options)
+    result = _rolled(request, roll, ("sa",), options)
     return dataclasses.replace(result, method="rollout")
 
 
-def explain_class_attention_rollout(
-    request: Request, layer: int | str | None, heads: Heads, options: dict[str, Any]
-) -> SaliencyMap:
+def explain_class_attention_rollout(request: Request, options: RolloutRule) -> SaliencyMap:
     """Make the maps of `method="class_attention_rollout"`; options of `RolloutRule`."""
     if request.stage != "ca" or request.query != "class":
         raise UsageError(
@@ -129,7 +121,7 @@ def explain_class_attention_rollout(
     def roll(sa_scores, ca_scores, rule):
         return class_attention_rollout(sa_scores, ca_scores, layout, **dataclasses.asdict(rule))
 
-    result = _rolled(request, roll, STAGES, layer, heads, options)
+    result = _rolled(request, roll, STAGES, options)
     return dataclasses.replace(result, method="class_attention_rollout")
 
 
@@ -137,18 +129,10 @@ def _rolled(
     request: Request,
     roll: Callable[..., np.ndarray],
     stages: tuple[str, ...],
-    layer: int | str | None,
-    heads: Heads,
-    options: dict[str, Any],
+    options: RolloutRule,
 ) -> SaliencyMap:
     """Run the model with all its scores, and reduce each batch at once to its maps."""
-    check_options(options, ("discard", "start_layer", "signed"))
-    if layer is not None:
-        raise UsageError(
-            f"A rollout goes through all blocks. Received: layer={layer!r}. "
-            "Leave it out, or pass start_layer."
-        )
-    rule = RolloutRule(heads, **options)
+    rule = dataclasses.replace(options, fusion=request.heads)
     view = request.view("full", scores_before_mixing=rule.signed == "reject")
     maps, logits, layers = [], [], ()
     for batch_logits, *outputs in request.run(view):
@@ -164,7 +148,7 @@ def _rolled(
         layout=request.layout("sa"),
         stage="+".join(stages),
         layers=layers,
-        heads=heads,
-        settings={name: getattr(rule, name) for name in ("discard", "start_layer", "signed")},
+        heads=request.heads,
+        settings=rule.to_dict(),
         logits=np.concatenate(logits),
     )

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kerasvit.errors import UsageError
-from kerasvit.saliency.maps import Heads, Query
+from kerasvit.saliency.maps import Query
 from kerasvit.saliency.request import Request, model_outputs
 from kerasvit.saliency.result import SaliencyMap
 from kerasvit.saliency.targets import Objective, make_objective
@@ -60,24 +60,6 @@ def read_query(request: Request) -> Query:
     if getattr(request.model, "pooling", "class") == "average":
         return "patches"
     return "mean" if getattr(request.model, "use_distillation_token", False) else "class"
-
-
-def require_own_fusion(heads: Heads, layer: int | str | None = None) -> None:
-    """Raise `UsageError` unless heads and layer are left to the method.
-
-    Args:
-        heads: must be `"mean"`, the default of `explain`.
-        layer: must be None.
-    """
-    if heads != "mean":
-        raise UsageError(
-            f"This method combines the heads by its own rule. Received: heads={heads!r}. "
-            "Leave it out, or choose method='attention' or method='rollout'."
-        )
-    if layer is not None:
-        raise UsageError(
-            f"This method has no single block to look at. Received: layer={layer!r}. Leave it out."
-        )
 
 
 def on_grid(tokens: np.ndarray, grid: tuple[int, int], num_prefix: int = 0) -> np.ndarray:

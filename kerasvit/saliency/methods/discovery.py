@@ -1,5 +1,6 @@
 """Masks of the main object from the keys of the last self-attention: TokenCut and LOST."""
 
+import dataclasses
 import types
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,18 +9,33 @@ import numpy as np
 
 from kerasvit.errors import UsageError
 from kerasvit.saliency.backends import run
-from kerasvit.saliency.maps import Heads
-from kerasvit.saliency.methods.by_target import require_own_fusion
-from kerasvit.saliency.request import Request, check_options
+from kerasvit.saliency.options import MethodOptions, option
+from kerasvit.saliency.request import Request
 from kerasvit.saliency.result import SaliencyMap
 
-_SIMILARITY, _WEAK = 0.2, 1e-5
-_SEEDS = 100
+_WEAK = 1e-5
 OUTPUTS = ("mask", "values")
+_OUTPUT = "the mask of the object, or the values that it was cut from"
+
+
+@dataclasses.dataclass(frozen=True)
+class TokencutOptions(MethodOptions):
+    """The options of TokenCut."""
+
+    similarity: float = option(0.2, "cosine above which patches belong together", between=(-1, 1))
+    output: str = option("mask", _OUTPUT, choices=OUTPUTS)
+
+
+@dataclasses.dataclass(frozen=True)
+class LostOptions(MethodOptions):
+    """The options of LOST."""
+
+    seeds: int = option(100, "among so many patches the object's seeds are sought", lowest=1)
+    output: str = option("mask", _OUTPUT, choices=OUTPUTS)
 
 
 def tokencut(
-    keys: np.ndarray, grid: tuple[int, int], similarity: float = _SIMILARITY
+    keys: np.ndarray, grid: tuple[int, int], similarity: float = TokencutOptions.similarity
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cut the patches of one picture in two by a normalised cut.
 
@@ -56,7 +72,7 @@ def tokencut(
 
 
 def lost(
-    keys: np.ndarray, grid: tuple[int, int], seeds: int = _SEEDS
+    keys: np.ndarray, grid: tuple[int, int], seeds: int = LostOptions.seeds
 ) -> tuple[np.ndarray, np.ndarray]:
     """Grow the object of one picture from the patch that resembles the fewest others.
 
@@ -134,50 +150,37 @@ def _joint_projection(model: Any, tensors: Mapping[str, Any]) -> tuple[Any, Any]
     return logits, block.attention.qkv(found[place])
 
 
-def explain_tokencut(
-    request: Request, layer: int | str | None, heads: Heads, options: dict[str, Any]
-) -> SaliencyMap:
-    """Make the masks of `method="tokencut"`; the options are `similarity` and `output`.
+def explain_tokencut(request: Request, options: TokencutOptions) -> SaliencyMap:
+    """Make the masks of `method="tokencut"`.
 
     `output="mask"` gives zeros and ones, `"values"` the eigenvector.
     """
-    require_own_fusion(heads, layer)
-    return _discover(request, "tokencut", tokencut, {"similarity": _SIMILARITY}, options)
+    return _discover(request, "tokencut", tokencut, options.to_dict())
 
 
-def explain_lost(
-    request: Request, layer: int | str | None, heads: Heads, options: dict[str, Any]
-) -> SaliencyMap:
-    """Make the masks of `method="lost"`; the options are `seeds` and `output`, see above."""
-    require_own_fusion(heads, layer)
-    return _discover(request, "lost", lost, {"seeds": _SEEDS}, options)
+def explain_lost(request: Request, options: LostOptions) -> SaliencyMap:
+    """Make the masks of `method="lost"`; `output` is as above."""
+    return _discover(request, "lost", lost, options.to_dict())
 
 
 def _discover(
     request: Request,
     method: str,
     find: Callable[..., tuple[np.ndarray, np.ndarray]],
-    defaults: dict[str, Any],
-    options: dict[str, Any],
+    settings: dict[str, Any],
 ) -> SaliencyMap:
-    check_options(options, (*defaults, "output"))
-    settings = {**defaults, **options}
-    output = settings.pop("output", "mask")
-    if output not in OUTPUTS:
-        raise UsageError(
-            f"There is no such output. Received: output={output!r}. "
-            f"Choose {' or '.join(map(repr, OUTPUTS))}."
-        )
     import_scipy()
     layout = request.layout("sa")
     keys, logits = last_keys(request)
-    found = [find(image, layout.grid, **settings)[OUTPUTS[::-1].index(output)] for image in keys]
+    arguments = {name: value for name, value in settings.items() if name != "output"}
+    wanted = OUTPUTS[::-1].index(settings["output"])
+    maps = [find(image, layout.grid, **arguments)[wanted] for image in keys]
     return request.result(
-        np.stack(found).astype(np.float32),
+        np.stack(maps).astype(np.float32),
         method=method,
         layout=layout,
         stage="sa",
         layers=(request.keys("sa")[-1],),
-        settings={**settings, "output": output},
+        settings=settings,
         logits=logits,
     )

@@ -1,23 +1,29 @@
 """The head-wise method of "Beyond Intuition": attention carried back, times gradients."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 
-from kerasvit.errors import UsageError
 from kerasvit.saliency.gradients import tap_gradients
-from kerasvit.saliency.maps import Heads, query_tokens
+from kerasvit.saliency.maps import query_tokens
 from kerasvit.saliency.methods.by_target import (
     explain_target,
     on_grid,
     read_query,
-    require_own_fusion,
 )
 from kerasvit.saliency.methods.relevance import carry_back, check_start
-from kerasvit.saliency.request import Request, check_options
+from kerasvit.saliency.options import MethodOptions, option
+from kerasvit.saliency.request import Request
 from kerasvit.saliency.result import SaliencyMap
 
-_STEPS = 20
+
+@dataclasses.dataclass(frozen=True)
+class HeadwiseOptions(MethodOptions):
+    """The options of the head-wise method."""
+
+    steps: int = option(20, "points on the way from zero to the picture", lowest=2)
+    start_layer: int | None = option(None, "first block that counts; None: a quarter of the depth")
 
 
 def weighed_heads(scores: np.ndarray, gradients: np.ndarray) -> np.ndarray:
@@ -43,10 +49,8 @@ def weighed_heads(scores: np.ndarray, gradients: np.ndarray) -> np.ndarray:
     return np.einsum("bh,bhqn->bqn", weights, scores)
 
 
-def explain_headwise(
-    request: Request, layer: int | str | None, heads: Heads, options: dict[str, Any]
-) -> SaliencyMap:
-    """Make the maps of `method="headwise"`; the options are `steps` and `start_layer`.
+def explain_headwise(request: Request, options: HeadwiseOptions) -> SaliencyMap:
+    """Make the maps of `method="headwise"`.
 
     With `R <- R + M R` over the upper blocks, M as in `weighed_heads`, and F the positive part of
     the last block's gradient, mean over the heads and over `steps` inputs from zero to the image,
@@ -54,16 +58,8 @@ def explain_headwise(
     the authors' code. CaiT's self-attention is taken before the second head mixing, where it holds
     probabilities.
     """
-    check_options(options, ("steps", "start_layer"))
-    require_own_fusion(heads, layer)
     depth = request.model.num_layers
-    start = check_start(options.get("start_layer", depth // 4), depth)
-    steps = options.get("steps", _STEPS)
-    if steps < 2:
-        raise UsageError(
-            "The way from zero to the image has at least two steps. "
-            f"Received: steps={steps!r}. Try {_STEPS}."
-        )
+    start = check_start(depth // 4 if options.start_layer is None else options.start_layer, depth)
     layout, query = request.layout("sa"), read_query(request)
     keys = [*request.keys("sa")[start:], *request.keys("ca")]
     if request.stage == "sa":
@@ -75,7 +71,7 @@ def explain_headwise(
         carried = carry_back(
             lambda key: weighed_heads(scores[key], gradients[key]), keys, layout, query
         )
-        last = _integrated_gradient(view, pixels, objective.weights, keys[-1], steps)
+        last = _integrated_gradient(view, pixels, objective.weights, keys[-1], options.steps)
         stage = request.layout(keys[-1].split("_")[0])
         rows = [0] if request.keys("ca") else query_tokens(layout, query)
         return carried * on_grid(last[:, rows].mean(axis=1), layout.grid, stage.num_prefix)
@@ -87,7 +83,7 @@ def explain_headwise(
         stage="sa+ca" if request.keys("ca") else "sa",
         layers=tuple(keys),
         query=query,
-        settings={"steps": steps, "start_layer": start},
+        settings={"steps": options.steps, "start_layer": start},
     )
 
 

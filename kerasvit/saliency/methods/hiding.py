@@ -1,21 +1,37 @@
 """Methods that hide parts of the picture and watch the output: occlusion and RISE."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from kerasvit.errors import UsageError
 from kerasvit.images.resampling import sample_grid
-from kerasvit.saliency.maps import Heads
-from kerasvit.saliency.methods.baselines import make_baseline
-from kerasvit.saliency.methods.by_target import explain_target, read_query, require_own_fusion
-from kerasvit.saliency.methods.integrated import at_least_one, named, patch_sums
-from kerasvit.saliency.request import Request, check_options, model_outputs
+from kerasvit.saliency.methods.baselines import Baseline, make_baseline
+from kerasvit.saliency.methods.by_target import explain_target, read_query
+from kerasvit.saliency.methods.integrated import named, patch_sums
+from kerasvit.saliency.options import MethodOptions, option
+from kerasvit.saliency.request import Request, model_outputs
 from kerasvit.saliency.result import SaliencyMap
 from kerasvit.saliency.targets import Objective
 
-_MASKS, _CELLS, _KEPT = 500, 7, 0.5
+
+@dataclasses.dataclass(frozen=True)
+class OcclusionOptions(MethodOptions):
+    """The options of occlusion."""
+
+    baseline: Baseline = option("mean", "what a hidden patch becomes: mean, black, blur, a number")
+
+
+@dataclasses.dataclass(frozen=True)
+class RiseOptions(MethodOptions):
+    """The options of RISE."""
+
+    masks: int = option(500, "how many random masks", lowest=1)
+    cells: int = option(7, "cells along the shorter side of a mask", lowest=1)
+    kept: float = option(0.5, "the probability of a cell to stay", between=(0, 1))
+    seed: int = option(0, "of the masks", lowest=0)
+    baseline: Baseline = option("mean", "what is hidden becomes: mean, black, blur, a number")
 
 
 def occlusion(
@@ -55,10 +71,10 @@ def rise(
     baseline: np.ndarray,
     grid: tuple[int, int],
     *,
-    masks: int = _MASKS,
-    cells: int = _CELLS,
-    kept: float = _KEPT,
-    seed: int = 0,
+    masks: int = RiseOptions.masks,
+    cells: int = RiseOptions.cells,
+    kept: float = RiseOptions.kept,
+    seed: int = RiseOptions.seed,
     batch_size: int = 8,
 ) -> np.ndarray:
     """Return the mean probability of the class while each patch was visible, over random masks.
@@ -139,17 +155,12 @@ def _scores(
     return scores
 
 
-def explain_occlusion(
-    request: Request, layer: int | str | None, heads: Heads, options: dict[str, Any]
-) -> SaliencyMap:
-    """Make the maps of `method="occlusion"`; the option is `baseline`."""
-    check_options(options, ("baseline",))
-    require_own_fusion(heads, layer)
-    baseline = options.get("baseline", "mean")
+def explain_occlusion(request: Request, options: OcclusionOptions) -> SaliencyMap:
+    """Make the maps of `method="occlusion"`."""
     grid = request.layout("sa").grid
 
     def compute(view, pixels, objective):
-        ground = make_baseline(request.model, pixels, baseline)
+        ground = make_baseline(request.model, pixels, options.baseline)
         return occlusion(view, pixels, objective, ground, grid, request.batch_size)
 
     return explain_target(
@@ -157,26 +168,14 @@ def explain_occlusion(
         compute,
         method="occlusion",
         query=read_query(request),
-        settings={"baseline": named(baseline)},
+        settings={"baseline": named(options.baseline)},
     )
 
 
-def explain_rise(
-    request: Request, layer: int | str | None, heads: Heads, options: dict[str, Any]
-) -> SaliencyMap:
-    """Make the maps of `method="rise"`; options `masks`, `cells`, `kept`, `seed`, `baseline`."""
-    check_options(options, ("masks", "cells", "kept", "seed", "baseline"))
-    require_own_fusion(heads, layer)
-    defaults = {"masks": _MASKS, "cells": _CELLS, "kept": _KEPT, "seed": 0}
-    settings = {**defaults, **options}
-    baseline = settings.pop("baseline", "mean")
-    for name in ("masks", "cells"):
-        at_least_one(name, settings[name])
-    if not 0 < settings["kept"] < 1:
-        raise UsageError(
-            "The probability to keep a cell lies between 0 and 1. "
-            f"Received: kept={settings['kept']!r}. Try {_KEPT}."
-        )
+def explain_rise(request: Request, options: RiseOptions) -> SaliencyMap:
+    """Make the maps of `method="rise"`."""
+    settings = options.to_dict()
+    baseline = settings.pop("baseline")
     grid = request.layout("sa").grid
 
     def compute(view, pixels, objective):

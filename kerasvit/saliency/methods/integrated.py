@@ -1,18 +1,34 @@
 """Methods by the gradient of the input: integrated gradients and SmoothGrad."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 
-from kerasvit.errors import UsageError
 from kerasvit.saliency.gradients import input_gradients
-from kerasvit.saliency.maps import Heads
-from kerasvit.saliency.methods.baselines import make_baseline
-from kerasvit.saliency.methods.by_target import explain_target, read_query, require_own_fusion
-from kerasvit.saliency.request import Request, check_options
+from kerasvit.saliency.methods.baselines import Baseline, make_baseline
+from kerasvit.saliency.methods.by_target import explain_target, read_query
+from kerasvit.saliency.options import MethodOptions, option
+from kerasvit.saliency.request import Request
 from kerasvit.saliency.result import SaliencyMap
 
-_STEPS, _SAMPLES, _NOISE = 32, 16, 0.15
+
+@dataclasses.dataclass(frozen=True)
+class IntegratedOptions(MethodOptions):
+    """The options of integrated gradients."""
+
+    steps: int = option(32, "points on the way from the baseline", lowest=1)
+    baseline: Baseline = option("mean", "where the way starts: mean, black, blur, a number")
+
+
+@dataclasses.dataclass(frozen=True)
+class SmoothOptions(MethodOptions):
+    """The options of SmoothGrad."""
+
+    samples: int = option(16, "noisy copies of the picture", lowest=1)
+    noise: float = option(0.15, "their noise, a share of the picture's range of values", lowest=0)
+    seed: int = option(0, "of the noise", lowest=0)
+    times_input: bool = option(False, "the gradient times the picture, where that is positive")
 
 
 def patch_sums(values: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
@@ -32,7 +48,11 @@ def patch_sums(values: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
 
 
 def integrated_gradients(
-    model: Any, pixels: np.ndarray, weights: np.ndarray, baseline: np.ndarray, steps: int = _STEPS
+    model: Any,
+    pixels: np.ndarray,
+    weights: np.ndarray,
+    baseline: np.ndarray,
+    steps: int = IntegratedOptions.steps,
 ) -> np.ndarray:
     """Return how much each value of the input adds to the objective on the way from a baseline.
 
@@ -63,9 +83,9 @@ def smooth_gradients(
     model: Any,
     pixels: np.ndarray,
     weights: np.ndarray,
-    samples: int = _SAMPLES,
-    noise: float = _NOISE,
-    seed: int = 0,
+    samples: int = SmoothOptions.samples,
+    noise: float = SmoothOptions.noise,
+    seed: int = SmoothOptions.seed,
 ) -> np.ndarray:
     """Return the mean gradient over noisy copies of the input.
 
@@ -91,22 +111,13 @@ def smooth_gradients(
     return total / samples
 
 
-def explain_integrated_gradients(
-    request: Request, layer: int | str | None, heads: Heads, options: dict[str, Any]
-) -> SaliencyMap:
-    """Make the maps of `method="integrated_gradients"`, signed: the sum over each patch.
-
-    The options are `steps` and `baseline`.
-    """
-    check_options(options, ("steps", "baseline"))
-    require_own_fusion(heads, layer)
-    steps = at_least_one("steps", options.get("steps", _STEPS))
-    baseline = options.get("baseline", "mean")
+def explain_integrated_gradients(request: Request, options: IntegratedOptions) -> SaliencyMap:
+    """Make the maps of `method="integrated_gradients"`, signed: the sum over each patch."""
     grid = request.layout("sa").grid
 
     def compute(view, pixels, objective):
-        start = make_baseline(request.model, pixels, baseline)
-        values = integrated_gradients(view, pixels, objective.weights, start, steps)
+        start = make_baseline(request.model, pixels, options.baseline)
+        values = integrated_gradients(view, pixels, objective.weights, start, options.steps)
         return patch_sums(values, grid)
 
     return explain_target(
@@ -114,47 +125,30 @@ def explain_integrated_gradients(
         compute,
         method="integrated_gradients",
         query=read_query(request),
-        settings={"steps": steps, "baseline": named(baseline)},
+        settings={"steps": options.steps, "baseline": named(options.baseline)},
     )
 
 
-def explain_smooth_gradients(
-    request: Request, layer: int | str | None, heads: Heads, options: dict[str, Any]
-) -> SaliencyMap:
+def explain_smooth_gradients(request: Request, options: SmoothOptions) -> SaliencyMap:
     """Make the maps of `method="smoothgrad"`: the sum over each patch of the absolute gradient.
 
-    The options are `samples`, `noise` and `seed`, and `times_input`: instead of its absolute value,
-    the gradient times the picture's difference from the mean colour, summed over each patch, where
-    that is positive. It tells classes apart better, above all with more `noise`.
+    With `times_input`, instead of its absolute value, it is the gradient times the picture's
+    difference from the mean colour, summed over each patch, where that is positive. It tells
+    classes apart better, above all with more `noise`.
     """
-    check_options(options, ("samples", "noise", "seed", "times_input"))
-    require_own_fusion(heads, layer)
-    settings = {"samples": _SAMPLES, "noise": _NOISE, "seed": 0, "times_input": False, **options}
-    at_least_one("samples", settings["samples"])
-    if settings["times_input"] not in (0, 1):
-        raise UsageError(
-            "The gradient is multiplied by the input or not. "
-            f"Received: times_input={settings['times_input']!r}. Choose 0 or 1."
-        )
-    arguments = {name: value for name, value in settings.items() if name != "times_input"}
+    settings = options.to_dict()
+    arguments = {name: settings[name] for name in ("samples", "noise", "seed")}
     grid = request.layout("sa").grid
 
     def compute(view, pixels, objective):
         gradients = smooth_gradients(view, pixels, objective.weights, **arguments)
-        if settings["times_input"]:
+        if options.times_input:
             return np.maximum(patch_sums(gradients * pixels, grid), 0)
         return patch_sums(np.abs(gradients), grid)
 
     return explain_target(
         request, compute, method="smoothgrad", query=read_query(request), settings=settings
     )
-
-
-def at_least_one(name: str, value: int) -> int:
-    """Return the value, or raise `UsageError` if it is below 1."""
-    if value < 1:
-        raise UsageError(f"There must be at least one. Received: {name}={value!r}.")
-    return value
 
 
 def named(baseline: Any) -> str | float:

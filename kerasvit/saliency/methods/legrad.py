@@ -1,25 +1,32 @@
 """LeGrad: the gradient of the attention itself, each block read out as if it were the last."""
 
+import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from kerasvit.errors import UsageError
 from kerasvit.layout import TokenLayout
 from kerasvit.saliency.gradients import read_out_gradients
-from kerasvit.saliency.maps import Heads
 from kerasvit.saliency.methods.by_target import (
     explain_target,
     on_grid,
     read_query,
-    require_own_fusion,
 )
 from kerasvit.saliency.methods.relevance import check_start
-from kerasvit.saliency.request import Request, check_options
+from kerasvit.saliency.options import MethodOptions, option
+from kerasvit.saliency.request import Request
 from kerasvit.saliency.result import SaliencyMap
 
+# So many of the last blocks count, where nothing else is asked for.
 _BLOCKS = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class LegradOptions(MethodOptions):
+    """The options of LeGrad."""
+
+    start_layer: int | None = option(None, "first block that counts; None: the last but one")
 
 
 def legrad(gradients: Mapping[str, np.ndarray], layout: TokenLayout) -> np.ndarray:
@@ -45,15 +52,11 @@ def legrad(gradients: Mapping[str, np.ndarray], layout: TokenLayout) -> np.ndarr
     return on_grid(np.mean(blocks, axis=0), layout.grid, layout.num_prefix)
 
 
-def explain_legrad(
-    request: Request, layer: int | str | None, heads: Heads, options: dict[str, Any]
-) -> SaliencyMap:
-    """Make the maps of `method="legrad"`; the option is `start_layer`, by default the last but one.
+def explain_legrad(request: Request, options: LegradOptions) -> SaliencyMap:
+    """Make the maps of `method="legrad"`.
 
     In CaiT the blocks are those of class attention, the only ones that the head could read.
     """
-    check_options(options, ("start_layer",))
-    require_own_fusion(heads, layer)
     has_class_blocks = bool(request.keys("ca"))
     if has_class_blocks and request.stage == "sa":
         raise UsageError(
@@ -62,7 +65,9 @@ def explain_legrad(
             "method='relevance'."
         )
     blocks = request.model.class_blocks if has_class_blocks else request.model.blocks
-    start = options.get("start_layer", max(0, len(blocks) - _BLOCKS))
+    start = options.start_layer
+    if start is None:
+        start = max(0, len(blocks) - _BLOCKS)
     blocks = blocks[check_start(start, len(blocks)) :]
     layout = request.layout(request.stage)
 

@@ -1,25 +1,31 @@
 """Methods that weigh what one block sees by the gradient of a class."""
 
-from typing import Any
+import dataclasses
 
 import numpy as np
 
-from kerasvit.errors import UsageError
 from kerasvit.layout import TokenLayout
 from kerasvit.saliency.gradients import tap_gradients
-from kerasvit.saliency.maps import Heads, Query, attention_maps, query_tokens
+from kerasvit.saliency.maps import Query, attention_maps, query_tokens
 from kerasvit.saliency.methods.by_target import (
     explain_target,
     on_grid,
     read_query,
-    require_own_fusion,
 )
-from kerasvit.saliency.request import Request, check_options
+from kerasvit.saliency.options import MethodOptions, option
+from kerasvit.saliency.request import Request
 from kerasvit.saliency.result import SaliencyMap
-from kerasvit.saliency.scores import select_block
 
-# One weight for all patches, the gradient's mean over them, or each patch's own gradient.
-WEIGHTS = ("mean", "patch")
+
+@dataclasses.dataclass(frozen=True)
+class OneBlockOptions(MethodOptions):
+    """The options of methods that weigh one block by gradients."""
+
+    weights: str = option(
+        "mean",
+        "the gradient's mean over the patches, or each patch's own",
+        choices=("mean", "patch"),
+    )
 
 
 def grad_attention(
@@ -27,7 +33,7 @@ def grad_attention(
     gradients: np.ndarray,
     layout: TokenLayout,
     query: Query = "class",
-    weights: str = "mean",
+    weights: str = OneBlockOptions.weights,
 ) -> np.ndarray:
     """Return one block's attention with each head weighed by its mean gradient.
 
@@ -39,7 +45,7 @@ def grad_attention(
         gradients: shaped as the scores.
         layout: of the stage that made the scores.
         query: see `query_tokens`.
-        weights: of `WEIGHTS`.
+        weights: `"mean"` or `"patch"`.
 
     Returns:
         `(B, rows, columns)`, float32, not negative.
@@ -58,7 +64,10 @@ def grad_attention(
 
 
 def grad_cam(
-    tokens: np.ndarray, gradients: np.ndarray, layout: TokenLayout, weights: str = "mean"
+    tokens: np.ndarray,
+    gradients: np.ndarray,
+    layout: TokenLayout,
+    weights: str = OneBlockOptions.weights,
 ) -> np.ndarray:
     """Return Grad-CAM with the patches as positions and the token's width as channels.
 
@@ -69,7 +78,7 @@ def grad_cam(
         tokens: `(B, N, D)`.
         gradients: shaped as the tokens.
         layout: of the tokens.
-        weights: of `WEIGHTS`.
+        weights: `"mean"` or `"patch"`.
 
     Returns:
         `(B, rows, columns)`, float32, not negative.
@@ -87,19 +96,15 @@ def grad_cam(
     return np.maximum(on_grid(seen, layout.grid, layout.num_prefix), 0)
 
 
-def explain_grad_attention(
-    request: Request, layer: int | str | None, heads: Heads, options: dict[str, Any]
-) -> SaliencyMap:
-    """Make the maps of `method="grad_attention"`; the option is `weights`."""
-    weights = _weights(options)
-    require_own_fusion(heads)
-    key = _chosen_key(request, layer)
+def explain_grad_attention(request: Request, options: OneBlockOptions) -> SaliencyMap:
+    """Make the maps of `method="grad_attention"`."""
+    key = request.chosen_key()
     layout, query = request.layout(request.stage), read_query(request)
     query_tokens(layout, query)
 
     def compute(view, pixels, objective):
         _, scores, gradients = tap_gradients(view, pixels, objective.weights, [key])
-        return grad_attention(scores[key], gradients[key], layout, query, weights)
+        return grad_attention(scores[key], gradients[key], layout, query, options.weights)
 
     return explain_target(
         request,
@@ -109,27 +114,23 @@ def explain_grad_attention(
         stage=request.stage,
         layers=(key,),
         query=query,
-        settings={"weights": weights},
+        settings=options.to_dict(),
     )
 
 
-def explain_grad_cam(
-    request: Request, layer: int | str | None, heads: Heads, options: dict[str, Any]
-) -> SaliencyMap:
+def explain_grad_cam(request: Request, options: OneBlockOptions) -> SaliencyMap:
     """Make the maps of `method="gradcam"`, of the tokens that a block's attention reads.
 
     Later than there, the patches of a ViT's last block have no gradient: its head reads the class
-    token alone. The option is `weights`.
+    token alone.
     """
-    weights = _weights(options)
-    require_own_fusion(heads)
-    key = _chosen_key(request, layer)
+    key = request.chosen_key()
     layout = request.layout(request.stage)
     place = key.removesuffix("_att") + "_tokens"
 
     def compute(view, pixels, objective):
         _, tokens, gradients = tap_gradients(view, pixels, objective.weights, [place])
-        return grad_cam(tokens[place], gradients[place], layout, weights)
+        return grad_cam(tokens[place], gradients[place], layout, options.weights)
 
     return explain_target(
         request,
@@ -139,23 +140,5 @@ def explain_grad_cam(
         stage=request.stage,
         layers=(key,),
         query=read_query(request),
-        settings={"weights": weights},
+        settings=options.to_dict(),
     )
-
-
-def _weights(options: dict[str, Any]) -> str:
-    """Return the option `weights`, the only one."""
-    check_options(options, ("weights",))
-    weights = options.get("weights", WEIGHTS[0])
-    if weights not in WEIGHTS:
-        raise UsageError(
-            f"There are no such weights. Received: weights={weights!r}. "
-            f"Choose {' or '.join(map(repr, WEIGHTS))}."
-        )
-    return weights
-
-
-def _chosen_key(request: Request, layer: int | str | None) -> str:
-    if layer is None:
-        layer = "first" if request.stage == "ca" else "last"
-    return select_block(request.keys(), layer)

@@ -1,5 +1,6 @@
 """Relevance that a class carries back through all blocks: Chefer's generic rule, and its frame."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,14 +9,10 @@ import numpy as np
 from kerasvit.errors import UsageError
 from kerasvit.layout import TokenLayout
 from kerasvit.saliency.gradients import tap_gradients
-from kerasvit.saliency.maps import Heads, Query, query_tokens
-from kerasvit.saliency.methods.by_target import (
-    explain_target,
-    on_grid,
-    read_query,
-    require_own_fusion,
-)
-from kerasvit.saliency.request import Request, check_options
+from kerasvit.saliency.maps import Query, query_tokens
+from kerasvit.saliency.methods.by_target import explain_target, on_grid, read_query
+from kerasvit.saliency.options import MethodOptions, option
+from kerasvit.saliency.request import Request
 from kerasvit.saliency.result import SaliencyMap
 from kerasvit.saliency.scores import block_keys, block_number
 
@@ -23,12 +20,19 @@ from kerasvit.saliency.scores import block_keys, block_number
 Matrix = Callable[[str], np.ndarray]
 
 
+@dataclasses.dataclass(frozen=True)
+class RelevanceOptions(MethodOptions):
+    """The options of relevance."""
+
+    start_layer: int = option(0, "first self-attention block that counts")
+
+
 def relevance(
     scores: Mapping[str, np.ndarray],
     gradients: Mapping[str, np.ndarray],
     layout: TokenLayout,
     query: Query = "class",
-    start_layer: int = 0,
+    start_layer: int = RelevanceOptions.start_layer,
 ) -> np.ndarray:
     """Return how relevant each patch is to a class, through all blocks.
 
@@ -64,7 +68,7 @@ def carry_back(
     keys: Mapping[str, Any] | list[str],
     layout: TokenLayout,
     query: Query,
-    start_layer: int = 0,
+    start_layer: int = RelevanceOptions.start_layer,
 ) -> np.ndarray:
     """Apply `R <- R + M R` block by block, for the query's row of R alone.
 
@@ -116,13 +120,9 @@ def check_start(start_layer: int, depth: int) -> int:
     return start_layer
 
 
-def explain_relevance(
-    request: Request, layer: int | str | None, heads: Heads, options: dict[str, Any]
-) -> SaliencyMap:
-    """Make the maps of `method="relevance"`; the option is `start_layer`."""
-    check_options(options, ("start_layer",))
-    require_own_fusion(heads, layer)
-    start = check_start(options.get("start_layer", 0), request.model.num_layers)
+def explain_relevance(request: Request, options: RelevanceOptions) -> SaliencyMap:
+    """Make the maps of `method="relevance"`."""
+    start = check_start(options.start_layer, request.model.num_layers)
     layout, query = request.layout("sa"), read_query(request)
     keys = [*request.keys("sa")[start:], *request.keys("ca")]
     if request.stage == "sa":

@@ -22,9 +22,9 @@ def rollout(
     query: Query = "class",
     *,
     fusion: Heads = "mean",
-    discard: float = 0.0,
-    start_layer: int = 0,
-    signed: str = "reject",
+    discard: float = RolloutRule.discard,
+    start_layer: int = RolloutRule.start_layer,
+    signed: str = RolloutRule.signed,
 ) -> np.ndarray:
     """Return attention rollout from a query to the patches, on their grid.
 
@@ -82,9 +82,9 @@ def class_attention_rollout(
     layout: TokenLayout,
     *,
     fusion: Heads = "mean",
-    discard: float = 0.0,
-    start_layer: int = 0,
-    signed: str = "reject",
+    discard: float = RolloutRule.discard,
+    start_layer: int = RolloutRule.start_layer,
+    signed: str = RolloutRule.signed,
 ) -> np.ndarray:
     """Return the rollout of CaiT: back through class attention, then through self-attention.
 

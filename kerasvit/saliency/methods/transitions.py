@@ -9,16 +9,15 @@ import numpy as np
 from kerasvit.errors import InputError, UsageError
 from kerasvit.layout import TokenLayout
 from kerasvit.saliency.maps import Heads, fuse_heads
+from kerasvit.saliency.options import MethodOptions, option
 from kerasvit.saliency.scores import block_keys, block_number
-
-SIGNED = ("reject", "absolute", "positive")
 
 # Rows of a softmax in bfloat16 sum to 1 within about 0.01.
 _ROW_SUM_TOLERANCE = 2e-2
 
 
 @dataclasses.dataclass(frozen=True)
-class RolloutRule:
+class RolloutRule(MethodOptions):
     """How the scores of the blocks become the matrices that rollout multiplies.
 
     Args:
@@ -35,21 +34,15 @@ class RolloutRule:
     """
 
     fusion: Heads = "mean"
-    discard: float = 0.0
-    start_layer: int = 0
-    signed: str = "reject"
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.discard < 1:
-            raise UsageError(
-                "The share to discard is at least 0 and below 1. "
-                f"Received: discard={self.discard!r}. Try 0.9."
-            )
-        if self.signed not in SIGNED:
-            raise UsageError(
-                f"There is no such rule for signed rows. Received: signed={self.signed!r}. "
-                f"Choose one of {', '.join(map(repr, SIGNED))}."
-            )
+    discard: float = option(
+        0.0, "share of the smallest entries of a block that count as zero", lowest=0, below=1
+    )
+    start_layer: int = option(0, "first self-attention block that counts")
+    signed: str = option(
+        "reject",
+        "what rows that are no probabilities become",
+        choices=("reject", "absolute", "positive"),
+    )
 
 
 DEFAULT_RULE = RolloutRule()

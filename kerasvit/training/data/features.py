@@ -1,20 +1,16 @@
 """What a model makes of the pictures of a folder, in batches, the next ones read meanwhile."""
 
-import collections
-import concurrent.futures
 import dataclasses
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from kerasvit.ahead import load_ahead
 from kerasvit.errors import InputError, UsageError
 from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.images.records import recorded_preprocessing
 from kerasvit.models.base import ScoreModel
 from kerasvit.training.data.folders import PictureFolder
-
-# Batches that are read while one is computed.
-_AHEAD = 2
 
 
 def preprocessing_of(model: ScoreModel, image_size: tuple[int, int] | None = None) -> Preprocessing:
@@ -99,18 +95,8 @@ def prepared_batches(
         stacked = np.stack([*good.values()]) if good else np.zeros(shape, np.float32)
         return len(indices), stacked, list(good)
 
-    waiting: collections.deque = collections.deque()
-    with concurrent.futures.ThreadPoolExecutor(_AHEAD) as pool:
-        try:
-            for start in range(0, len(folder), batch_size):
-                waiting.append(pool.submit(prepare, start))
-                if len(waiting) > _AHEAD:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+    for _, batch in load_ahead(range(0, len(folder), batch_size), prepare):
+        yield batch.result()
 
 
 def prepared(folder: PictureFolder, index: int, preprocessing: Preprocessing) -> np.ndarray | None:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from kerasvit.errors import InputError, UsageError
+from kerasvit.saliency import METHODS, explain
 from kerasvit.saliency.backends import to_numpy
-from kerasvit.saliency.explain import METHODS, explain
 from kerasvit.saliency.gradients import attention_gradients, input_gradients, tap_gradients
 from kerasvit.saliency.methods.baselines import make_baseline
 
