@@ -4,7 +4,7 @@
 
 The changes, and the tests that stand beside each, are in `mutations.toml`; words choose those whose
 file or name holds one of them. A copy of the tracked files is changed, never this tree. It exits
-with 1 if a change goes unnoticed, or is no longer one: the line that it replaces must be there once.
+with 1 if a change goes unnoticed, or if the line that it replaces is not there exactly once.
 Each runs in a process forked from one that has Keras and PyTorch loaded: a few seconds a change.
 """
 
