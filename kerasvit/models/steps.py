@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 import keras
 
+from kerasvit.layers.primitives.fusing import inside_compiled_step
+
 # Methods in which a class may read its scores in a step.
 _READS_SCORES = ("call", "train_step", "test_step", "compute_loss", "compute_metrics")
 
@@ -50,7 +52,7 @@ class LogitSteps(keras.Model):
 
     def train_step(self, *args, **kwargs):
         """Take a step of `fit`; the arguments are those of the backend."""
-        with self._without_scores():
+        with self._without_scores(), inside_compiled_step(bool(self.jit_compile)):
             return super().train_step(*args, **kwargs)
 
     def test_step(self, *args, **kwargs):

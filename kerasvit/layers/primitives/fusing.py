@@ -1,9 +1,13 @@
 """Letting XLA fuse a few operations inside a TensorFlow graph, which runs them one by one."""
 
+import contextlib
+import contextvars
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import keras
+
+_is_compiled = contextvars.ContextVar("is_compiled", default=False)
 
 
 def fused_in_graphs(function: Callable) -> Callable:
@@ -21,10 +25,30 @@ def fused_in_graphs(function: Callable) -> Callable:
 
     @functools.wraps(function)
     def call(*tensors):
-        return (_compiled(function) if _is_in_graph() else function)(*tensors)
+        compiles = _is_in_graph() and not _is_compiled.get()
+        return (_compiled(function) if compiles else function)(*tensors)
 
     call.neutral = function
     return call
+
+
+@contextlib.contextmanager
+def inside_compiled_step(is_compiled: bool) -> Iterator[None]:
+    """Say that XLA compiles all of a training step, so that parts need no compilation of their own.
+
+    They must not have one: TensorFlow then takes each input of the part, and so every weight, for a
+    constant of the program, as the gradient needs constants (such as the axes of a transposition)
+    that the part hands out. With the weights' values changed, it compiles everything anew in each
+    step: 7 of 7 seconds for a ViT of one layer, 42.0 of 42.3 for a CaiT of two.
+
+    Args:
+        is_compiled: whether it does.
+    """
+    token = _is_compiled.set(is_compiled)
+    try:
+        yield
+    finally:
+        _is_compiled.reset(token)
 
 
 def fuses_operations() -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 
 from kerasvit.files import atomic_path
 from kerasvit.images.preprocessing import Preprocessing
+from kerasvit.training.compilation import jit_compile
 from kerasvit.training.data.in_memory import Normaliser
 from kerasvit.training.data.order import Order
 from kerasvit.training.losses import LabelAccuracy, LabelCrossEntropy
@@ -121,6 +122,7 @@ def train_teacher(
         _optimizer(settings, total),
         LabelCrossEntropy(settings.label_smoothing),
         metrics=[LabelAccuracy()],
+        jit_compile=jit_compile(recipe.run.jit_compile),
     )
     augmentation = Augmentation(crop="padded", padding=size // 8)
     done = 0

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from kerasvit.layers.base import require
+from kerasvit.layers.primitives.fusing import inside_compiled_step
 from kerasvit.models.base import ScoreModel
 from kerasvit.training.distillation.outputs import student_outputs, teacher_outputs
 from kerasvit.training.losses import FeatureDistillation, HardDistillation, SoftDistillation
@@ -131,6 +132,11 @@ class DistilledTraining(keras.Model):
             mean = (logits[:, 0] + logits[:, 1]) / 2
             return {"logits": mean, "labels": logits[:, 0], "teacher": logits[:, 1]}
         return {"logits": logits, "labels": logits, "teacher": logits}
+
+    def train_step(self, *args, **kwargs):
+        """Take a step of `fit`; the arguments are those of the backend."""
+        with inside_compiled_step(bool(self.jit_compile)):
+            return super().train_step(*args, **kwargs)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Compute the joint loss while training, and the label loss in evaluation."""

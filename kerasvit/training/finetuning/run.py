@@ -12,6 +12,7 @@ from kerasvit import __version__
 from kerasvit.errors import UsageError
 from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.models.base import ScoreModel
+from kerasvit.training.compilation import jit_compile
 from kerasvit.training.data.features import run_pictures
 from kerasvit.training.finetuning.batches import TrainingBatches
 from kerasvit.training.finetuning.heads import set_head
@@ -130,7 +131,7 @@ def train(run: Run) -> None:
         _optimizer(model, settings, len(batches) * settings.epochs),
         LabelCrossEntropy(label_smoothing=settings.label_smoothing),
         metrics=[LabelAccuracy()],
-        jit_compile=False if keras.backend.backend() == "torch" else "auto",
+        jit_compile=jit_compile(),
     )
     fit_head(run)
     stop = StopAtNaN()

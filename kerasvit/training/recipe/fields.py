@@ -41,6 +41,14 @@ def flag(default: bool) -> Any:
     return _field(default, Rule(lambda value: isinstance(value, bool), "true or false"))
 
 
+def flag_or(default: str) -> Any:
+    """Make a field for true, false or the name that stands for choosing between them."""
+    rule = Rule(
+        lambda value: isinstance(value, bool) or value == default, f"true, false or {default!r}"
+    )
+    return _field(default, rule)
+
+
 def count(default: int, lowest: int = 0) -> Any:
     """Make a field for a whole number that is not below `lowest`."""
     rule = Rule(

@@ -7,6 +7,7 @@ from kerasvit.training.recipe.fields import (
     choice,
     count,
     flag,
+    flag_or,
     numbers,
     share,
     stages,
@@ -206,14 +207,15 @@ class Run:
     """How the run itself goes.
 
     `checkpoint_steps` writes the state every so many steps, besides after every epoch; `max_steps`
-    stops early, as a kill would, but in order; `evaluate_every` counts epochs. `distribution` is
-    that of `kerasvit.training.distribution`, on JAX.
+    stops early, as a kill would, but in order; `evaluate_every` counts epochs. `jit_compile` lets
+    XLA compile a step: "auto" where that is fast, see `kerasvit.training.compilation`.
+    `distribution` is that of `kerasvit.training.distribution`, on JAX.
     """
 
     seed: int = count(0)
     precision: str = choice("float32", "float32", "mixed_bfloat16", "mixed_float16")
     rematerialise: bool = flag(False)
-    jit_compile: bool = flag(True)
+    jit_compile: str | bool = flag_or("auto")
     tensorboard: bool = flag(True)
     checkpoint_steps: int = count(0)
     max_steps: int = count(0)

@@ -8,6 +8,7 @@ from kerasvit.errors import UsageError
 from kerasvit.models import create_model
 from kerasvit.models.base import ScoreModel
 from kerasvit.pretrained import from_pretrained
+from kerasvit.training.compilation import jit_compile
 from kerasvit.training.losses import LabelAccuracy, LabelCrossEntropy
 from kerasvit.training.optimizers import make_optimizer
 from kerasvit.training.recipe.tables import Recipe
@@ -85,5 +86,5 @@ def compile_model(model: keras.Model, recipe: Recipe, steps: int) -> None:
         optimizer,
         LabelCrossEntropy(loss.label_smoothing, loss.independent),
         metrics=[LabelAccuracy()],
-        jit_compile=recipe.run.jit_compile and keras.backend.backend() != "torch",
+        jit_compile=jit_compile(recipe.run.jit_compile),
     )
