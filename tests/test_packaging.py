@@ -21,6 +21,7 @@ DATA_SUFFIXES = (".py", ".toml", ".keras", ".html", ".css", ".js", ".typed")
 # Each room may import the ones before it, and itself.
 ORDER = [
     ("errors",),
+    ("private_names",),
     ("digests", "temporary"),
     ("files", "numerics", "ahead", "layout", "backend", "release_schema", "cache", "memory"),
     ("releases", "images"),

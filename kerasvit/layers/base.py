@@ -70,6 +70,39 @@ class ConfiguredLayer(DirectCalls, keras.layers.Layer):
         return {**super().get_config(), **kept_arguments(self, self.arguments)}
 
 
+def sublayers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """Return the layers that are attributes of a layer, by themselves or in a list or dict.
+
+    They come in the order in which they became attributes, each once.
+    """
+    attributes = list(vars(layer).values())
+    if keras.backend.backend() == "torch":
+        # PyTorch keeps the modules of a module elsewhere.
+        attributes += layer.children()
+    found: dict[int, keras.layers.Layer] = {}
+    for attribute in attributes:
+        values = attribute.values() if isinstance(attribute, dict) else attribute
+        for value in values if isinstance(attribute, list | tuple | dict) else (attribute,):
+            if isinstance(value, keras.layers.Layer):
+                found.setdefault(id(value), value)
+    return list(found.values())
+
+
+def nested_layers(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
+    """Iterate over a layer, the layers inside it, and those inside them, each once.
+
+    The order is Keras' own: the seeds of low-rank adaptation are counted in it.
+    """
+    yield layer
+    stack, seen = sublayers(layer)[::-1], {id(layer)}
+    while stack:
+        current = stack.pop()
+        if id(current) not in seen:
+            seen.add(id(current))
+            yield current
+            stack += sublayers(current)
+
+
 _starts_from_zeros = contextvars.ContextVar("starts_from_zeros", default=False)
 
 

@@ -133,7 +133,7 @@ class ScoreModel(LogitSteps, Views):
         """Create the weights of every layer, unless they exist, as they do in every new model."""
         if self.built:
             return
-        for layer in self._flatten_layers(include_self=False, recursive=False):
+        for layer in self.layers:
             layer.build(self._input_shape_of(layer, input_shape))
         self.built = True
 

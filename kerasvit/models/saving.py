@@ -6,9 +6,10 @@ from typing import Any, Self
 import keras
 
 from kerasvit.files import atomic_path
-from kerasvit.layers.base import kept_arguments
+from kerasvit.layers.base import kept_arguments, nested_layers
 from kerasvit.models.arguments import DeclaredArguments
 from kerasvit.models.weight_files import check_weights_file
+from kerasvit.private_names import set_policy
 
 
 class SavedModel(DeclaredArguments, keras.Model):
@@ -31,17 +32,17 @@ class SavedModel(DeclaredArguments, keras.Model):
 
     def _resolve_policies(self) -> None:
         """Give each layer its own policy of a map: quantized, it cannot be saved with a map."""
-        for layer in self._flatten_layers():
+        for layer in nested_layers(self):
             policy = layer.dtype_policy
             if isinstance(policy, keras.dtype_policies.DTypePolicyMap):
-                layer._dtype_policy = policy[layer.path]
+                set_policy(layer, policy[layer.path])
 
     def _policy_of_layers(self) -> keras.dtype_policies.DTypePolicy:
         """Return the dtype policy, with the exceptions that `quantize` made among the layers."""
         policy = self.dtype_policy
         quantized = {
             layer.path: layer.dtype_policy
-            for layer in self._flatten_layers()
+            for layer in nested_layers(self)
             if layer.quantization_mode
         }
         return keras.dtype_policies.DTypePolicyMap(policy.name, quantized) if quantized else policy

@@ -5,7 +5,12 @@ from keras import ops
 
 import kerasvit
 from kerasvit.errors import UsageError
-from kerasvit.training.optimizers import averaged, is_decayed, make_optimizer
+from kerasvit.training.optimizers import (
+    AdamWByLayer,
+    averaged,
+    is_decayed,
+    make_optimizer,
+)
 
 
 @pytest.fixture
@@ -70,6 +75,57 @@ def test_rates_scale_the_step_of_each_weight(model, name):
         np.testing.assert_allclose(
             scaled[path] - start, factor * (plain[path] - start), atol=2e-5, err_msg=path
         )
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("name", ["adamw", "muon", "lamb"])
+@pytest.mark.parametrize("accumulation", [None, 2])
+def test_rates_scale_the_decay_of_each_weight_and_none_is_taken_twice(model, name, accumulation):
+    kernels = {"sa_ffn_block_00/mlp/dense_1": 0.5, "sa_ffn_block_01/mlp/dense_2": 0.0, "head": 0.25}
+    rates = {f"{model.name}/{layer}/kernel": rate for layer, rate in kernels.items()}
+    options = {"name": name, "adam_weight_decay": 0.25, "accumulation": accumulation}
+    optimizer = make_optimizer(model, 0.1, 0.5, rates, **options)
+    for _ in range((accumulation or 1) - 1):
+        _step(optimizer, model, 0.0)
+    before, after = _step(optimizer, model, 0.0)
+    for variable in model.trainable_variables:
+        decay = 0.5 if is_decayed(variable) else 0.0
+        if name == "muon" and decay and {"head", "patch_embedding"} & set(variable.path.split("/")):
+            decay = 0.25
+        share = 0.1 * decay * rates.get(variable.path, 1.0)
+        expected = before[variable.path] * (1 - share)
+        np.testing.assert_allclose(after[variable.path], expected, rtol=2e-6, err_msg=variable.path)
+
+
+@pytest.mark.backend
+def test_two_layers_of_other_rates_move_by_their_rates_in_fit(model):
+    rates = {variable.path: 0.5 for variable in model.trainable_variables if "_00" in variable.path}
+    optimizer = make_optimizer(model, 1e-3, 0.0, rates)
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    before = {v.path: ops.convert_to_numpy(v).copy() for v in model.trainable_variables}
+    images = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype("float32")
+    model.fit(images, np.arange(4) % 3, batch_size=4, verbose=0)
+    for variable in model.trainable_variables:
+        if not variable.path.endswith("mlp/dense_1/kernel"):
+            continue
+        # Adam's first step is the learning rate, whatever the gradient.
+        moved = np.abs(ops.convert_to_numpy(variable) - before[variable.path])
+        expected = 1e-3 * rates.get(variable.path, 1.0)
+        np.testing.assert_allclose(np.median(moved), expected, rtol=1e-2, err_msg=variable.path)
+
+
+def test_spared_weights_are_given_by_themselves(model):
+    optimizer = AdamWByLayer(weight_decay=0.1)
+    with pytest.raises(UsageError, match="var_list"):
+        optimizer.exclude_from_weight_decay(var_names=["bias"])
+
+
+def test_decays_survive_the_config(model):
+    path = model.trainable_variables[0].path
+    options = {"name": "muon", "adam_weight_decay": 0.25}
+    optimizer = make_optimizer(model, 0.01, 0.125, {path: 0.5}, **options)
+    again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
+    assert again.decays == {"weight_decay": 0.125, "adam_weight_decay": 0.25}
 
 
 def test_rates_survive_the_config(model):

@@ -1,6 +1,6 @@
 """The frame of every transformer block: norms, MLP, LayerScale and stochastic depth."""
 
-from kerasvit.layers.base import ConfiguredLayer, require, require_rate
+from kerasvit.layers.base import ConfiguredLayer, require, require_rate, sublayers
 from kerasvit.layers.mlp import MLP, GatedMLP
 from kerasvit.layers.primitives.norms import make_norm
 from kerasvit.layers.regularization import LayerScale, StochasticDepth
@@ -104,7 +104,7 @@ class Block(ConfiguredLayer):
 
     def build(self, input_shape):
         """Create the weights of every sublayer."""
-        for layer in self._flatten_layers(include_self=False, recursive=False):
+        for layer in sublayers(self):
             layer.build(input_shape)
         self.built = True
 

@@ -1,11 +1,14 @@
 """Calling layers without Keras' general preparations, inside a model where none is needed."""
 
 import contextlib
+import inspect
 import threading
 from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 
 import keras
+
+from kerasvit import private_names
 
 
 class _Pass(NamedTuple):
@@ -24,11 +27,16 @@ class _Pass(NamedTuple):
         return (
             layer.built
             and (layer.autocast or layer.is_never_cast)
-            and layer.dtype_policy == self.policy
+            and _is_policy(layer.dtype_policy, self.policy)
             and layer.activity_regularizer is None
-            and layer._remat_mode is None
-            and not _has_hooks(layer)
+            and private_names.is_plain(layer)
         )
+
+
+def _is_policy(policy, other) -> bool:
+    # A map, which is many policies, knows no comparison.
+    is_one = not isinstance(policy, keras.dtype_policies.DTypePolicyMap)
+    return is_one and (policy is other or policy == other)
 
 
 class _Here(threading.local):
@@ -49,6 +57,11 @@ class DirectCalls:
     """
 
     is_never_cast: ClassVar[bool] = False
+    _takes_training: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        cls._takes_training = "training" in inspect.signature(cls.call).parameters
 
     def __call__(self, *args, **kwargs):
         """Call the layer, as Keras does unless that is known to be for nothing."""
@@ -62,7 +75,7 @@ class DirectCalls:
                 return super().__call__(*args, **kwargs)
         if not current.suits(self, (*args, *kwargs.values())):
             return super().__call__(*args, **kwargs)
-        if current.training and self._call_has_training_arg:
+        if current.training and self._takes_training:
             kwargs["training"] = True
         return self.call(*args, **kwargs)
 
@@ -83,7 +96,7 @@ def direct_calls(
         inputs: what the model was called with.
         training: whether the model trains; its layers are told, as Keras would.
     """
-    if keras.backend.backend() != "torch":
+    if keras.backend.backend() != "torch" or not private_names.knows_calls():
         return _entered(None)
     return _entered(_torch_pass(model, weight, inputs, bool(training)))
 
@@ -104,19 +117,11 @@ def _torch_pass(model, weight, inputs, training):
     dtype = getattr(torch, policy.compute_dtype, None)
     is_plain = (
         isinstance(inputs, torch.Tensor)
+        and not isinstance(policy, keras.dtype_policies.DTypePolicyMap)
         and not torch.compiler.is_compiling()
-        and not torch.nn.modules.module._has_any_global_hook()
+        and private_names.is_unwatched()
         and keras.distribution.distribution() is None
         # Keras' scope for mixed precision, which a model's own call opens.
         and weight.value.dtype is dtype
     )
     return _Pass(policy, dtype, training) if is_plain else None
-
-
-def _has_hooks(layer):
-    return (
-        layer._forward_hooks
-        or layer._forward_pre_hooks
-        or layer._backward_hooks
-        or layer._backward_pre_hooks
-    )

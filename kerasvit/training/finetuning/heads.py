@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from kerasvit.errors import InputError, UsageError
-from kerasvit.layers.base import without_random_start
+from kerasvit.layers.base import nested_layers, without_random_start
 from kerasvit.models.base import ScoreModel
 from kerasvit.training.data.features import preprocessing_of
 from kerasvit.training.linear_probe import LinearProbe
@@ -48,7 +48,7 @@ def with_new_head(
         raise InputError(
             f"A classifier has two or more classes of different names. Received: {names[:5]}."
         )
-    if any(layer.quantization_mode for layer in model._flatten_layers()):
+    if any(layer.quantization_mode for layer in nested_layers(model)):
         raise UsageError(
             "A quantized model cannot be fine-tuned. Received: one with int8 or int4 layers. "
             "Fine-tune the float model, then quantize."

@@ -3,6 +3,7 @@
 import keras
 
 from kerasvit.errors import UsageError
+from kerasvit.layers.base import nested_layers
 from kerasvit.models.base import ScoreModel
 
 
@@ -40,7 +41,7 @@ def enable_lora(model: ScoreModel, rank: int, seed: int = 0) -> list[str]:
     layers = [
         layer
         for block in model.all_blocks()
-        for layer in block._flatten_layers()
+        for layer in nested_layers(block)
         if isinstance(layer, keras.layers.Dense)
     ]
     for number, layer in enumerate(layers):

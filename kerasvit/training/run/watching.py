@@ -1,5 +1,6 @@
 """Callbacks of a run: its log, its state and best model on disk, averages, the end at NaN."""
 
+import contextlib
 import csv
 import io
 import logging
@@ -14,7 +15,7 @@ import keras
 from kerasvit.errors import UsageError
 from kerasvit.files import atomic_path
 from kerasvit.training.distribution import is_first_host
-from kerasvit.training.optimizers import averaged, swap_averages
+from kerasvit.training.optimizers import averaged
 from kerasvit.training.run.checkpoints import is_finite, restore_metrics, save_state
 from kerasvit.training.run.generators import generator_states, set_generator_states
 
@@ -28,13 +29,17 @@ class Stopped(Exception):
 class AverageWeights(keras.callbacks.Callback):
     """Evaluates the averaged weights, and trains on with the others."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.lent = contextlib.ExitStack()
+
     def on_test_begin(self, logs=None):
         """Put the averages in."""
-        swap_averages(self.model)
+        self.lent.enter_context(averaged(self.model))
 
     def on_test_end(self, logs=None):
         """Put the weights back."""
-        swap_averages(self.model)
+        self.lent.close()
 
 
 class StopAtNaN(keras.callbacks.Callback):

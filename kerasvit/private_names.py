@@ -1,0 +1,86 @@
+"""The private names of Keras and PyTorch that this package leans on: here, and nowhere else.
+
+Whoever removes or renames one of these breaks no promise. So each is looked up once, at import, and
+where one is missing, what needs it is off and says so once: Keras' own way is taken instead, which
+is always right. A test keeps such names out of all other rooms.
+"""
+
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+# Of every layer: how it keeps less for the gradient, if it does (`keras.RematScope`).
+_OF_LAYERS = ("_remat_mode",)
+# Of every module of PyTorch, and so of every layer there: what to call beside it.
+_OF_MODULES = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+# Of `torch.nn.modules.module`: whether something is called beside all modules.
+_OF_PYTORCH = ("_has_any_global_hook",)
+# Of every layer: its policy, even where that is a map of policies for many layers.
+_OF_POLICIES = ("_dtype_policy",)
+
+
+def _resolve(has: Callable[[object, str], bool] = hasattr) -> tuple[bool, bool]:
+    """Tell whether layers may be called directly, and whether a layer can be given a policy.
+
+    Args:
+        has: tells whether an object has an attribute; tests give another one.
+    """
+    layer = keras.layers.Layer(name="probe")
+    owners: list[tuple[object, tuple[str, ...]]] = [(layer, _OF_LAYERS)]
+    if keras.backend.backend() == "torch":
+        import torch
+
+        owners += [(layer, _OF_MODULES), (torch.nn.modules.module, _OF_PYTORCH)]
+    calls = all(has(owner, name) for owner, names in owners for name in names)
+    return calls, all(has(layer, name) for name in _OF_POLICIES)
+
+
+_KNOWS_CALLS, _KNOWS_POLICIES = _resolve()
+
+
+def knows_calls() -> bool:
+    """Tell whether `is_plain` and `is_unwatched` can be asked; warn once if not."""
+    if not _KNOWS_CALLS:
+        _warn("layers are called through Keras' general preparations, which is slower")
+    return _KNOWS_CALLS
+
+
+def is_plain(layer: Any) -> bool:
+    """Tell whether calling a layer on PyTorch comes to its `call`: no hooks, nothing recomputed."""
+    return layer._remat_mode is None and not (
+        layer._forward_hooks
+        or layer._forward_pre_hooks
+        or layer._backward_hooks
+        or layer._backward_pre_hooks
+    )
+
+
+def is_unwatched() -> bool:
+    """Tell whether PyTorch calls nothing beside all modules."""
+    import torch
+
+    return not torch.nn.modules.module._has_any_global_hook()
+
+
+def set_policy(layer: keras.layers.Layer, policy: keras.dtype_policies.DTypePolicy) -> None:
+    """Give a layer a policy of its own in place of a map, which Keras' setter would write into.
+
+    Where the name is missing the layer keeps the map, which is right but for a quantized model:
+    it cannot be saved once more.
+    """
+    if _KNOWS_POLICIES:
+        layer._dtype_policy = policy
+    else:
+        _warn("a model that is loaded quantized cannot be saved again")
+
+
+@functools.cache
+def _warn(consequence: str) -> None:
+    warnings.warn(
+        f"Keras {keras.__version__} or its backend lacks a private name that kerasvit knows: "
+        f"{consequence}. Look for a newer kerasvit.",
+        stacklevel=4,
+    )
