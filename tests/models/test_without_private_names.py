@@ -1,4 +1,4 @@
-"""Models without each of the private names that `kerasvit.private_names` knows: slower, and right."""
+"""Models without each of the names that `kerasvit.private_names` knows: slower, and right."""
 
 import pathlib
 import subprocess
