@@ -6,7 +6,6 @@ from typing import Any
 
 from kerasvit.conversion.names import layouts
 from kerasvit.conversion.names.rules import Layout
-from kerasvit.conversion.proof.timm.linear_probe import reads_blocks
 from kerasvit.errors import UsageError
 from kerasvit.models import factory
 from kerasvit.models.base import ScoreModel
@@ -80,7 +79,7 @@ def _check(model: ScoreModel, name: str) -> None:
     problem = None
     if isinstance(model, CaiT) != (name == "cait") and name != "timm":
         problem = f"it is for {'CaiT' if name == 'cait' else 'ViT'} alone"
-    elif reads_blocks(model):
+    elif model.reads_several_tokens:
         problem = "it has no head that reads several blocks or the mean patch"
     for argument, wanted in _needs(model, name).items():
         received = getattr(model, argument, wanted)
