@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
+from kerasvit.conversion.files.harmless import StoredArray, is_harmless, stand_ins
 from kerasvit.conversion.files.pickle_scan import top_class, unusual_globals
 from kerasvit.conversion.files.tensors import (
     StoredTensor,
@@ -19,6 +20,7 @@ from kerasvit.conversion.files.tensors import (
     build_tree,
     is_tensor,
     is_torch_module,
+    stored_tensor,
     torch_dtype,
     torch_to_numpy,
 )
@@ -36,9 +38,9 @@ _SCANNED = 16 * 2**20
 def read_torch(path: pathlib.Path) -> Tree:
     """Return what a file of `torch.save` holds; nested mappings stay nested.
 
-    Only tensors, plain containers and `argparse.Namespace` (which DINO's and timm's training
-    checkpoints carry) are accepted, and there is no second, unsafe try. Tensors of the zip format
-    (torch 1.6 and later) are read from the file one at a time.
+    Only tensors, plain containers, `argparse.Namespace` (which DINO's and timm's training
+    checkpoints carry) and what `harmless` has a stand-in for are accepted, and there is no second,
+    unsafe try. Tensors of the zip format (since torch 1.6) are read from the file one at a time.
 
     Raises:
         UsageError: if torch is missing or too old to be safe.
@@ -46,16 +48,18 @@ def read_torch(path: pathlib.Path) -> Tree:
         Exception: whatever torch raises for a file that it can't or won't read; `explain` says why.
     """
     torch = _import_torch()
+    allowed = [argparse.Namespace, *stand_ins(unusual_globals(_pickle_bytes(path)))]
     if not _is_mappable(path):
-        return build_tree(_check_mapping(path, _load(torch, path, mmap=False)))
-    mapped = _MappedFile(torch, path)
+        return build_tree(_check_mapping(path, _load(torch, path, allowed, mmap=False)))
+    mapped = _MappedFile(torch, path, allowed)
     return build_tree(mapped.content, mapped.describe)
 
 
 def explain(path: pathlib.Path, error: Exception) -> str:
     """Return one line on why torch did not read a file, from its bytes and torch's error."""
     data = _pickle_bytes(path)
-    whole, names = top_class(data), unusual_globals(data)
+    whole = top_class(data)
+    names = [name for name in unusual_globals(data) if not is_harmless(name)]
     if isinstance(error, pickle.UnpicklingError) and whole:
         return (
             f"{str(path)!r} holds a whole object, which only its own code can read: expected a "
@@ -64,8 +68,8 @@ def explain(path: pathlib.Path, error: Exception) -> str:
         )
     if isinstance(error, pickle.UnpicklingError) and names:
         return (
-            f"{str(path)!r} was refused: a checkpoint may hold tensors, plain containers and "
-            "argparse.Namespace, because anything else can run code when it is read. Received: "
+            f"{str(path)!r} was refused: a checkpoint may hold tensors, plain containers, paths, "
+            "dates and arrays, because anything else can run code when it is read. Received: "
             f"{', '.join(names)}. Where you trust it, load it and save the state dict alone"
         )
     return (
@@ -97,13 +101,15 @@ class _MappedFile:
     anew from time to time: memory then does not grow to the size of the file.
     """
 
-    def __init__(self, torch: types.ModuleType, path: pathlib.Path):
-        self._load = functools.partial(_load, torch, path, mmap=True)
-        self.content = _check_mapping(path, self._load())
+    def __init__(self, torch: types.ModuleType, path: pathlib.Path, allowed: list[Any]):
+        self._load = functools.partial(_load, torch, path, allowed, mmap=True)
+        self.content: Any = _check_mapping(path, self._load())
         self._num_bytes_read = 0
         self._limit = max(_REMAP_AFTER, path.stat().st_size // _MAX_REMAPS)
 
     def describe(self, tensor: Any, keys: tuple) -> StoredTensor:
+        if isinstance(tensor, StoredArray):
+            return stored_tensor(tensor)
         read = functools.partial(self._read, keys)
         return StoredTensor(tuple(tensor.shape), torch_dtype(tensor), read)
 
@@ -116,9 +122,9 @@ class _MappedFile:
         return torch_to_numpy(tensor)
 
 
-def _load(torch: types.ModuleType, path: pathlib.Path, *, mmap: bool) -> Any:
-    options = {"map_location": "cpu", "weights_only": True}
-    with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+def _load(torch: types.ModuleType, path: pathlib.Path, allowed: list[Any], *, mmap: bool) -> Any:
+    options: dict[str, Any] = {"map_location": "cpu", "weights_only": True}
+    with torch.serialization.safe_globals(allowed), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if mmap:
             return torch.load(path, mmap=True, **options)

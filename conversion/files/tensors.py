@@ -1,7 +1,9 @@
 """Tensors as a checkpoint holds them: known by shape and type, read and checked one at a time."""
 
+import argparse
 import collections.abc
 import dataclasses
+import functools
 import math
 import mmap
 import sys
@@ -18,6 +20,7 @@ FLOAT_TYPES = ("float16", "bfloat16", "float32", "float64")
 # A pickle can hold a dictionary that contains itself, so both bounds are needed.
 MAX_DEPTH = 16
 MAX_ENTRIES = 200_000
+MAX_LISTED = 1000
 
 _MAPPED = 2**20
 
@@ -46,7 +49,7 @@ class StoredTensor:
         """Return the tensor at one index of the first axis."""
         if self.read_row is None:
             return StoredTensor(self.shape[1:], self.dtype, lambda: self.read()[index])
-        return StoredTensor(self.shape[1:], self.dtype, lambda: self.read_row(index))
+        return StoredTensor(self.shape[1:], self.dtype, functools.partial(self.read_row, index))
 
     def load(self, name: str) -> np.ndarray:
         """Return the values as a contiguous float32 array of `shape`, owned by the caller.
@@ -77,9 +80,16 @@ class StoredTensor:
 
 @dataclasses.dataclass(frozen=True)
 class Other:
-    """An entry of a checkpoint that is no tensor, known by its type's name alone."""
+    """An entry of a checkpoint that is no tensor.
+
+    Args:
+        kind: the name of its type.
+        value: what it is, where that is a number, a text, a truth value or a short list of them, or
+            the options of an `argparse.Namespace` as a dictionary; None for anything else.
+    """
 
     kind: str
+    value: Any = None
 
 
 def as_float32(array: np.ndarray) -> np.ndarray:
@@ -137,7 +147,8 @@ def is_torch_module(value: Any) -> bool:
 
 def torch_dtype(tensor: Any) -> str:
     """Return the type of a `torch.Tensor` in NumPy's words, or words that `load` refuses."""
-    torch = loaded_torch()
+    import torch
+
     name = str(tensor.dtype).removeprefix("torch.")
     if tensor.layout != torch.strided:
         return f"{name} in the layout {tensor.layout}"
@@ -146,7 +157,8 @@ def torch_dtype(tensor: Any) -> str:
 
 def torch_to_numpy(tensor: Any) -> np.ndarray:
     """Return a contiguous float32 copy on the CPU of a floating `torch.Tensor` of any strides."""
-    torch = loaded_torch()
+    import torch
+
     new = new_array(tuple(tensor.shape))
     torch.from_numpy(new).copy_(tensor.detach())
     return new
@@ -213,7 +225,19 @@ class _Builder:
             return self._describe(item, keys)
         if isinstance(item, collections.abc.Mapping) and len(keys) < MAX_DEPTH:
             return self.mapping(item, keys)
-        return Other(type(item).__name__)
+        return Other(type(item).__name__, _plain_value(item))
+
+
+def _plain_value(item: Any) -> Any:
+    if isinstance(item, bool | int | float | str):
+        return item
+    if isinstance(item, list | tuple) and len(item) <= MAX_LISTED:
+        values = [_plain_value(value) for value in item]
+        return None if None in values else values
+    if isinstance(item, argparse.Namespace):
+        options = {str(name): _plain_value(value) for name, value in vars(item).items()}
+        return {name: value for name, value in options.items() if value is not None}
+    return None
 
 
 def flat_tensors(tree: Tree, prefix: str = "") -> Iterator[tuple[str, StoredTensor]]:

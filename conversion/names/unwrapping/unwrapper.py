@@ -12,6 +12,7 @@ from kerasvit.conversion.names.foreign.namings import NAMINGS
 from kerasvit.conversion.names.unwrapping import tables
 from kerasvit.conversion.names.unwrapping.classifiers import head_names
 from kerasvit.conversion.names.unwrapping.networks import Network, mapping_at, networks_in
+from kerasvit.conversion.names.unwrapping.said import facts_said_in
 from kerasvit.errors import InputError, UsageError
 
 Tensors = dict[str, StoredTensor]
@@ -62,7 +63,11 @@ class _Unwrapper:
             others = [other for other in networks if other != network]
             tensors = self._tensors_of(network, others)
         return dataclasses.replace(
-            self._checkpoint, tree=tensors, notes=tuple(self._notes), dropped=self._dropped
+            self._checkpoint,
+            tree=tensors,
+            notes=tuple(self._notes),
+            dropped=self._dropped,
+            facts=self._checkpoint.facts | facts_said_in(self._checkpoint.tree),
         )
 
     def _choose(self, networks: list[Network]) -> Network:

@@ -5,6 +5,7 @@ import argparse
 import numpy as np
 import pytest
 
+from kerasvit.conversion.facts.facts import Rank
 from kerasvit.conversion.files.checkpoint import open_checkpoint
 from kerasvit.conversion.names.unwrapping import unwrap
 from kerasvit.errors import InputError, UsageError
@@ -279,3 +280,31 @@ def test_a_checkpoint_keeps_its_first_notes(tmp_path):
     notes = unwrap(path).notes
     assert notes[0].startswith("Unverified")
     assert "'module.'" in notes[1]
+
+
+@pytest.mark.parametrize(
+    ("said", "heads", "origin"),
+    [
+        ({"args": argparse.Namespace(num_heads=12, depth=3)}, 12, "args in the file"),
+        ({"hyper_parameters": {"num_heads": 6, "lr": 0.1}}, 6, "hyper_parameters in the file"),
+        ({"arch": "vit_small_patch16_224"}, 6, "the file: arch='vit_small_patch16_224'"),
+        ({"args": argparse.Namespace(model="vit_base_patch16_224.mae")}, 12, "args in the file"),
+    ],
+)
+def test_what_a_training_script_says_of_its_network_is_a_fact(said, heads, origin):
+    fact = unwrap({"state_dict": weights(), **said}).facts["num_heads"]
+    assert (fact.value, fact.rank) == (heads, Rank.STATED)
+    assert fact.origin.startswith(origin)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"arch": "vit_small"},
+        {"args": argparse.Namespace(num_heads=True, arch=None)},
+        {"hyper_parameters": {"num_heads": "twelve", "model": ["vit_small_patch16_224"]}},
+        {},
+    ],
+)
+def test_what_says_nothing_is_no_fact(said):
+    assert len(unwrap({"state_dict": weights(), **said}).facts) == 0
