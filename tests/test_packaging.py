@@ -33,6 +33,7 @@ ORDER = [
     ("render",),
     ("callbacks", "look"),
     ("training",),
+    ("exporting",),
     ("cli",),
 ]
 

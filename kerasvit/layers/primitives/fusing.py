@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 import keras
 
 _is_compiled = contextvars.ContextVar("is_compiled", default=False)
+# Whether graphs are to hold plain operations, none that XLA must compile.
+_plain = contextvars.ContextVar("plain", default=False)
 
 
 def fused_in_graphs(function: Callable) -> Callable:
@@ -56,8 +58,22 @@ def fuses_operations() -> bool:
     return keras.backend.backend() == "jax" or _is_in_graph()
 
 
+@contextlib.contextmanager
+def plain_graphs() -> Iterator[None]:
+    """Keep functions that XLA compiles out of the graphs that are traced inside.
+
+    Not everything that runs a graph has XLA: LiteRT's converter takes such a function apart, and
+    gets CaiT's scores wrong by 0.1 without a word.
+    """
+    token = _plain.set(True)
+    try:
+        yield
+    finally:
+        _plain.reset(token)
+
+
 def _is_in_graph():
-    if keras.backend.backend() != "tensorflow":
+    if keras.backend.backend() != "tensorflow" or _plain.get():
         return False
     import tensorflow as tf
 

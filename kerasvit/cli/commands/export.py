@@ -1,0 +1,110 @@
+"""`kerasvit export`: a model for another runtime, with its scores as outputs."""
+
+import argparse
+import os
+import pathlib
+import sys
+
+from kerasvit.cli.options import at_least
+
+
+def add_parsers(subparsers, common) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "export",
+        parents=[common],
+        help="write a model for ONNX Runtime, TF Serving, LiteRT, OpenVINO, PyTorch or XLA",
+        description="Write a model for another runtime, its attention scores as named outputs; run "
+        "the result there, and keep it only if it computes the same. The backend is the one that "
+        "the format needs, whichever is set.",
+    )
+    parser.add_argument("model", help="a .keras file of kerasvit, or a release")
+    parser.add_argument(
+        "-o", "--output", required=True, help="the file to write; a folder for saved_model"
+    )
+    parser.add_argument(
+        "--format",
+        metavar="FORMAT",
+        help="onnx, saved_model, litert, openvino, torch or stablehlo; defaults to what the "
+        "output's suffix says: .onnx, .tflite, .xml, .pt2, .stablehlo",
+    )
+    parser.add_argument("--attention", help="which scores come out: full, cls or none")
+    parser.add_argument(
+        "--blocks", type=_numbers, metavar="N,N", help="of these self-attention blocks alone"
+    )
+    parser.add_argument(
+        "--image-size",
+        nargs=2,
+        type=at_least(1),
+        metavar=("H", "W"),
+        help="height and width in pixels; defaults to the model's own",
+    )
+    parser.add_argument(
+        "--precision", default="float32", help="of the weights: float32, float16 or int8"
+    )
+    parser.add_argument(
+        "--saliency", help="return a map instead of the scores: attention or rollout"
+    )
+    parser.add_argument(
+        "--preprocess",
+        action="store_true",
+        help="take uint8 pictures of the right size, and normalise them in the file",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
+    parser.set_defaults(run=run, needs_keras=False)
+
+
+def run(options) -> int:
+    """Export, print the path, and say on standard error what was compared."""
+    output = pathlib.Path(options.output)
+    name = _take_backend(options, output)
+    from kerasvit.exporting.exporter import export
+
+    result = export(
+        options.model,
+        output,
+        name,
+        attention=options.attention,
+        blocks=options.blocks,
+        image_size=options.image_size,
+        precision=options.precision,
+        saliency=options.saliency,
+        preprocess=options.preprocess,
+        overwrite=options.overwrite,
+    )
+    print(f"kerasvit: {_verdict(result.check)}", file=sys.stderr)
+    print(output)
+    return 0
+
+
+def _take_backend(options, output: pathlib.Path) -> str:
+    """Have Keras run on the backend that the format needs; return the format's name."""
+    from kerasvit.backend import choose_backend
+    from kerasvit.exporting.formats import check_target, find_format, format_of
+
+    name = options.format or format_of(output)
+    target = find_format(name, options.precision)
+    check_target(target, output)
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = target.backend
+    choose_backend()
+    return name
+
+
+def _verdict(check) -> str:
+    if not check["checked"]:
+        return f"not checked: {check['why']}"
+    batches = " and ".join(map(str, check["batches"]))
+    return (
+        f"checked in {check['runtime']}: {len(check['deviations'])} outputs, batches of {batches}, "
+        f"within {check['worst']:.1e} of the model (allowed: {check['tolerance']:.0e})"
+    )
+
+
+def _numbers(text: str) -> list[int]:
+    """Read whole numbers separated by commas."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        message = f"must be whole numbers separated by commas. Received: {text}"
+        raise argparse.ArgumentTypeError(message) from None

@@ -1,0 +1,73 @@
+"""What every format says of itself."""
+
+import dataclasses
+import importlib.metadata
+import importlib.util
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+# What the input is called in every format.
+INPUT = "images"
+
+# From images `(B, height, width, C)` to the outputs by name.
+Runner = Callable[[np.ndarray], dict[str, np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """A kind of file that models are exported to.
+
+    Args:
+        name: as the command line calls it.
+        title: as sentences call it.
+        backend: the backend of Keras whose tools write it.
+        suffix: that the output's name ends in; empty for a folder.
+        packages: distributions beyond the backend that writing needs.
+        runtime: the distribution that runs the result.
+        precisions: of the weights, that it can be written in.
+        write: takes the computation, the path and the facts as JSON; writes `path` (and what
+            `companions` names beside it).
+        load: opens what was written in its real runtime, and returns a function that runs it.
+        companions: suffixes of the files that belong to `path`, each in place of `suffix`.
+    """
+
+    name: str
+    title: str
+    backend: str
+    suffix: str
+    packages: tuple[str, ...]
+    runtime: str
+    precisions: tuple[str, ...]
+    write: Callable[[Any, pathlib.Path, str], None]
+    load: Callable[[pathlib.Path], Runner]
+    companions: tuple[str, ...] = ()
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the output is a folder."""
+        return not self.suffix
+
+    def missing_packages(self) -> list[str]:
+        """Return the distributions that writing needs and that are not installed."""
+        return [name for name in self.packages if not is_installed(name)]
+
+
+def is_installed(distribution: str) -> bool:
+    """Tell whether a distribution, such as "ai-edge-litert", is installed."""
+    return installed_version(distribution) is not None
+
+
+def installed_version(distribution: str) -> str | None:
+    """Return the version of an installed distribution, or None."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def as_numpy(outputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Return tensors of any library as arrays by the same names."""
+    return {name: np.asarray(value) for name, value in outputs.items()}

@@ -1,0 +1,106 @@
+"""ONNX, which ONNX Runtime, OpenVINO and browsers run; written by PyTorch's exporter."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import pathlib
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasvit.exporting.formats.format import INPUT, Format, Runner
+from kerasvit.exporting.formats.torch_program import program
+
+if TYPE_CHECKING:
+    from kerasvit.exporting.computation import Computation
+
+METADATA = "kerasvit"
+_BATCH = "batch"
+# The first version with Gelu; ONNX Runtime knows it since 1.17.
+_OPSET = 20
+
+
+def write_graph(
+    computation: Computation, path: pathlib.Path, facts: str, may_be_half: bool = True
+) -> None:
+    """Write a computation as one ONNX file with named outputs and a dynamic batch.
+
+    `may_be_half`: see `Computation.stored_weights`.
+    """
+    import onnx
+
+    model = _exported(computation, may_be_half)
+    _name_batch(model)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA, facts
+    model.producer_name = "kerasvit"
+    onnx.save(model, path)
+
+
+def _exported(computation: Computation, may_be_half: bool):
+    """Return the `onnx.ModelProto`; the exporter's own news is kept off the terminal."""
+    import torch
+
+    exported = program(computation, may_be_half)
+    names = list(computation.outputs)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        result = torch.onnx.export(
+            exported,
+            (),
+            dynamo=True,
+            opset_version=_OPSET,
+            input_names=[INPUT],
+            output_names=names,
+            verbose=False,
+        )
+    assert result is not None  # it is where no file is named
+    return result.model_proto
+
+
+def _name_batch(model) -> None:
+    """Call the dynamic axis "batch"; the exporter numbers its symbols."""
+    symbol = model.graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_param == symbol:
+                dim.dim_param = _BATCH
+
+
+def _write(computation: Computation, path: pathlib.Path, facts: str) -> None:
+    if computation.request.precision != "int8":
+        write_graph(computation, path, facts)
+        return
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    exact = path.with_name("float32.onnx")
+    write_graph(computation, exact, facts)
+    quantize_dynamic(exact, path, weight_type=QuantType.QInt8, per_channel=True)
+    exact.unlink()
+
+
+def _load(path: pathlib.Path) -> Runner:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+
+    def run(images: np.ndarray) -> dict[str, np.ndarray]:
+        return dict(zip(names, session.run(names, {INPUT: images}), strict=True))
+
+    return run
+
+
+FORMAT = Format(
+    name="onnx",
+    title="ONNX",
+    backend="torch",
+    suffix=".onnx",
+    packages=("onnx", "onnxscript"),
+    runtime="onnxruntime",
+    precisions=("float32", "float16", "int8"),
+    write=_write,
+    load=_load,
+)

@@ -1,0 +1,71 @@
+"""TensorFlow's SavedModel, a folder, which TF Serving serves."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasvit.exporting.formats.format import INPUT, Format, Runner, as_numpy
+
+if TYPE_CHECKING:
+    from kerasvit.exporting.computation import Computation
+
+# A folder that TensorFlow keeps free for what belongs to a model and is none of its business.
+METADATA = "assets.extra/kerasvit.json"
+SIGNATURE = "serving_default"
+
+
+def write_folder(
+    computation: Computation, path: pathlib.Path, facts: str, may_be_half: bool = True
+) -> None:
+    """Write a computation as a SavedModel with one signature.
+
+    `may_be_half`: see `Computation.stored_weights`.
+    """
+    import tensorflow as tf
+
+    from kerasvit.layers.primitives.fusing import plain_graphs
+
+    module = tf.Module()
+    module.weights = [tf.Variable(values) for values in computation.stored_weights(may_be_half)]
+    signature = [tf.TensorSpec((None, *computation.image_shape), computation.dtype, name=INPUT)]
+    serve = tf.function(
+        lambda images: computation(images, module.weights),
+        input_signature=signature,
+        autograph=False,
+    )
+    module.serve = serve
+    with plain_graphs():
+        signatures = {SIGNATURE: serve.get_concrete_function()}
+        tf.saved_model.save(module, str(path), signatures=signatures)
+    (path / METADATA).parent.mkdir()
+    (path / METADATA).write_text(facts)
+
+
+def _load(path: pathlib.Path) -> Runner:
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(path))
+    signature = loaded.signatures[SIGNATURE]
+
+    def run(images: np.ndarray) -> dict[str, np.ndarray]:
+        # The signature does not keep alive what it was loaded with.
+        assert loaded is not None
+        return as_numpy(signature(**{INPUT: tf.constant(images)}))
+
+    return run
+
+
+FORMAT = Format(
+    name="saved_model",
+    title="a SavedModel",
+    backend="tensorflow",
+    suffix="",
+    packages=(),
+    runtime="tensorflow",
+    precisions=("float32", "float16"),
+    write=write_folder,
+    load=_load,
+)

@@ -1,0 +1,53 @@
+"""StableHLO: what `jax.export` serialises, for XLA on any device."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasvit.exporting.formats.format import Format, Runner, as_numpy
+
+if TYPE_CHECKING:
+    from kerasvit.exporting.computation import Computation
+
+_PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
+
+
+def _write(computation: Computation, path: pathlib.Path, facts: str) -> None:
+    """Write the program; it has no place for facts, which the sidecar alone keeps."""
+    import jax
+    from jax import export
+
+    weights = [jax.numpy.asarray(values) for values in computation.stored_weights()]
+    (batch,) = export.symbolic_shape("batch")
+    images = jax.ShapeDtypeStruct((batch, *computation.image_shape), computation.dtype)
+    exported = export.export(
+        jax.jit(lambda images: computation(images, weights)), platforms=_PLATFORMS
+    )(images)
+    path.write_bytes(exported.serialize())
+
+
+def _load(path: pathlib.Path) -> Runner:
+    from jax import export
+
+    exported = export.deserialize(bytearray(path.read_bytes()))
+
+    def run(images: np.ndarray) -> dict[str, np.ndarray]:
+        return as_numpy(exported.call(images))
+
+    return run
+
+
+FORMAT = Format(
+    name="stablehlo",
+    title="StableHLO",
+    backend="jax",
+    suffix=".stablehlo",
+    packages=(),
+    runtime="jax",
+    precisions=("float32", "float16"),
+    write=_write,
+    load=_load,
+)

@@ -1,0 +1,84 @@
+"""Saliency maps as operations of the file itself: the class token's attention, and rollout."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from kerasvit.models.base import ScoreModel
+from kerasvit.saliency.maps import query_tokens
+from kerasvit.saliency.scores import block_keys
+
+
+class SaliencyMapper:
+    """Turns a model's scores into one map a picture, as `kerasvit.saliency.explain` does.
+
+    Args:
+        method: "attention": the mean over the heads of the first class-attention block, or of the
+            last self-attention block; "rollout": through all blocks.
+        model: the model whose scores are read.
+        image_shape: of the images.
+
+    Attributes:
+        view: the model in the attention mode that the method needs.
+    """
+
+    def __init__(self, method: str, model: ScoreModel, image_shape: tuple[int, ...]):
+        self.method = method
+        self.stage = "ca" if model.class_blocks else "sa"
+        self.layout = model.token_layout(image_shape, self.stage)
+        self.patches = model.token_layout(image_shape, "sa")
+        has_class = self.stage == "ca" or "class" in self.layout.prefix
+        self.tokens = query_tokens(self.layout, "class" if has_class else "mean")
+        needs_all = method == "rollout" or not has_class
+        self.view = self._view(model, "full" if needs_all else "cls")
+
+    def _view(self, model: ScoreModel, mode: str) -> ScoreModel:
+        overrides = {"distillation_output": "average", "scores_before_mixing": True}
+        known = {name: overrides[name] for name in model.view_arguments if name in overrides}
+        blocks = None if self.method == "rollout" else [-1]
+        return model.with_attention(mode, blocks, **known)
+
+    def __call__(self, sa_scores: Mapping[str, Any], ca_scores: Mapping[str, Any]):
+        """Return the maps `(B, rows, columns)`."""
+        if self.method == "rollout":
+            row = self._rollout(sa_scores, ca_scores)
+        elif self.stage == "ca":
+            first = block_keys(ca_scores)[0]
+            row = ops.mean(ca_scores[first], axis=1)[:, 0, self.layout.num_prefix :]
+        else:
+            row = self._rows(sa_scores[block_keys(sa_scores)[-1]])[:, self.layout.num_prefix :]
+        return ops.reshape(row, (-1, *self.patches.grid))
+
+    def _rows(self, scores):
+        """Return `(B, N)`: the mean over the heads of the rows that ask."""
+        asking = scores[:, :, self.tokens[0] : self.tokens[-1] + 1]
+        return ops.mean(ops.mean(asking, axis=1), axis=1)
+
+    def _rollout(self, sa_scores, ca_scores):
+        if self.stage == "ca":
+            row = _class_stage(ca_scores)[:, 1:]
+        else:
+            start = np.zeros((1, self.layout.num_tokens), np.float32)
+            start[0, self.tokens] = 1 / len(self.tokens)
+            row = ops.convert_to_tensor(start)
+        for key in reversed(block_keys(sa_scores)):
+            # Half residual, half attention, whose rows are probabilities.
+            attention = ops.mean(sa_scores[key], axis=1)
+            row = (row + ops.matmul(row[:, None], attention)[:, 0]) / 2
+        return row[:, self.patches.num_prefix :]
+
+
+def _class_stage(ca_scores: Mapping[str, Any]):
+    """Return what `kerasvit.saliency.methods.rollout.class_stage_row` does: `(B, 1 + P)`."""
+    row = None
+    for key in block_keys(ca_scores):
+        attention = ops.mean(ca_scores[key], axis=1)[:, 0]
+        class_share, patches = attention[:, :1], attention[:, 1:]
+        if row is None:
+            row = ops.concatenate([1 + class_share, patches], axis=1) / 2
+        else:
+            kept = row * (1 + class_share)
+            row = ops.concatenate([kept[:, :1], kept[:, 1:] + patches], axis=1) / 2
+    return row

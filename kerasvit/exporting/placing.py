@@ -1,0 +1,80 @@
+"""Putting the files of an export in their place, each whole, and none if something fails."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+from kerasvit.errors import OutputError
+from kerasvit.files import atomic_path
+
+
+@contextlib.contextmanager
+def new_files(
+    targets: list[pathlib.Path], folder: pathlib.Path | None, overwrite: bool
+) -> Iterator[list[pathlib.Path]]:
+    """Lend paths in a hidden folder; what is there when the block ends takes the targets' places.
+
+    Args:
+        targets: the files to write, checked before the block runs.
+        folder: one more output, which is a folder, or None.
+        overwrite: whether what exists may be replaced.
+
+    Yields:
+        A path for each of the targets, then one for the folder, all by their final names.
+
+    Raises:
+        OutputError: as `kerasvit.files.atomic_path`.
+    """
+    with contextlib.ExitStack() as stack:
+        places = [stack.enter_context(atomic_path(target, overwrite)) for target in targets]
+        if folder is not None:
+            check_folder(folder, overwrite)
+        parent = targets[0].parent.resolve()
+        scratch = stack.enter_context(_scratch(parent))
+        made = [scratch / target.name for target in targets]
+        yield [*made, *([scratch / folder.name] if folder else [])]
+        if folder is not None:
+            replace_folder(scratch / folder.name, folder, overwrite)
+        for path, place in zip(made, places, strict=True):
+            os.replace(path, place)
+
+
+@contextlib.contextmanager
+def _scratch(parent: pathlib.Path) -> Iterator[pathlib.Path]:
+    with tempfile.TemporaryDirectory(
+        dir=parent, prefix=".kerasvit-", ignore_cleanup_errors=True
+    ) as name:
+        yield pathlib.Path(name)
+
+
+def check_folder(folder: pathlib.Path, overwrite: bool) -> None:
+    """Raise `OutputError` unless a folder may be written."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise OutputError(
+            f"{str(folder)!r} cannot be written: it must be a folder. Received: a file or a link. "
+            "Choose another output."
+        )
+    if folder.exists() and any(folder.iterdir()) and not overwrite:
+        raise OutputError(
+            f"{str(folder)!r} exists and is kept. Ask for overwriting or choose another output."
+        )
+
+
+def replace_folder(new: pathlib.Path, folder: pathlib.Path, overwrite: bool) -> None:
+    """Put a folder in the place of another one; the old one goes only once the new one is there."""
+    check_folder(folder, overwrite)
+    old = new.with_name(f"{new.name}.old")
+    if folder.exists():
+        os.replace(folder, old)
+    try:
+        os.replace(new, folder)
+    except OSError as error:
+        if old.exists():
+            os.replace(old, folder)
+        raise OutputError(
+            f"{str(folder)!r} could not be written: {error.strerror}. Choose another output."
+        ) from error
+    shutil.rmtree(old, ignore_errors=True)

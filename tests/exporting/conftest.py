@@ -1,0 +1,68 @@
+"""Models of every kind of read-out, so small that an export takes a second."""
+
+import logging
+
+import keras
+import numpy as np
+import pytest
+
+import kerasvit
+from kerasvit.exporting import FORMATS
+
+SMALL = {"hidden_dim": 16, "num_layers": 2, "num_heads": 2, "mlp_dim": 24, "num_classes": 3}
+KINDS = {
+    "cait": (kerasvit.CaiT, {"num_class_layers": 2}),
+    "vit": (kerasvit.VisionTransformer, {}),
+    "distilled": (kerasvit.VisionTransformer, {"use_distillation_token": True}),
+    "registers": (
+        kerasvit.VisionTransformer,
+        {"num_registers": 3, "layer_scale_init_value": 0.1, "mlp_type": "gated"},
+    ),
+    "pooling": (kerasvit.VisionTransformer, {"use_class_token": False, "pooling": "attention"}),
+}
+# Not square, so that height and width can't be mistaken for each other.
+IMAGE_SHAPE = (16, 24, 3)
+
+
+def formats_here():
+    """The formats that this process' backend writes."""
+    return [name for name, form in FORMATS.items() if form.backend == keras.backend.backend()]
+
+
+def pytest_generate_tests(metafunc):
+    """A test of `format_name` runs for the formats of the backend that it runs on."""
+    if "format_name" in metafunc.fixturenames:
+        metafunc.parametrize("format_name", formats_here())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet():
+    """PyTorch traces its own compiler into a logger that pytest would keep every line of."""
+    logging.getLogger("torch.__trace").setLevel(logging.WARNING)
+
+
+@pytest.fixture(scope="session")
+def make_model(preprocessing_record):
+    """Function from a kind to a model of it, every weight away from where it starts."""
+
+    def make(kind="vit", seed=0, **overrides):
+        model_type, arguments = KINDS[kind]
+        record = {
+            "preprocessing": preprocessing_record(*IMAGE_SHAPE[:2]),
+            "class_names": ["ant", "bee", "café"],
+            "licence": "CC0",
+        }
+        arguments = {**SMALL, "image_shape": IMAGE_SHAPE, "patch_size": 8, **arguments, **overrides}
+        model = model_type(record=record, **arguments)
+        random = np.random.default_rng(seed)
+        for weight in model.weights:
+            weight.assign(random.normal(0, 0.3, weight.shape).astype("float32"))
+        return model
+
+    return make
+
+
+@pytest.fixture
+def output(tmp_path):
+    """Function from a format to a path that it can be written to."""
+    return lambda name: tmp_path / f"out{FORMATS[name].suffix}"
