@@ -46,6 +46,7 @@ ORDER = {
         "recording writing export",
         "converter registry_records",
     ],
+    "kerasvit.exporting": ["formats"],
     "kerasvit.layers": ["base", "primitives", "attention", "blocks"],
     "kerasvit.models": ["base", "cait vit", "factory"],
     "kerasvit.render": ["colour", "sheet", "look", "maps standard video", "viewer"],

@@ -25,6 +25,7 @@ class Computation:
     Attributes:
         view: the model in the attention mode that the request needs.
         image_shape: `(height, width, channels)` of the images.
+        precision: see `ExportRequest`.
         dtype: of the images: "float32", or "uint8" where preprocessing is part of the file.
         outputs: what the model gives for one picture, by name.
 
@@ -35,8 +36,9 @@ class Computation:
 
     def __init__(self, model: ScoreModel, request: ExportRequest):
         self.request = request
-        channels = model.image_shape[2]
-        self.image_shape = (*(request.image_size or model.image_shape[:2]), channels)
+        self.precision = request.precision
+        height, width = request.image_size or model.image_shape[:2]
+        self.image_shape = (height, width, model.image_shape[2])
         self.dtype = "uint8" if request.preprocess else "float32"
         self.mapper = self._mapper(model)
         self.view = self.mapper.view if self.mapper else self._scores_view(model)
@@ -89,7 +91,7 @@ class Computation:
             may_be_half: False where the format's own writer makes halves of them.
         """
         weights = [np.array(ops.convert_to_numpy(weight)) for weight in self.view.weights]
-        if not may_be_half or self.request.precision != "float16":
+        if not may_be_half or self.precision != "float16":
             return weights
         return [values.astype(np.float16) if values.ndim > 1 else values for values in weights]
 

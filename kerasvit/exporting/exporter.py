@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -121,7 +122,10 @@ def export_here(
     files = [output.with_suffix(suffix) for suffix in target.companions]
     targets = [sidecar_of(output), *files, *([] if target.is_folder else [output])]
     with new_files(targets, output if target.is_folder else None, overwrite) as made:
-        target.write(computation, made[-1], to_json(facts))
-        found = check(computation, target, made[-1])
+        with warnings.catch_warnings():
+            # Of the tools among themselves: nothing that a user could mend.
+            warnings.simplefilter("ignore")
+            target.write(computation, made[-1], to_json(facts))
+            found = check(computation, target, made[-1])
         made[0].write_text(sidecar(facts, made[1:], found), encoding="utf-8")
     return {"facts": facts, "check": found}

@@ -1,6 +1,5 @@
 """What a file and its sidecar say of a model: input, outputs, tokens, preprocessing, licence."""
 
-import hashlib
 import json
 import pathlib
 from collections.abc import Iterable, Mapping
@@ -8,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasvit.digests import file_sha256
 from kerasvit.exporting.computation import Computation
 from kerasvit.exporting.formats.format import INPUT, Format, installed_version
 
@@ -90,6 +90,5 @@ def _digests(files: Iterable[pathlib.Path]) -> dict[str, Any]:
         for member in members:
             if member.is_file():
                 name = member.relative_to(path.parent).as_posix()
-                digest = hashlib.sha256(member.read_bytes()).hexdigest()
-                digests[name] = {"bytes": member.stat().st_size, "sha256": digest}
+                digests[name] = {"bytes": member.stat().st_size, "sha256": file_sha256(member)}
     return digests

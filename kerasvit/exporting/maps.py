@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from kerasvit.errors import UsageError
 from kerasvit.models.base import ScoreModel
+from kerasvit.saliency import METHODS
 from kerasvit.saliency.maps import query_tokens
 from kerasvit.saliency.scores import block_keys
 
@@ -20,16 +22,25 @@ class SaliencyMapper:
         model: the model whose scores are read.
         image_shape: of the images.
 
+    Raises:
+        UsageError: if the method has no meaning for the model.
+
     Attributes:
         view: the model in the attention mode that the method needs.
     """
 
     def __init__(self, method: str, model: ScoreModel, image_shape: tuple[int, ...]):
+        unfit = METHODS[method].reason_against(model)
+        if unfit is not None:
+            raise UsageError(
+                f"This method {unfit.reason}. Received: saliency={method!r}, a model with "
+                f"{unfit.argument}={getattr(model, unfit.argument)!r}. Choose saliency='attention'."
+            )
         self.method = method
         self.stage = "ca" if model.class_blocks else "sa"
         self.layout = model.token_layout(image_shape, self.stage)
         self.patches = model.token_layout(image_shape, "sa")
-        has_class = self.stage == "ca" or "class" in self.layout.prefix
+        has_class = model.has_class_query
         self.tokens = query_tokens(self.layout, "class" if has_class else "mean")
         needs_all = method == "rollout" or not has_class
         self.view = self._view(model, "full" if needs_all else "cls")

@@ -4,11 +4,11 @@ import contextlib
 import os
 import pathlib
 import shutil
-import tempfile
 from collections.abc import Iterator
 
 from kerasvit.errors import OutputError
 from kerasvit.files import atomic_path
+from kerasvit.temporary import temporary_name
 
 
 @contextlib.contextmanager
@@ -44,10 +44,12 @@ def new_files(
 
 @contextlib.contextmanager
 def _scratch(parent: pathlib.Path) -> Iterator[pathlib.Path]:
-    with tempfile.TemporaryDirectory(
-        dir=parent, prefix=".kerasvit-", ignore_cleanup_errors=True
-    ) as name:
-        yield pathlib.Path(name)
+    folder = parent / temporary_name()
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_folder(folder: pathlib.Path, overwrite: bool) -> None:

@@ -6,13 +6,14 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-import traceback
 from typing import Any
 
 from kerasvit import errors
 from kerasvit.errors import KerasViTError
 
-_MODEL, _ORDER, _ANSWER = "model.keras", "order.json", "answer.json"
+# What the two processes leave each other in a folder.
+MODEL, ORDER, ANSWER = "model.keras", "order.json", "answer.json"
+_WORKER = "kerasvit.exporting.worker"
 
 
 def export_elsewhere(model: Any, backend: str, order: dict[str, Any]) -> dict[str, Any]:
@@ -28,14 +29,14 @@ def export_elsewhere(model: Any, backend: str, order: dict[str, Any]) -> dict[st
     """
     with tempfile.TemporaryDirectory(prefix="kerasvit-") as name:
         folder = pathlib.Path(name)
-        model.save(folder / _MODEL)
-        (folder / _ORDER).write_text(json.dumps(order))
-        command = [sys.executable, "-m", __name__, name]
+        model.save(folder / MODEL)
+        (folder / ORDER).write_text(json.dumps(order))
+        command = [sys.executable, "-m", _WORKER, name]
         environment = {**os.environ, "KERAS_BACKEND": backend}
         # The search path too: modules of subclasses may have been found beside a script.
         environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
         result = subprocess.run(command, env=environment, capture_output=True, text=True)
-        return _read_answer(folder / _ANSWER, result)
+        return _read_answer(folder / ANSWER, result)
 
 
 def _read_answer(path: pathlib.Path, result: subprocess.CompletedProcess) -> dict[str, Any]:
@@ -49,23 +50,3 @@ def _read_answer(path: pathlib.Path, result: subprocess.CompletedProcess) -> dic
     if "error" in answer:
         raise getattr(errors, answer["error"], KerasViTError)(answer["message"])
     return answer["result"]
-
-
-def _answer(folder: pathlib.Path) -> dict[str, Any]:
-    from kerasvit.exporting.exporter import export_here
-    from kerasvit.pretrained import load
-
-    order = json.loads((folder / _ORDER).read_text())
-    try:
-        return {"result": export_here(load(folder / _MODEL), **order)}
-    except KerasViTError as error:
-        return {"error": type(error).__name__, "message": str(error)}
-    except Exception as error:
-        traceback.print_exception(error)
-        message = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
-        return {"error": "KerasViTError", "message": message}
-
-
-if __name__ == "__main__":
-    place = pathlib.Path(sys.argv[1])
-    (place / _ANSWER).write_text(json.dumps(_answer(place)))

@@ -11,7 +11,11 @@ import kerasvit
 from kerasvit.exporting import FORMATS
 from kerasvit.saliency import explain
 
-MODES = ("full", "cls", "none")
+pytestmark = [
+    pytest.mark.backend,
+    # Of PyTorch and TensorFlow among themselves, where a test opens what was written.
+    pytest.mark.filterwarnings("ignore"),
+]
 
 
 def _flat(model, images):

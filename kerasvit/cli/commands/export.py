@@ -28,6 +28,13 @@ def add_parsers(subparsers, common) -> None:
         help="onnx, saved_model, litert, openvino, torch or stablehlo; defaults to what the "
         "output's suffix says: .onnx, .tflite, .xml, .pt2, .stablehlo",
     )
+    _add_content(parser)
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
+    parser.set_defaults(run=run, needs_keras=False)
+
+
+def _add_content(parser) -> None:
+    """Add what the file takes and returns."""
     parser.add_argument("--attention", help="which scores come out: full, cls or none")
     parser.add_argument(
         "--blocks", type=_numbers, metavar="N,N", help="of these self-attention blocks alone"
@@ -50,8 +57,6 @@ def add_parsers(subparsers, common) -> None:
         action="store_true",
         help="take uint8 pictures of the right size, and normalise them in the file",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
-    parser.set_defaults(run=run, needs_keras=False)
 
 
 def run(options) -> int:

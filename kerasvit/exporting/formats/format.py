@@ -4,8 +4,8 @@ import dataclasses
 import importlib.metadata
 import importlib.util
 import pathlib
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,6 +14,24 @@ INPUT = "images"
 
 # From images `(B, height, width, C)` to the outputs by name.
 Runner = Callable[[np.ndarray], dict[str, np.ndarray]]
+
+
+class Exportable(Protocol):
+    """What a format is given to write: see `kerasvit.exporting.computation.Computation`."""
+
+    image_shape: tuple[int, int, int]
+    dtype: str
+    precision: str
+    outputs: dict[str, np.ndarray]
+
+    def __call__(self, images: Any, weights: Sequence[Any] | None = None) -> dict[str, Any]:
+        """Return the outputs by name."""
+
+    def stored_weights(self, may_be_half: bool = True) -> list[np.ndarray]:
+        """Return the weights as the file is to hold them."""
+
+    def sample(self, batch: int, seed: int) -> np.ndarray:
+        """Return random pictures."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +59,7 @@ class Format:
     packages: tuple[str, ...]
     runtime: str
     precisions: tuple[str, ...]
-    write: Callable[[Any, pathlib.Path, str], None]
+    write: Callable[[Exportable, pathlib.Path, str], None]
     load: Callable[[pathlib.Path], Runner]
     companions: tuple[str, ...] = ()
 

@@ -1,31 +1,25 @@
 """LiteRT, once TensorFlow Lite, for telephones and small boards; made from a SavedModel."""
 
-from __future__ import annotations
-
 import pathlib
 import shutil
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasvit.exporting.formats.format import INPUT, Format, Runner
+from kerasvit.exporting.formats.format import INPUT, Exportable, Format, Runner
 from kerasvit.exporting.formats.saved_model import SIGNATURE, write_folder
-
-if TYPE_CHECKING:
-    from kerasvit.exporting.computation import Computation
 
 METADATA = "kerasvit"
 
 
-def _write(computation: Computation, path: pathlib.Path, facts: str) -> None:
+def _write(computation: Exportable, path: pathlib.Path, facts: str) -> None:
     import tensorflow as tf
 
     folder = path.with_name("saved_model")
     write_folder(computation, folder, facts, may_be_half=False)
     converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[SIGNATURE])
-    if computation.request.precision != "float32":
+    if computation.precision != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if computation.request.precision == "float16":
+    if computation.precision == "float16":
         converter.target_spec.supported_types = [tf.float16]
     path.write_bytes(_with_metadata(converter.convert(), facts))
     shutil.rmtree(folder)

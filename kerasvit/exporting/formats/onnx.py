@@ -1,20 +1,13 @@
 """ONNX, which ONNX Runtime, OpenVINO and browsers run; written by PyTorch's exporter."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import pathlib
-import warnings
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasvit.exporting.formats.format import INPUT, Format, Runner
+from kerasvit.exporting.formats.format import INPUT, Exportable, Format, Runner
 from kerasvit.exporting.formats.torch_program import program
-
-if TYPE_CHECKING:
-    from kerasvit.exporting.computation import Computation
 
 METADATA = "kerasvit"
 _BATCH = "batch"
@@ -23,7 +16,7 @@ _OPSET = 20
 
 
 def write_graph(
-    computation: Computation, path: pathlib.Path, facts: str, may_be_half: bool = True
+    computation: Exportable, path: pathlib.Path, facts: str, may_be_half: bool = True
 ) -> None:
     """Write a computation as one ONNX file with named outputs and a dynamic batch.
 
@@ -39,14 +32,13 @@ def write_graph(
     onnx.save(model, path)
 
 
-def _exported(computation: Computation, may_be_half: bool):
+def _exported(computation: Exportable, may_be_half: bool):
     """Return the `onnx.ModelProto`; the exporter's own news is kept off the terminal."""
     import torch
 
     exported = program(computation, may_be_half)
     names = list(computation.outputs)
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
+    with contextlib.redirect_stdout(io.StringIO()):
         result = torch.onnx.export(
             exported,
             (),
@@ -69,8 +61,8 @@ def _name_batch(model) -> None:
                 dim.dim_param = _BATCH
 
 
-def _write(computation: Computation, path: pathlib.Path, facts: str) -> None:
-    if computation.request.precision != "int8":
+def _write(computation: Exportable, path: pathlib.Path, facts: str) -> None:
+    if computation.precision != "int8":
         write_graph(computation, path, facts)
         return
     from onnxruntime.quantization import QuantType, quantize_dynamic

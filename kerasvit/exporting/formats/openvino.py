@@ -1,29 +1,23 @@
 """OpenVINO's IR, an `.xml` and the weights in a `.bin` beside it; made from ONNX."""
 
-from __future__ import annotations
-
 import pathlib
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasvit.exporting.formats.format import INPUT, Format, Runner
+from kerasvit.exporting.formats.format import INPUT, Exportable, Format, Runner
 from kerasvit.exporting.formats.onnx import write_graph
-
-if TYPE_CHECKING:
-    from kerasvit.exporting.computation import Computation
 
 METADATA = "kerasvit"
 
 
-def _write(computation: Computation, path: pathlib.Path, facts: str) -> None:
+def _write(computation: Exportable, path: pathlib.Path, facts: str) -> None:
     import openvino
 
     graph = path.with_name("graph.onnx")
     write_graph(computation, graph, facts, may_be_half=False)
     model = openvino.convert_model(graph)
     model.set_rt_info(facts, METADATA)
-    openvino.save_model(model, path, compress_to_fp16=computation.request.precision == "float16")
+    openvino.save_model(model, path, compress_to_fp16=computation.precision == "float16")
     graph.unlink()
 
 

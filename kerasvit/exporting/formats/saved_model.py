@@ -1,16 +1,10 @@
 """TensorFlow's SavedModel, a folder, which TF Serving serves."""
 
-from __future__ import annotations
-
 import pathlib
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasvit.exporting.formats.format import INPUT, Format, Runner, as_numpy
-
-if TYPE_CHECKING:
-    from kerasvit.exporting.computation import Computation
+from kerasvit.exporting.formats.format import INPUT, Exportable, Format, Runner, as_numpy
 
 # A folder that TensorFlow keeps free for what belongs to a model and is none of its business.
 METADATA = "assets.extra/kerasvit.json"
@@ -18,7 +12,7 @@ SIGNATURE = "serving_default"
 
 
 def write_folder(
-    computation: Computation, path: pathlib.Path, facts: str, may_be_half: bool = True
+    computation: Exportable, path: pathlib.Path, facts: str, may_be_half: bool = True
 ) -> None:
     """Write a computation as a SavedModel with one signature.
 

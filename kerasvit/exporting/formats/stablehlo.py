@@ -1,21 +1,15 @@
 """StableHLO: what `jax.export` serialises, for XLA on any device."""
 
-from __future__ import annotations
-
 import pathlib
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasvit.exporting.formats.format import Format, Runner, as_numpy
-
-if TYPE_CHECKING:
-    from kerasvit.exporting.computation import Computation
+from kerasvit.exporting.formats.format import Exportable, Format, Runner, as_numpy
 
 _PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 
 
-def _write(computation: Computation, path: pathlib.Path, facts: str) -> None:
+def _write(computation: Exportable, path: pathlib.Path, facts: str) -> None:
     """Write the program; it has no place for facts, which the sidecar alone keeps."""
     import jax
     from jax import export

@@ -1,21 +1,16 @@
 """PyTorch's `.pt2`: a program of `torch.export`, which `torch.export.load` runs without Keras."""
 
-from __future__ import annotations
-
 import pathlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from kerasvit.exporting.formats.format import INPUT, Format, Runner, as_numpy
-
-if TYPE_CHECKING:
-    from kerasvit.exporting.computation import Computation
+from kerasvit.exporting.formats.format import INPUT, Exportable, Format, Runner, as_numpy
 
 METADATA = "kerasvit.json"
 
 
-def program(computation: Computation, may_be_half: bool = True):
+def program(computation: Exportable, may_be_half: bool = True):
     """Return a `torch.export.ExportedProgram` of a computation, whose batch is dynamic.
 
     Its outputs are a dict by name. `may_be_half`: see `Computation.stored_weights`.
@@ -46,7 +41,7 @@ def _parameter(array: np.ndarray):
     return torch.nn.Parameter(torch.from_numpy(array), requires_grad=False)
 
 
-def _write(computation: Computation, path: pathlib.Path, facts: str) -> None:
+def _write(computation: Exportable, path: pathlib.Path, facts: str) -> None:
     import torch
 
     # A file object: a path would have to end in .pt2.
