@@ -5,13 +5,25 @@ A file holds three tables: `defaults` (keys that its records need not repeat), `
 """
 
 import dataclasses
-import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kerasvit.digests import SHA256
 from kerasvit.errors import InputError
+from kerasvit.fields import (
+    FLAG,
+    TABLE,
+    Rule,
+    is_list,
+    is_whole,
+    matching,
+    numbers,
+    one_of,
+    problem,
+    read_table,
+)
+from kerasvit.images.preprocessing import PREPROCESSING_RULES
 
 LAYOUTS = (
     *("timm", "dino", "dino_full", "dino_linear", "dinov2", "dinov2_linear", "deit", "deit3"),
@@ -95,30 +107,36 @@ def parse_releases(text: str, file: str) -> list[Release]:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise record_error(file, None, f"not valid TOML: {error}") from error
-    _check(file, None, tables, _FILE_RULES, ("releases",))
-    profiles, defaults = tables.get("preprocessing", {}), tables.get("defaults", {})
-    _check(file, "defaults", defaults, _RECORD_RULES, ())
-    for name, profile in profiles.items():
-        _check(file, f"preprocessing.{name}", profile, _PREPROCESSING_RULES, _PREPROCESSING_RULES)
+    read_table(tables, _FILE_RULES, _place(file), ("releases",))
+    defaults = tables.get("defaults", {})
+    read_table(defaults, _RECORD_RULES, _place(file, "defaults"))
+    profiles = {
+        name: read_table(
+            profile, PREPROCESSING_RULES, _place(file, f"preprocessing.{name}"), PREPROCESSING_RULES
+        )
+        for name, profile in tables.get("preprocessing", {}).items()
+    }
     return [_release(file, *item, defaults, profiles) for item in tables["releases"].items()]
 
 
-def record_error(file: str, record: str | None, problem: str, *received: Any) -> InputError:
+def record_error(file: str, record: str | None, rule: str, *received: Any) -> InputError:
     """Return the error of a record that breaks the schema, for the caller to raise."""
-    where = f"{file!r}, record {record!r}" if record else f"{file!r}"
-    values = "".join(f". Received: {value!r}" for value in received)
-    return InputError(f"Release records in {where}: {problem}{values}. Correct the file.")
+    return problem(_place(file, record), rule, *received)
+
+
+def _place(file: str, record: str | None = None) -> str:
+    return f"Release records in {file!r}" + (f", record {record!r}" if record else "")
 
 
 def _release(
     file: str, name: str, own: Any, defaults: Mapping[str, Any], profiles: Mapping[str, Any]
 ) -> Release:
     record = {**defaults, **own} if isinstance(own, dict) else own
-    _check(file, name, record, _RECORD_RULES, _REQUIRED)
-    for problem in _contradictions(name, record, profiles):
-        raise record_error(file, name, problem)
+    read_table(record, _RECORD_RULES, _place(file, name), _REQUIRED)
+    for rule in _contradictions(name, record, profiles):
+        raise record_error(file, name, rule)
     fields = _with_tuples(record)
-    preprocessing = _with_tuples(profiles[fields.pop("preprocessing")])
+    preprocessing = profiles[fields.pop("preprocessing")]
     overrides = {
         "image_shape": (*preprocessing["image_size"], 3),
         **_with_tuples(fields.pop("overrides", {})),
@@ -157,59 +175,10 @@ def _contradictions(
         yield "class_names must have num_classes names"
 
 
-def _check(
-    file: str, name: str | None, table: Any, rules: Mapping[str, Any], required: Iterable[str]
-) -> None:
-    if not isinstance(table, dict):
-        raise record_error(file, name, "must be a table", table)
-    for key, value in table.items():
-        if key not in rules:
-            raise record_error(file, name, f"unknown key {key!r}; the keys are {', '.join(rules)}")
-        holds, rule = rules[key]
-        if not holds(value):
-            raise record_error(file, name, f"{key} must be {rule}", value)
-    for key in required:
-        if key not in table:
-            raise record_error(file, name, f"the key {key!r} is missing")
-
-
-def _match(pattern: str) -> Callable[[Any], bool]:
-    full = re.compile(pattern).fullmatch
-    return lambda value: isinstance(value, str) and full(value) is not None
-
-
-def _one_of(*values: str) -> tuple[Callable[[Any], bool], str]:
-    return (lambda value: value in values), f"one of {', '.join(values)}"
-
-
-def _list_of(holds: Callable[[Any], bool], length: int | None = None) -> Callable[[Any], bool]:
-    return lambda value: (
-        isinstance(value, list) and length in (None, len(value)) and all(map(holds, value))
-    )
-
-
-def _positive(value: Any) -> bool:
-    return type(value) is int and value > 0
-
-
-def _share(value: Any) -> bool:
-    return type(value) in (int, float) and 0 <= value <= 1
-
-
-_NAME = _match(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_TEXT = _match(r"\S(.*\S)?"), "a text of one line"
-_URL = _match(r"https://[^\s/]+/\S+"), "an https address"
-_TABLE = (lambda value: isinstance(value, dict)), "a table"
-
-_FILE_RULES = {"defaults": _TABLE, "preprocessing": _TABLE, "releases": _TABLE}
-_PREPROCESSING_RULES = {
-    "image_size": (_list_of(_positive, 2), "[height, width] in pixels"),
-    "crop_fraction": ((lambda value: _share(value) and value > 0), "a number in (0, 1]"),
-    "crop_mode": _one_of("center", "squash", "border"),
-    "interpolation": _one_of("nearest", "bilinear", "bicubic", "lanczos"),
-    "mean": (_list_of(_share, 3), "three numbers in [0, 1]"),
-    "std": (_list_of(lambda value: _share(value) and value > 0, 3), "three numbers in (0, 1]"),
-}
+_NAME = matching(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_TEXT = Rule(matching(r"\S(.*\S)?"), "a text of one line")
+_URL = Rule(matching(r"https://[^\s/]+/\S+"), "an https address")
+_FILE_RULES = {"defaults": TABLE, "preprocessing": TABLE, "releases": TABLE}
 
 
 def _head(value: Any) -> bool:
@@ -221,31 +190,31 @@ def _overrides(value: Any) -> bool:
     return (
         isinstance(value, dict)
         and "num_classes" not in value
-        and ("image_shape" not in value or _list_of(_positive, 3)(value["image_shape"]))
+        and ("image_shape" not in value or numbers(3, 1, whole=True).holds(value["image_shape"]))
     )
 
 
 _REQUIRED = ("model", "layout", "num_classes", "preprocessing")
 _RECORD_RULES = {
-    "model": (_match(r"[a-z][a-z0-9_]*"), "lower-case letters, digits and '_'"),
-    "overrides": (_overrides, "a table without num_classes; image_shape has three sizes"),
-    "preprocessing": (_NAME, "the name of a profile"),
-    "layout": _one_of(*LAYOUTS),
-    "num_classes": (lambda value: type(value) is int and value >= 0, "a count"),
-    "num_parameters": (_positive, "a positive count"),
-    "hub": (_match(r"[\w.-]+/[\w.-]+"), "organisation/name"),
+    "model": Rule(matching(r"[a-z][a-z0-9_]*"), "lower-case letters, digits and '_'"),
+    "overrides": Rule(_overrides, "a table without num_classes; image_shape has three sizes"),
+    "preprocessing": Rule(_NAME, "the name of a profile"),
+    "layout": one_of(*LAYOUTS),
+    "num_classes": Rule(lambda value: is_whole(value, 0), "a count"),
+    "num_parameters": Rule(lambda value: is_whole(value, 1), "a positive count"),
+    "hub": Rule(matching(r"[\w.-]+/[\w.-]+"), "organisation/name"),
     "hub_filename": _TEXT,
     "url": _URL,
-    "url_layout": _one_of(*LAYOUTS),
-    "embedded": (lambda value: isinstance(value, bool), "true or false"),
-    "sha256": (_match(SHA256.pattern), "64 hexadecimal digits"),
-    "sha256_prefix": (_match(r"[0-9a-f]{8,63}"), "8 to 63 hexadecimal digits"),
-    "backbone": (_NAME, "the name of a release"),
-    "head": (_head, "a table of blocks, patch_mean and interleaved"),
+    "url_layout": one_of(*LAYOUTS),
+    "embedded": FLAG,
+    "sha256": Rule(matching(SHA256.pattern), "64 hexadecimal digits"),
+    "sha256_prefix": Rule(matching(r"[0-9a-f]{8,63}"), "8 to 63 hexadecimal digits"),
+    "backbone": Rule(_NAME, "the name of a release"),
+    "head": Rule(_head, "a table of blocks, patch_mean and interleaved"),
     "licence": _TEXT,
     "reference": _URL,
-    "classes": (_NAME, "the name of a list of classes"),
-    "class_names": (_list_of(_TEXT[0]), "a list of texts"),
-    "aliases": (_list_of(_NAME), "a list of names"),
+    "classes": Rule(_NAME, "the name of a list of classes"),
+    "class_names": Rule(lambda value: is_list(value, _TEXT.holds), "a list of texts"),
+    "aliases": Rule(lambda value: is_list(value, _NAME), "a list of names"),
     "note": _TEXT,
 }

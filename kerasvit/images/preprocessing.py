@@ -1,7 +1,6 @@
 """From an RGB picture to a model's input, as the release of the model's weights prescribes."""
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from kerasvit.errors import InputError, UsageError
+from kerasvit.fields import Rule, is_list, is_number, is_whole, numbers, one_of
 from kerasvit.images.cropping import (
     CROP_MODES,
     aspect_size,
@@ -20,6 +20,22 @@ from kerasvit.images.geometry import Geometry
 from kerasvit.images.reading import MAX_PIXELS
 
 INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
+
+# What a preprocessing may hold, wherever it is written down: `Preprocessing`, recipes, releases.
+PREPROCESSING_RULES: dict[str, Rule] = {
+    "image_size": numbers(2, 1, whole=True),
+    "crop_fraction": Rule(
+        lambda value: is_number(value, 0, 1) and value > 0, "a number in (0, 1]", float
+    ),
+    "crop_mode": one_of(*CROP_MODES),
+    "interpolation": one_of(*INTERPOLATIONS),
+    "mean": numbers(3),
+    "std": Rule(
+        lambda value: is_list(value, lambda number: is_number(number, 0) and number > 0, 3),
+        "a list of 3 numbers above 0",
+        lambda value: tuple(map(float, value)),
+    ),
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -67,19 +83,13 @@ class Preprocessing:
     std: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        checked = {
-            "image_size": _size("image_size", self.image_size),
-            "crop_fraction": _numbers("crop_fraction", (self.crop_fraction,), 1)[0],
-            "mean": _numbers("mean", self.mean, 3),
-            "std": _numbers("std", self.std, 3),
-        }
-        for name, value in checked.items():
-            object.__setattr__(self, name, value)
-        _require(0.0 < self.crop_fraction <= 1.0, "crop_fraction lies in (0, 1]", self)
-        _require(self.crop_mode in CROP_MODES, f"crop_mode is one of {CROP_MODES}", self)
-        rule = f"interpolation is one of {INTERPOLATIONS}"
-        _require(self.interpolation in INTERPOLATIONS, rule, self)
-        _require(min(self.std) > 0.0, "std is above 0", self)
+        for name, rule in PREPROCESSING_RULES.items():
+            value = getattr(self, name)
+            if not rule.holds(value):
+                raise UsageError(
+                    f"Preprocessing: {name} must be {rule.words}. Received: {name}={value!r}."
+                )
+            object.__setattr__(self, name, rule.make(value))
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as numbers, strings and lists, for JSON or TOML."""
@@ -151,7 +161,10 @@ class Preprocessing:
         _check_picture(image)
         patch_size = _size("patch_size", patch_size)
         short_side = min(self.image_size) if short_side is None else short_side
-        (short_side,) = _positive("short_side", (short_side,))
+        if not is_whole(short_side, 1):
+            raise UsageError(
+                f"short_side must be a whole number from 1. Received: short_side={short_side!r}."
+            )
         height, width = image.shape[:2]
         size = aspect_size((height, width), short_side, patch_size)
         return self._prepared(self._resize(image, size), (height, width), (0, 0, height, width))
@@ -221,31 +234,9 @@ def _check_picture(image: np.ndarray) -> None:
         )
 
 
-def _require(condition: bool, rule: str, received: Preprocessing) -> None:
-    if not condition:
-        raise UsageError(f"Preprocessing: {rule}. Received: {received}.")
-
-
 def _size(name: str, value: Any) -> tuple[int, int]:
     """Return a (height, width) of positive ints, whatever sequence it came as."""
-    return _positive(name, value, 2)
-
-
-def _positive(name: str, values: Any, count: int = 1) -> tuple[int, ...]:
-    try:
-        numbers = tuple(int(value) for value in values)
-        if len(numbers) == count and min(numbers) >= 1 and numbers == tuple(values):
-            return numbers
-    except (TypeError, ValueError):
-        pass
-    raise UsageError(f"{name} is {count} int(s) of at least 1. Received: {name}={values!r}.")
-
-
-def _numbers(name: str, values: Any, count: int) -> tuple[float, ...]:
-    try:
-        numbers = tuple(float(value) for value in values)
-        if len(numbers) == count and all(map(math.isfinite, numbers)):
-            return numbers
-    except (TypeError, ValueError):
-        pass
-    raise UsageError(f"{name} is {count} finite float(s). Received: {name}={values!r}.")
+    rule = PREPROCESSING_RULES["image_size"]
+    if not rule.holds(value):
+        raise UsageError(f"{name} must be {rule.words}. Received: {name}={value!r}.")
+    return rule.make(value)

@@ -1,7 +1,6 @@
-"""Training recipes: TOML files, read into the tables of `recipe_tables` and checked."""
+"""Training recipes: TOML files, read into the tables of `kerasvit.training.recipe.tables`."""
 
 import dataclasses
-import difflib
 import importlib.resources
 import os
 import pathlib
@@ -10,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kerasvit.errors import InputError, UsageError
+from kerasvit.fields import Rule, check_names, nearest, problem, read_table
+from kerasvit.images.preprocessing import PREPROCESSING_RULES, Preprocessing
 from kerasvit.training.recipe.tables import CONVOLUTIONAL, Recipe
-
-_TABLES = {field.name: field.default_factory for field in dataclasses.fields(Recipe)}
 
 
 def read_recipe(source: str | os.PathLike, changes: Sequence[str] = ()) -> Recipe:
@@ -59,15 +58,13 @@ def parse_recipe(content: Mapping[str, Any], where: str = "the recipe") -> Recip
     Raises:
         InputError: if a table, key or value is wrong.
     """
-    _check_names(content, _TABLES, where, "table")
+    defaults = Recipe()
+    tables = {field.name: getattr(defaults, field.name) for field in dataclasses.fields(Recipe)}
+    check_names(content, tables, where, "table")
     made = {}
-    for name, table_type in _TABLES.items():
-        given = content.get(name, {})
-        if not isinstance(given, Mapping):
-            raise InputError(
-                f"{where}: {name!r} must be a table. Received: {given!r}. Write [{name}]."
-            )
-        made[name] = _make(table_type, given, f"{where}, table [{name}]")
+    for name, table in tables.items():
+        values = read_table(content.get(name, {}), _rules(table), f"{where}, table [{name}]")
+        made[name] = dataclasses.replace(table, **values)
     recipe = Recipe(**made)
     _check_whole(recipe, where)
     return recipe
@@ -96,7 +93,7 @@ def _text(name: str) -> str:
             return (_folder() / f"{name}.toml").read_text(encoding="utf-8")
         raise InputError(
             f"A recipe is a .toml file or one of {', '.join(list_recipes())}. Received: {name!r}."
-            f"{_nearest(name, list_recipes())}"
+            f"{nearest(name, list_recipes())}"
         )
     try:
         return path.read_text(encoding="utf-8")
@@ -121,39 +118,16 @@ def _changed(content: Mapping[str, Any], place: str, keys: list[str], value: Any
     return {**content, place: {**inner, keys[0]: new}}
 
 
-def _make(table_type: type, given: Mapping[str, Any], where: str) -> Any:
-    fields = {field.name: field for field in dataclasses.fields(table_type)}
-    _check_names(given, fields, where, "key")
-    values = {}
-    for name, value in given.items():
-        rule = fields[name].metadata["rule"]
-        if not rule.holds(value):
-            raise InputError(
-                f"{where}: {name} must be {rule.words}. Received: {value!r}. Correct it."
-            )
-        values[name] = rule.make(value)
-    return table_type(**values)
-
-
-def _check_names(given: Mapping[str, Any], known: Mapping[str, Any], where: str, what: str) -> None:
-    for name in given:
-        if name not in known:
-            near = _nearest(name, list(known))
-            raise InputError(
-                f"{where} has no {what} {name!r}.{near} Received: {name!r}. "
-                f"There are {', '.join(known)}."
-            )
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    return f" Did you mean {near[0]!r}?" if near else ""
+def _rules(table: Any) -> Mapping[str, Rule]:
+    if isinstance(table, Preprocessing):
+        return PREPROCESSING_RULES
+    return {field.name: field.metadata["rule"] for field in dataclasses.fields(table)}
 
 
 def _check_whole(recipe: Recipe, where: str) -> None:
     """Raise `InputError` where values that are each right contradict each other."""
-    for problem, received in _contradictions(recipe):
-        raise InputError(f"{where}: {problem}. Received: {received}. Correct it.")
+    for rule, received in _contradictions(recipe):
+        raise problem(where, rule, received)
 
 
 def _contradictions(recipe: Recipe) -> Iterator[tuple[str, Any]]:

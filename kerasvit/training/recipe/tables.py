@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.training.recipe.fields import (
     choice,
     count,
@@ -14,6 +15,12 @@ from kerasvit.training.recipe.fields import (
     table,
     text,
 )
+
+
+def _imagenet() -> Preprocessing:
+    """Return what a recipe need not say of its preprocessing: ImageNet's."""
+    return Preprocessing((224, 224), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+
 
 # What `distillation.teacher` says for the network that a run trains itself.
 CONVOLUTIONAL = "convolutional"
@@ -64,18 +71,6 @@ class Model:
     name: str = text()
     arguments: dict[str, Any] = table()  # noqa: RUF009 - it returns a field
     weights: str = text()
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Preprocessing:
-    """The evaluation transform, as `kerasvit.images.Preprocessing` has it."""
-
-    image_size: tuple[int, int] = numbers((224, 224), 2, 1, whole=True)
-    crop_fraction: float = share(0.875)
-    crop_mode: str = choice("center", "center", "squash", "border")
-    interpolation: str = choice("bicubic", "bilinear", "bicubic", "lanczos", "nearest")
-    mean: tuple[float, ...] = numbers((0.485, 0.456, 0.406), 3, 0)
-    std: tuple[float, ...] = numbers((0.229, 0.224, 0.225), 3, 1e-6)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -231,7 +226,7 @@ class Recipe:
     about: About = dataclasses.field(default_factory=About)
     data: Data = dataclasses.field(default_factory=Data)
     model: Model = dataclasses.field(default_factory=Model)
-    preprocessing: Preprocessing = dataclasses.field(default_factory=Preprocessing)
+    preprocessing: Preprocessing = dataclasses.field(default_factory=_imagenet)
     augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
     optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
     schedule: Schedule = dataclasses.field(default_factory=Schedule)

@@ -9,7 +9,6 @@ from typing import Any
 
 import keras
 
-from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.training.data.order import Order
 from kerasvit.training.distillation.teachers import with_teacher
 from kerasvit.training.distribution import (
@@ -95,7 +94,7 @@ class _Training:
         self.replaces = resume or overwrite
         self.meta = prepare(recipe, output, resume, overwrite)
         keras.utils.set_random_seed(recipe.run.seed)
-        self.preprocessing = Preprocessing(**dataclasses.asdict(recipe.preprocessing))
+        self.preprocessing = recipe.preprocessing
         self.data = RunData(recipe.data, self.preprocessing)
         self.student = build_model(recipe, len(self.data.class_names))
         self.model, self.follow = with_teacher(

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from kerasvit.errors import InputError
-from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.training.data.augmentation import Moves
 from kerasvit.training.distillation.teachers import with_teacher
 from kerasvit.training.run.building import build_model
@@ -19,7 +18,7 @@ def prepared(tiny, tmp_path):
 
     def make(count=None, **settings):
         recipe = tiny()
-        preprocessing = Preprocessing(**dataclasses.asdict(recipe.preprocessing))
+        preprocessing = recipe.preprocessing
         data = RunData(recipe.data, preprocessing)
         classes, count = len(data.class_names), count or len(data)
         student = build_model(recipe, classes)
