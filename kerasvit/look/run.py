@@ -17,6 +17,7 @@ from kerasvit.look.models import load_model
 from kerasvit.look.outputs import Outputs, plan_outputs
 from kerasvit.look.pictures import each_picture
 from kerasvit.look.settings import Settings
+from kerasvit.look.uses import check_uses, outputs_of
 from kerasvit.look.video import draw_video
 from kerasvit.render.video.frames import SUFFIXES, is_video
 
@@ -222,6 +223,8 @@ class _Plan:
 
 
 def _draw_all(plan: _Plan, model: Any, settings: Settings, listener: Listener) -> Run:
+    kinds = {"video" if path in plan.videos else "picture" for path in plan.paths}
+    check_uses(settings, outputs_of(settings, kinds))
     outputs = plan_outputs(plan.paths, plan.videos, settings, plan.folder, plan.overwrite)
     loaded = load_model(model)
     desk = _Desk(Explainer(loaded, settings), plan.overwrite, listener)

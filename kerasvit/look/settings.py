@@ -6,15 +6,17 @@ from typing import Any
 
 from kerasvit.errors import UsageError
 from kerasvit.look.spelling import PYTHON, Spelling
+from kerasvit.look.uses import check_uses
 from kerasvit.render import STYLES, colourise
 from kerasvit.saliency import METHODS
 from kerasvit.saliency.maps import Heads, Query
-from kerasvit.saliency.methods.table import with_use_for
 from kerasvit.saliency.targets import Target
 
 PICTURE_FORMATS = ("png", "npz", "html", "gif")
 VIDEO_FORMATS = ("mp4", "gif", "npz")
 FORMATS = ("png", "npz", "html", "gif", "mp4")
+# A mask is asked for by the share of its mass.
+DRAWN_STYLES = tuple(style for style in STYLES if style != "mask")
 FITS = ("aspect", "crop", "exact")
 MODES = ("side-by-side", "overlay", "mask")
 USUAL_MASS = 0.6
@@ -46,7 +48,8 @@ class Settings:
             evaluation's; `"exact"`, its own pixels.
         frame: which picture of an animation or page of a TIFF is drawn, from 0; None: the first.
         max_pixels: largest width x height that is decoded; None for the default.
-        style: how a map lies over its photograph, see `kerasvit.render.overlay`.
+        style: how a map lies over its photograph or frame, see `kerasvit.render.overlay`:
+            `"blend"`, `"modulate"` or `"heatmap"`.
         mass: instead of a style, the share of a map's mass whose patches are shown, in (0, 1].
         colormap: of Matplotlib.
         mode: how a video is drawn: `"side-by-side"`, the frame and its map; `"overlay"`, the map
@@ -81,16 +84,13 @@ class Settings:
         if self.formats is not None:
             self._check_names("format", self.chosen_formats, FORMATS)
         self._check_names("fit", (self.fit,), FITS)
-        self._check_names("style", (self.style,), STYLES)
+        self._check_names("style", (self.style,), DRAWN_STYLES)
         self._check_names("mode", (self.video_mode,), MODES)
         for name in ("resize", "max_pixels"):
             self._check_lowest(name, 1)
         self._check_lowest("frame", 0)
         self._check_values()
-        self._require_user("layer", self.layer, with_use_for("layer"))
-        self._require_user(
-            "heads", None if self.heads == "mean" else self.heads, with_use_for("heads")
-        )
+        check_uses(self)
         colourise(0.5, self.colormap)
 
     @property
@@ -200,6 +200,11 @@ class Settings:
                 "The mass is a share above 0 and up to 1. "
                 f"Received: {given('mass', self.mass)}. Try {USUAL_MASS}"
             )
+        if self.mass is not None and self.style != "blend":
+            raise UsageError(
+                "A map is drawn in a style, or as the patches with a share of its mass. Received: "
+                f"{given('style', self.style)} with {given('mass', self.mass)}. Leave one out"
+            )
         if self.heads in (None, "all"):
             raise UsageError(
                 "A picture shows one map. Received: every head on its own. Choose one head, or "
@@ -213,15 +218,6 @@ class Settings:
             )
         for method, options in self.options.items():
             METHODS[method].options.read(options)
-
-    def _require_user(self, option: str, value: Any, users: tuple[str, ...]) -> None:
-        if value is not None and not set(self.methods) & set(users):
-            given = self.spelling.given
-            raise UsageError(
-                f"{self.spelling.name(option)} concerns the methods {', '.join(users)} alone. "
-                f"Received: {given(option, value)} with {given('method', self.methods)}. "
-                "Leave it out"
-            )
 
 
 def _names(names: str | Sequence[str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import json
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -16,14 +16,12 @@ from kerasvit.images import Prepared
 from kerasvit.images.geometry import Geometry
 from kerasvit.look.explainer import Explainer
 from kerasvit.look.settings import Settings
-from kerasvit.render.overlay import overlay
+from kerasvit.render import Canvas, Look
 from kerasvit.render.video.frames import create_video, open_video
 from kerasvit.render.video.series import create_series
 from kerasvit.render.video.steady import SteadyRange
-from kerasvit.saliency import explain, mass_mask
+from kerasvit.saliency import explain
 
-# Methods whose maps are signed: what is negative speaks against the class.
-_SIGNED = ("integrated_gradients", "occlusion")
 _BATCH = 8
 
 Report = Callable[[int, int | None], None]
@@ -67,7 +65,7 @@ def draw_video(
             return preprocessing.keep_aspect(frame, settings.resize, patch_size=patch_size)
 
         geometry = prepare(np.zeros((*video.size, 3), np.uint8)).geometry
-        painter = _Painter(settings, geometry, _range(video.rate, method))
+        painter = _Painter.of(settings, method, geometry, video.rate)
         said = {"method": method, "mode": settings.video_mode, **arguments}
         facts = _facts(path, video.rate, geometry, said)
         sinks = [stack.enter_context(_sink(file, video.rate, facts, overwrite)) for file in files]
@@ -77,10 +75,6 @@ def draw_video(
             for sink in sinks:
                 sink(picture, values, painter.steady.range)
             report(done, video.count)
-
-
-def _range(rate: Fraction, method: str) -> SteadyRange:
-    return SteadyRange(rate, from_zero=method in _SIGNED)
 
 
 def _facts(
@@ -127,23 +121,33 @@ def _explained(
 class _Painter:
     """The way from a frame and its map to the frame that is written."""
 
-    settings: Settings
+    mode: str
+    look: Look
+    colormap: str
     geometry: Geometry
     steady: SteadyRange
 
+    @classmethod
+    def of(cls, settings: Settings, method: str, geometry: Geometry, rate: Fraction) -> Self:
+        """Return the painter of a method's maps, drawn as those of a picture are."""
+        mode = settings.video_mode
+        style = "mask" if mode == "mask" else settings.style
+        look = Look.of(method, style, settings.drawn_mass)
+        # A mask has two values, however few patches hold one of them.
+        percentiles = (0.0, 100.0) if look.interpolation == "nearest" else (1.0, 99.0)
+        steady = SteadyRange(
+            float(rate), percentiles=percentiles, from_zero=look.normalisation == "max"
+        )
+        return cls(mode, look, settings.colormap, geometry, steady)
+
     def paint(self, frame: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Return uint8 `(h, w, 3)`, twice as wide side by side."""
-        shown = self.steady.normalise(values)
-        mode = self.settings.video_mode
-        if mode == "mask":
-            chosen = mass_mask(values, self.settings.drawn_mass)
-            return self._drawn(frame, chosen, "mask", "nearest")
-        if mode == "overlay":
-            return self._drawn(frame, shown, "blend", "bicubic")
-        return np.hstack([frame, self._drawn(frame, shown, "heatmap", "bicubic")])
-
-    def _drawn(
-        self, frame: np.ndarray, values: np.ndarray, style: str, interpolation: str
-    ) -> np.ndarray:
-        placed = self.geometry.place(values.astype(np.float32), interpolation=interpolation)
-        return overlay(frame, placed, self.settings.colormap, style=style)
+        canvas = Canvas(frame, self.geometry, self.colormap)
+        scaled = self.steady.normalise(values)
+        look = self.look
+        if self.mode == "mask":
+            return look.overlay(canvas, values)
+        if self.mode == "overlay":
+            return canvas.overlay(scaled, look.style, look.alpha, look.interpolation)
+        heatmap = canvas.overlay(scaled, "heatmap", look.alpha, look.interpolation)
+        return np.hstack([frame, heatmap])

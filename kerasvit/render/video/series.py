@@ -52,10 +52,17 @@ def create_series(
         yield append
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, array in constants.items():
-                with archive.open(f"{name}.npy", "w") as file:
+                with archive.open(_entry(name), "w") as file:
                     np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
             for column in columns.values():
                 column.save(archive)
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """Return an array's place in the archive, without the time: equal arrays give equal bytes."""
+    entry = zipfile.ZipInfo(f"{name}.npy")
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    return entry
 
 
 class _Column(contextlib.AbstractContextManager):
@@ -82,6 +89,7 @@ class _Column(contextlib.AbstractContextManager):
         self.count += 1
 
     def save(self, archive: zipfile.ZipFile) -> None:
+        assert self.kind is not None
         shape, dtype = self.kind
         header = {
             "descr": np.lib.format.dtype_to_descr(dtype),
@@ -89,6 +97,6 @@ class _Column(contextlib.AbstractContextManager):
             "shape": (self.count, *shape),
         }
         self.file.seek(0)
-        with archive.open(f"{self.name}.npy", "w", force_zip64=True) as file:
+        with archive.open(_entry(self.name), "w", force_zip64=True) as file:
             np.lib.format.write_array_header_1_0(file, header)
             shutil.copyfileobj(self.file, file, 1 << 20)

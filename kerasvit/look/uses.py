@@ -1,0 +1,119 @@
+"""Which setting changes which output; one that changes none of those asked for is refused."""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasvit.errors import UsageError
+from kerasvit.saliency.method import SHARED
+from kerasvit.saliency.methods.table import with_use_for
+
+if TYPE_CHECKING:
+    from kerasvit.look.settings import Settings
+
+# What each output is called in a message.
+OF_PICTURES = {
+    "sheet": "PNG of pictures",
+    "arrays": "NPZ of pictures",
+    "viewer": "HTML of pictures",
+    "layers": "GIF of pictures",
+}
+OF_VIDEOS = {
+    "side-by-side": "videos side by side",
+    "overlay": "videos as overlays",
+    "mask": "videos as masks",
+    "maps": "NPZ of videos",
+}
+OUTPUTS = {**OF_PICTURES, **OF_VIDEOS}
+_BY_FORMAT = {"png": "sheet", "npz": "arrays", "html": "viewer", "gif": "layers"}
+
+# The outputs that a setting changes. Those of `SHARED` change what shows a method's map too, where
+# the method takes them: everything but the viewer and the way through the layers.
+USERS: dict[str, tuple[str, ...]] = {
+    "target": (),
+    "layer": (),
+    "heads": ("layers",),
+    "query": ("layers",),
+    "stage": ("layers",),
+    "resize": tuple(OUTPUTS),
+    "fit": tuple(OF_PICTURES),
+    "frame": tuple(OF_PICTURES),
+    "max_pixels": tuple(OF_PICTURES),
+    "style": ("sheet", "layers", "overlay"),
+    "mass": ("sheet", "layers", "mask"),
+    "colormap": ("sheet", "viewer", "layers", "side-by-side", "overlay"),
+    "mode": ("side-by-side", "overlay", "mask"),
+}
+
+
+def outputs_of(settings: "Settings", kinds: Iterable[str]) -> set[str]:
+    """Return which of `OUTPUTS` are written.
+
+    Args:
+        settings: what is drawn.
+        kinds: of the inputs: `"picture"` and `"video"`.
+
+    Raises:
+        UsageError: if none of the formats suits a kind.
+    """
+    outputs = set()
+    for kind in kinds:
+        for name in settings.formats_of(kind):
+            if kind == "picture":
+                outputs.add(_BY_FORMAT[name])
+            else:
+                outputs.add("maps" if name == "npz" else settings.video_mode)
+    return outputs
+
+
+def check_uses(settings: "Settings", outputs: Iterable[str] = tuple(OUTPUTS)) -> None:
+    """See that every setting that differs from its default changes something.
+
+    Args:
+        settings: what is drawn.
+        outputs: what is written.
+
+    Raises:
+        UsageError: if one changes nothing.
+    """
+    written = set(outputs)
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if field.name not in USERS or _is_default(value, field.default):
+            continue
+        methods = _methods_with_use(field.name, value)
+        if set(methods) & set(settings.methods) or set(USERS[field.name]) & written:
+            continue
+        raise UsageError(_refusal(settings, field.name, value, methods, written))
+    if settings.layer == "all" and not (written & set(OF_PICTURES)):
+        raise UsageError(
+            "A video shows one block. "
+            f"Received: {settings.spelling.given('layer', 'all')}. Choose a block, or leave it out"
+        )
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    # Arrays, such as directions to explain, are compared element by element.
+    return not isinstance(value, np.ndarray) and value == default
+
+
+def _methods_with_use(option: str, value: Any) -> tuple[str, ...]:
+    if option == "layer" and value == "all":
+        return ("attention",)
+    return with_use_for(option) if option in SHARED else ()
+
+
+def _refusal(
+    settings: "Settings", option: str, value: Any, methods: tuple[str, ...], written: set[str]
+) -> str:
+    users = [f"the methods {', '.join(methods)}"] if methods else []
+    users += [words for name, words in OUTPUTS.items() if name in USERS[option]]
+    given = settings.spelling.given
+    made = [words for name, words in OUTPUTS.items() if name in written]
+    against = given("method", settings.methods) if methods else ", ".join(made)
+    return (
+        f"{settings.spelling.name(option)} concerns {', '.join(users)} alone. "
+        f"Received: {given(option, value)} with {against}. Leave it out"
+    )
