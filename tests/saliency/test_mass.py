@@ -42,6 +42,14 @@ def test_equal_patches_are_not_kept_twice_by_rounding():
     assert mass_mask(np.full((1, 10), np.float32(0.1)), 0.6).sum() == 6
 
 
+def test_among_many_equal_patches_the_earlier_ones_are_kept():
+    maps = np.random.default_rng(0).integers(1, 4, (20, 20)).astype(float)
+    kept = mass_mask(maps, 0.5)
+    for value in (1, 2, 3):
+        chosen = kept[maps == value]
+        assert chosen.tolist() == sorted(chosen, reverse=True)
+
+
 @pytest.mark.parametrize("value", [0.1, 0.3, 0.7, 1 / 3])
 def test_k_of_n_equal_patches_hold_k_nths_however_the_sum_is_rounded(value):
     for count in range(2, 31):

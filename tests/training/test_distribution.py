@@ -15,13 +15,16 @@ from kerasvit.errors import UsageError
 from kerasvit.models import CaiT, VisionTransformer
 from kerasvit.training import distribution
 
+on_jax = pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX distributes")
 SCRIPT = pathlib.Path(__file__).with_name("many_devices.py")
 TIMEOUT = 500
 
 
 def _start(output, devices, runs, **environment):
     """Start a process of its own: JAX fixes the number of devices when it starts."""
-    flags = f"--xla_force_host_platform_device_count={devices}"
+    # Compiled without optimising, and added to what the run of the tests has.
+    flags = os.environ.get("XLA_FLAGS", "--xla_backend_optimization_level=0")
+    flags += f" --xla_force_host_platform_device_count={devices}"
     return subprocess.Popen(
         [sys.executable, SCRIPT, output, *runs],
         env={**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": flags, **environment},
@@ -66,12 +69,16 @@ def _assert_same(runs, run, expected):
     assert np.ptp(losses) > 0.01
 
 
+@pytest.mark.backend
+@on_jax
 @pytest.mark.parametrize("family", ["vit", "cait"])
 @pytest.mark.parametrize("kind", ["data", "model"])
 def test_eight_devices_train_as_one_does(eight, kind, family):
     _assert_same(eight, f"{kind}:{family}", eight)
 
 
+@pytest.mark.backend
+@on_jax
 @pytest.mark.parametrize("family", ["vit", "cait"])
 def test_the_layout_splits_the_matrices_of_every_block_and_nothing_else(eight, family):
     assert not eight[f"data:{family}/split"].size
@@ -82,6 +89,8 @@ def test_the_layout_splits_the_matrices_of_every_block_and_nothing_else(eight, f
     assert ("ca_ffn_block_00/attention/key/kernel" in " ".join(split)) == (family == "cait")
 
 
+@pytest.mark.backend
+@on_jax
 def test_two_processes_of_four_devices_train_as_one_device_does(eight, tmp_path):
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
@@ -133,7 +142,7 @@ def test_without_a_distribution_nothing_changes():
 
 
 @pytest.mark.backend
-@pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX distributes")
+@on_jax
 def test_what_cannot_be_split_is_named():
     for arguments, words in (
         (("sideways",), "'sideways'"),

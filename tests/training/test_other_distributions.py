@@ -5,7 +5,9 @@ import pathlib
 import subprocess
 import sys
 
+import keras
 import numpy as np
+import pytest
 
 SCRIPT = pathlib.Path(__file__).with_name("other_distributions.py")
 
@@ -41,12 +43,15 @@ def _assert_same(path):
             )
 
 
+@pytest.mark.backend
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's own way")
 def test_two_mirrored_devices_train_as_one_does_on_tensorflow(tmp_path):
     path = tmp_path / "weights.npz"
     _run(path, "tensorflow")
     _assert_same(path)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="PyTorch's own way")
 def test_two_processes_train_as_one_does_on_pytorch(tmp_path):
     path, rendezvous = tmp_path / "weights.npz", tmp_path / "rendezvous"
     _run(path, "torch", *([str(rendezvous), str(number)] for number in range(2)))

@@ -100,6 +100,7 @@ def test_classes_must_be_several_and_differ(make, names):
         with_new_head(make(), names)
 
 
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a .quantize. method:UserWarning")
 def test_what_cannot_be_fine_tuned_is_refused(make):
     with pytest.raises(UsageError, match="must fill the image"):
         with_new_head(make(), ["x", "y"], image_size=(10, 8))
