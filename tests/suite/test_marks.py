@@ -10,7 +10,7 @@ import pytest
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 # Files, pictures and numbers that no backend has touched.
-WITHOUT_BACKEND = {"images", "render", "benchmarks", "examples", "suite"}
+WITHOUT_BACKEND = {"images", "render", "releases", "benchmarks", "examples", "suite"}
 
 
 def _is_mark(node, name):
