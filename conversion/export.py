@@ -13,7 +13,8 @@ import numpy as np
 from kerasvit.conversion.files.pytorch import write_torch
 from kerasvit.conversion.files.safetensors import write_safetensors
 from kerasvit.conversion.files.tensors import StoredTensor
-from kerasvit.conversion.names.export_layouts import export_layout
+from kerasvit.conversion.huggingface_folder import write_folder
+from kerasvit.conversion.names.export_layouts import ExportLayout, export_layout
 from kerasvit.conversion.names.rules import Rule, variables_by_path
 from kerasvit.errors import UsageError
 from kerasvit.files import atomic_path, check_outputs
@@ -41,8 +42,9 @@ def export_weights(
 
     Args:
         model: a model of this package.
-        path: the file; `.safetensors` needs no torch, `.pth`, `.pt` and `.bin` do.
-        layout: whose names: "timm", "dino", "dinov2", "deit", "deit3" or "cait".
+        path: the file; `.safetensors` needs no torch, `.pth`, `.pt` and `.bin` do. With
+            layout="huggingface" a folder, which transformers loads with `from_pretrained`.
+        layout: whose names: "timm", "dino", "dinov2", "deit", "deit3", "cait" or "huggingface".
         overwrite: whether an existing file is replaced.
 
     Returns:
@@ -55,6 +57,9 @@ def export_weights(
             another one, or torch is missing.
     """
     path = pathlib.Path(path)
+    if layout == "huggingface":
+        write_folder(model, path, overwrite)
+        return path
     writer = check_export(path, overwrite)
     tensors = tensors_of(model, layout)
     metadata = {
@@ -102,7 +107,21 @@ def tensors_of(model: ScoreModel, layout: str = "timm") -> dict[str, StoredTenso
         InputError: if the model has weights that no layout names.
         UsageError: if the layout is unknown or has no names for such a model.
     """
-    chosen = export_layout(model, layout)
+    return tensors_in(model, export_layout(model, layout), layout)
+
+
+def tensors_in(model: ScoreModel, chosen: ExportLayout, layout: str) -> dict[str, StoredTensor]:
+    """Return a model's weights under the names of a layout that was chosen for it.
+
+    Args:
+        model: a model of this package.
+        chosen: the layout.
+        layout: what an error calls it.
+
+    Raises:
+        InputError: if the model has weights that it does not name.
+        UsageError: if it has no way back from the model's weights.
+    """
     variables = variables_by_path(model)
     parts: dict[str, list[_Part]] = {}
     for rule in chosen.rules.for_model(model):
@@ -140,11 +159,15 @@ class _Part:
     def read(self) -> np.ndarray:
         """Return the part."""
         value = keras.ops.convert_to_numpy(keras.ops.cast(self.variable, "float32"))
-        return self._backward(value)
+        part = self._backward(value)
+        if part is None:
+            raise ValueError(f"{self.rule.target} gives no part of {self.rule.sources[self.index]}")
+        return part
 
 
 def _joined(parts: list[_Part]) -> StoredTensor:
-    shapes = [part.like(part.variable.shape) for part in parts]
+    likes = [part.like(part.variable.shape) for part in parts]
+    shapes = [like for like in likes if like is not None]
     axis = parts[0].rule.kind.axis
     if len(parts) == 1:
         return StoredTensor(shapes[0], "float32", parts[0].read)

@@ -178,15 +178,15 @@ def _open_memory(source: Any) -> Checkpoint:
 def _open_shards(path: pathlib.Path, expected: str | None) -> Checkpoint:
     stamp = _file_stamp(path)
     digest = checked_digest(path, expected)
-    shards: list[Checkpoint] = []
+    digests: list[str] = []
 
     def open_shard(file: pathlib.Path) -> Checkpoint:
-        shards.append(_open_file(file, None))
-        return shards[-1]
+        shard = _open_file(file, None)
+        digests.append(f"{file.name!r} {shard.sha256}")
+        return shard
 
     tree = sharded.read_sharded(path, open_shard)
-    digests = ", ".join(f"{shard.path.name!r} {shard.sha256}" for shard in shards)
-    notes = (f"Read {len(shards)} shards, with their sha256: {digests}.",)
+    notes = (f"Read {len(digests)} shards, with their sha256: {', '.join(digests)}.",)
     return _check_content(Checkpoint(tree, "shards", path, digest, notes, stamp=stamp))
 
 

@@ -100,8 +100,8 @@ class StoredArray(StandIn):
             return
         if math.prod(shape) * numeric.itemsize != len(data):
             raise ValueError(f"an array of shape {shape} and type {numeric} in {len(data)} bytes")
-        order = "F" if is_fortran else "C"
-        self._values = np.frombuffer(data, numeric).reshape(shape, order=order)
+        values = np.frombuffer(data, numeric)
+        self._values = values.reshape(shape[::-1]).T if is_fortran else values.reshape(shape)
         self.shape, self.dtype = tuple(shape), numeric
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:

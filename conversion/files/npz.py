@@ -71,11 +71,12 @@ def _read(
     """Read an array, or one index of the first axis of a larger one: its bytes lie side by side."""
     dtype = np.dtype(np.uint16) if dtype.str == "|V2" else dtype
     array = new_array(shape) if dtype == np.float32 else np.empty(shape, dtype)
-    left = memoryview(array.reshape(-1).view(np.uint8))
+    left = memoryview(array.reshape(-1).view(np.uint8).data)
     with zipfile.ZipFile(path) as archive, archive.open(member) as file:
         file.seek(start + index * array.nbytes)
-        while left and (count := file.readinto(left[:_CHUNK])):
-            left = left[count:]
+        while left and (chunk := file.read(min(_CHUNK, len(left)))):
+            left[: len(chunk)] = chunk
+            left = left[len(chunk) :]
     if left:
         raise EOFError(f"the array {member!r} ended early")
     return array

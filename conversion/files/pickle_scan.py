@@ -5,6 +5,7 @@ import itertools
 import pickletools
 import re
 from collections.abc import Iterator
+from typing import Any
 
 # torch.save writes five pickles in its old format; everything after them is tensor data.
 _MAX_PICKLES = 5
@@ -63,7 +64,7 @@ def top_class(data: bytes) -> str | None:
         return None
     if [name for name, _ in ops[:3]] != ["GLOBAL", "EMPTY_TUPLE", "NEWOBJ"]:
         return None
-    name = ops[0][1].replace(" ", ".")
+    name = str(ops[0][1]).replace(" ", ".")
     return None if _USUAL.fullmatch(name) else name
 
 
@@ -77,12 +78,12 @@ def _imports(data: bytes) -> Iterator[str]:
 
 
 def _imports_of_one(stream: io.BytesIO) -> Iterator[str]:
-    memo: dict[int, str | None] = {}
+    memo: dict[Any, str | None] = {}
     strings: list[str | None] = []
     last: str | None = None
     for opcode, argument, _ in pickletools.genops(stream):
         if opcode.name in ("GLOBAL", "INST"):
-            yield argument.replace(" ", ".")
+            yield str(argument).replace(" ", ".")
         elif opcode.name == "STACK_GLOBAL":
             yield ".".join(name or "?" for name in strings[-2:])
         elif opcode.name in _MEMO:

@@ -59,11 +59,11 @@ def _describe(path: pathlib.Path, start: int, entry: dict[str, Any]) -> StoredTe
     return StoredTensor(shape, _NAMES.get(code, code), read)
 
 
-def _read(path: pathlib.Path, offset: int, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+def _read(path: pathlib.Path, offset: int, shape: tuple[int, ...], dtype: str | None) -> np.ndarray:
     values = new_array(shape) if np.dtype(dtype) == np.float32 else np.empty(shape, dtype)
     with path.open("rb") as file:
         file.seek(offset)
-        held = file.readinto(values.reshape(-1).view(np.uint8))
+        held = file.readinto(values.reshape(-1).view(np.uint8).data)
     if held < values.nbytes:
         raise InputError(
             f"{str(path)!r} ended before the tensor did; the file was cut while it was read. "

@@ -63,10 +63,16 @@ def export_layout(model: ScoreModel, name: str) -> ExportLayout:
     """
     if name not in _NEEDS:
         raise UsageError(
-            f"Weights are written in the layouts {', '.join(_NEEDS)}. Received: {name!r}. "
+            f"Weights are written in the layouts {', '.join(_NEEDS)} and huggingface. "
+            f"Received: {name!r}. "
             "Choose one of them"
         )
     _check(model, name)
+    return unchecked_layout(model, name)
+
+
+def unchecked_layout(model: ScoreModel, name: str) -> ExportLayout:
+    """Return `export_layout` of a model whose head another room sees to."""
     if isinstance(model, CaiT):
         return ExportLayout(layouts.TIMM_CAIT)
     rules = layouts.vit_layout(_markers(model, name))

@@ -40,8 +40,9 @@ def fit(
     Source: Beyer et al. 2023, section 3.4 (https://arxiv.org/abs/2212.08013); timm/models/
     vision_transformer.py `_load_weights`.
     """
-    is_flexible = name is not None and name.startswith("flexivit")
-    if not is_flexible or checkpoint.layout != "big_vision" or _POSITIONS not in checkpoint:
+    if name is None or not name.startswith("flexivit"):
+        return checkpoint
+    if checkpoint.layout != "big_vision" or _POSITIONS not in checkpoint:
         return checkpoint
     variant = {**factory.variant(name)[1], **arguments}
     patch = (variant["patch_size"],) * 2

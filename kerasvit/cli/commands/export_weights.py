@@ -13,12 +13,15 @@ def add_parsers(subparsers, common) -> None:
     )
     parser.add_argument("model", help="a .keras file of kerasvit, or a release")
     parser.add_argument(
-        "-o", "--output", required=True, help="the .safetensors, .pth, .pt or .bin file to write"
+        "-o",
+        "--output",
+        required=True,
+        help="the .safetensors, .pth, .pt or .bin file to write; for huggingface the folder",
     )
     parser.add_argument(
         "--layout",
         default="timm",
-        help="whose names: timm (the default), dino, dinov2, deit, deit3 or cait",
+        help="whose names: timm (the default), dino, dinov2, deit, deit3, cait or huggingface",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
     parser.set_defaults(run=run, needs_keras=True)
@@ -27,14 +30,24 @@ def add_parsers(subparsers, common) -> None:
 def run(options) -> int:
     """Export, and say on standard error how timm makes the model of it."""
     from kerasvit.conversion.export import check_export, export_weights
+    from kerasvit.conversion.huggingface_folder import check_folder
     from kerasvit.conversion.proof.timm.model import timm_call
     from kerasvit.pretrained import from_pretrained
 
     output = pathlib.Path(options.output)
-    check_export(output, options.overwrite, options.model)
+    if options.layout == "huggingface":
+        check_folder(output, options.overwrite)
+    else:
+        check_export(output, options.overwrite, options.model)
     model = from_pretrained(options.model)
     export_weights(model, output, options.layout, options.overwrite)
     if options.layout == "timm":
         print(f"Its model in timm: {timm_call(model)}", file=sys.stderr)
+    if options.layout == "huggingface" and not (output / "preprocessor_config.json").exists():
+        print(
+            "No preprocessor_config.json: the model's record says no preprocessing, or one that no "
+            "image processor of transformers has.",
+            file=sys.stderr,
+        )
     print(output)
     return 0
