@@ -32,7 +32,7 @@ def constructor_arguments(cls: type) -> tuple[str, ...]:
             break
         if "__init__" not in vars(owner):
             continue
-        parameters = list(inspect.signature(owner.__init__).parameters.values())[1:]
+        parameters = list(inspect.signature(vars(owner)["__init__"]).parameters.values())[1:]
         named = [one.name for one in parameters if one.kind not in _VARIADIC]
         names = [name for name in named if not name.startswith("_")] + names
         if not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters):

@@ -1,11 +1,13 @@
 """The feed-forward part of a transformer block: a plain MLP and a gated one."""
 
+from typing import ClassVar
+
 import keras
 from keras import ops
 
-from kerasvit.layers.base import PACKAGE, ConfiguredLayer, kernel_initializer, require_rate
+from kerasvit.layers.base import PACKAGE, ConfiguredLayer, require_rate
 from kerasvit.layers.primitives.activations import activation_function
-from kerasvit.layers.primitives.dense import Dense
+from kerasvit.layers.primitives.dense import Dense, make_dense
 from kerasvit.layers.primitives.dropout import Dropout
 from kerasvit.layers.primitives.norms import make_norm
 
@@ -40,7 +42,11 @@ class MLP(ConfiguredLayer):
     Wang et al. 2022 (https://arxiv.org/abs/2210.06423).
     """
 
-    hidden_factor = 1
+    dense_1: Dense
+    dense_2: Dense
+    dropout: Dropout
+    sub_norm: keras.layers.Layer
+    hidden_factor: ClassVar[int] = 1
 
     def __init__(
         self,
@@ -64,18 +70,9 @@ class MLP(ConfiguredLayer):
         self.norm_type = norm_type
         self.layer_norm_epsilon = layer_norm_epsilon
         self._activate = activation_function(activation)
-        self.dense_1 = self._dense(mlp_dim * self.hidden_factor, "dense_1", use_bias)
+        units = mlp_dim * self.hidden_factor
+        self.dense_1 = make_dense(units, "dense_1", use_bias, self.dtype_policy)
         self.dropout = Dropout(dropout_rate, name="dropout", dtype=self.dtype_policy)
-        self.dense_2 = None
-
-    def _dense(self, units, name, use_bias):
-        return Dense(
-            units,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer(),
-            name=name,
-            dtype=self.dtype_policy,
-        )
 
     def build(self, input_shape):
         """Create the dense layers; the second one restores the width of the tokens."""
@@ -88,7 +85,7 @@ class MLP(ConfiguredLayer):
             )
             self.sub_norm.build(hidden_shape)
         use_bias = self.use_bias if self.use_output_bias is None else self.use_output_bias
-        self.dense_2 = self._dense(input_shape[-1], "dense_2", use_bias)
+        self.dense_2 = make_dense(input_shape[-1], "dense_2", use_bias, self.dtype_policy)
         self.dense_2.build(hidden_shape)
         self.built = True
 

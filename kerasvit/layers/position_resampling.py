@@ -5,6 +5,7 @@ numbers on every backend (Keras' own bicubic resize differs between them by up t
 """
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 
@@ -111,7 +112,7 @@ def _antialiased(old_size, new_size):
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-_MATRICES = {
+_MATRICES: dict[str, Callable[[int, int], np.ndarray]] = {
     "bicubic_antialias": _antialiased,
     "bicubic_offset": functools.partial(_interpolated, offset=0.1),
     "bicubic": _interpolated,

@@ -23,6 +23,8 @@ class LayerScale(ConfiguredLayer):
     Source: Touvron et al. 2021, section 2.1 (https://arxiv.org/abs/2103.17239).
     """
 
+    gamma: keras.Variable
+
     def __init__(self, init_value: float = 1e-5, **kwargs):
         super().__init__(**kwargs)
         self.init_value = init_value

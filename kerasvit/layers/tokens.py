@@ -123,6 +123,8 @@ class LearnedTokens(ConfiguredLayer):
     (https://arxiv.org/abs/2309.16588).
     """
 
+    tokens: keras.Variable
+
     def __init__(self, num_tokens: int = 1, **kwargs):
         super().__init__(**kwargs)
         require_at_least(1, num_tokens=num_tokens)
@@ -175,6 +177,9 @@ class PositionEmbedding(ConfiguredLayer):
     Source: Dosovitskiy et al. 2021, section 3.2, and the sources named in `resampling_matrix`.
     """
 
+    embedding: keras.Variable
+    grid: tuple[int, int]
+
     def __init__(
         self,
         grid: tuple[int, int],
@@ -184,7 +189,8 @@ class PositionEmbedding(ConfiguredLayer):
     ):
         super().__init__(**kwargs)
         require(resampling in RULES, f"resampling must be one of {RULES}. Received: {resampling!r}")
-        self.grid = tuple(grid)
+        rows, columns = grid
+        self.grid = rows, columns
         self.num_prefix = num_prefix
         self.resampling = resampling
 
@@ -203,7 +209,8 @@ class PositionEmbedding(ConfiguredLayer):
 
     def positions(self, grid: tuple[int, int] | None = None):
         """Return the embedding `(1, num_prefix + rows * columns, D)` for a patch grid."""
-        grid = self.grid if grid is None else tuple(grid)
+        rows, columns = self.grid if grid is None else grid
+        grid = rows, columns
         embedding = ops.convert_to_tensor(self.embedding)
         if grid == self.grid:
             return embedding

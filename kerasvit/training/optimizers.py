@@ -62,7 +62,7 @@ def make_optimizer(
     variables = model.trainable_variables
     _check_paths(rates or {}, variables)
     plain, by_layer = _TYPES[name]
-    own = {"epsilon": epsilon}
+    own: dict[str, Any] = {"epsilon": epsilon}
     if name == "muon":
         own |= {"adam_beta_2": beta_2, "adam_weight_decay": adam_weight_decay}
         own["exclude_layers"] = list(_NOT_MUON)

@@ -5,8 +5,13 @@ import inspect
 import keras
 import pytest
 
-from kerasvit.layers import EncoderBlock, LayerScale
-from kerasvit.layers.base import ConfiguredLayer, constructor_arguments
+from kerasvit.layers import BranchedBlock, EncoderBlock, LayerScale, LayerScaleBlock
+from kerasvit.layers.base import (
+    ConfiguredLayer,
+    constructor_arguments,
+    nested_layers,
+    sublayers,
+)
 
 
 class _Base(ConfiguredLayer):
@@ -75,3 +80,16 @@ def test_what_a_derived_layer_keeps_under_another_name_is_its_own_to_say():
 def test_every_argument_of_a_constructor_is_one_that_it_says():
     parameters = inspect.signature(EncoderBlock.__init__).parameters
     assert {*parameters} - {"self", "kwargs"} <= set(EncoderBlock.arguments)
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("block_type", [EncoderBlock, BranchedBlock, LayerScaleBlock])
+def test_layers_inside_are_those_that_keras_finds_and_in_its_order(block_type):
+    block = block_type(2, 8, layer_scale_init_value=0.5, drop_path_rate=0.1)
+    block.build((None, None, 4))
+    outer = keras.layers.Layer()
+    outer.many, outer.by_name, outer.single = [block, block], {"a": LayerScale()}, block.mlp
+    for layer in (outer, *nested_layers(outer)):
+        expected = layer._flatten_layers(include_self=False, recursive=False)
+        assert list(map(id, sublayers(layer))) == list(map(id, expected))
+        assert list(map(id, nested_layers(layer))) == list(map(id, layer._flatten_layers()))

@@ -5,6 +5,7 @@ import keras
 from kerasvit.layers.attention.scaled_dot_product import attention_scores, merge_heads, split_heads
 from kerasvit.layers.attention.self_attention import Attention
 from kerasvit.layers.base import PACKAGE
+from kerasvit.layers.primitives.dense import Dense
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -35,6 +36,10 @@ class ClassAttention(Attention):
     Source: Touvron et al. 2021, section 3, equations 4 to 7 (https://arxiv.org/abs/2103.17239);
     reference timm/models/cait.py `ClassAttn`.
     """
+
+    query: Dense
+    key: Dense
+    value: Dense
 
     def build(self, input_shape):
         """Create the projections."""

@@ -56,6 +56,9 @@ class DifferentialAttention(SelfAttention):
     timm/layers/diff_attention.py.
     """
 
+    lambda_vectors: dict[str, keras.Variable]
+    head_norm: keras.layers.Layer
+
     def __init__(self, num_heads: int, initial_lambda: float = 0.2, **kwargs):
         super().__init__(num_heads, **kwargs)
         self.initial_lambda = initial_lambda

@@ -26,6 +26,9 @@ class HeadMixing(ConfiguredLayer):
         Tensor of the same shape.
     """
 
+    kernel: keras.Variable
+    bias: keras.Variable
+
     def build(self, input_shape):
         """Create the kernel `(H, H)` and the bias `(H,)`."""
         num_heads = input_shape[1]

@@ -12,6 +12,7 @@ from kerasvit.layers.attention.scaled_dot_product import (
 from kerasvit.layers.attention.self_attention import Attention
 from kerasvit.layers.base import PACKAGE, kernel_initializer
 from kerasvit.layers.mlp import MLP
+from kerasvit.layers.primitives.dense import Dense
 from kerasvit.layers.primitives.norms import make_norm
 
 
@@ -47,6 +48,12 @@ class AttentionPooling(Attention):
     Source: Zhai et al. 2022, section 3.3 (https://arxiv.org/abs/2106.04560); reference
     timm/layers/attention_pool.py.
     """
+
+    latent: keras.Variable
+    query: Dense
+    key_value: Dense
+    mlp_norm: keras.layers.Layer
+    mlp: MLP
 
     def __init__(
         self,

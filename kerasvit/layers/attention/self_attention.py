@@ -9,14 +9,8 @@ from kerasvit.layers.attention.scaled_dot_product import (
     merge_heads,
     split_joint_heads,
 )
-from kerasvit.layers.base import (
-    PACKAGE,
-    ConfiguredLayer,
-    head_dim,
-    kernel_initializer,
-    require_rate,
-)
-from kerasvit.layers.primitives.dense import Dense
+from kerasvit.layers.base import PACKAGE, ConfiguredLayer, head_dim, require_rate
+from kerasvit.layers.primitives.dense import Dense, make_dense
 from kerasvit.layers.primitives.dropout import Dropout
 from kerasvit.layers.primitives.lean_ops import matmul
 from kerasvit.layers.primitives.norms import make_norm
@@ -24,6 +18,10 @@ from kerasvit.layers.primitives.norms import make_norm
 
 class Attention(ConfiguredLayer):
     """What the attentions share: their arguments, the output projection and the dropouts."""
+
+    projection: Dense
+    attention_dropout: Dropout
+    output_dropout: Dropout
 
     def __init__(
         self,
@@ -46,13 +44,7 @@ class Attention(ConfiguredLayer):
         self.output_dropout = Dropout(dropout_rate, name="output_dropout", dtype=self.dtype_policy)
 
     def _dense(self, units, name, use_bias):
-        return Dense(
-            units,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer(),
-            name=name,
-            dtype=self.dtype_policy,
-        )
+        return make_dense(units, name, use_bias, self.dtype_policy)
 
     def _build_projection(self, input_shape):
         head_dim(input_shape[-1], self.num_heads)
@@ -110,6 +102,11 @@ class SelfAttention(Attention):
     keys: Dehghani et al. 2023 (https://arxiv.org/abs/2302.05442); norm before the projection: Wang
     et al. 2022 (https://arxiv.org/abs/2210.06423).
     """
+
+    qkv: Dense
+    query_norm: keras.layers.Layer
+    key_norm: keras.layers.Layer
+    sub_norm: keras.layers.Layer
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ from kerasvit.layers.attention.scaled_dot_product import (
 from kerasvit.layers.attention.self_attention import Attention
 from kerasvit.layers.base import PACKAGE
 from kerasvit.layers.primitives import lean_ops
+from kerasvit.layers.primitives.dense import Dense
 from kerasvit.layers.primitives.fusing import fused_in_graphs
 
 
@@ -50,6 +51,10 @@ class TalkingHeadsAttention(Attention):
     Source: Shazeer et al. 2020 (https://arxiv.org/abs/2003.02436); Touvron et al. 2021
     (https://arxiv.org/abs/2103.17239); reference timm/models/cait.py `TalkingHeadAttn`.
     """
+
+    qkv: Dense
+    mixing_before: HeadMixing
+    mixing_after: HeadMixing
 
     def build(self, input_shape):
         """Create the projections and the two head mixings."""

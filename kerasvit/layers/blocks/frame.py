@@ -1,5 +1,8 @@
 """The frame of every transformer block: norms, MLP, LayerScale and stochastic depth."""
 
+import keras
+
+from kerasvit.layers.attention.self_attention import Attention
 from kerasvit.layers.base import ConfiguredLayer, require, require_rate, sublayers
 from kerasvit.layers.mlp import MLP, GatedMLP
 from kerasvit.layers.primitives.norms import make_norm
@@ -14,6 +17,15 @@ class Block(ConfiguredLayer):
     Subclasses choose the attention, and where they differ the order of things. `EncoderBlock` says
     what the arguments mean.
     """
+
+    attention: Attention
+    attention_norm: keras.layers.Layer
+    attention_scale: LayerScale
+    attention_drop: StochasticDepth
+    mlp: MLP
+    mlp_norm: keras.layers.Layer
+    mlp_scale: LayerScale
+    mlp_drop: StochasticDepth
 
     def __init__(
         self,

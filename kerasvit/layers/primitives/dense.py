@@ -1,9 +1,11 @@
 """Keras' dense layer in the formulation that is fastest on each backend."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
-from kerasvit.layers.base import PACKAGE
+from kerasvit.layers.base import PACKAGE, kernel_initializer
 from kerasvit.layers.primitives.direct_calls import DirectCalls
 from kerasvit.layers.primitives.lean_ops import weight_tensor
 
@@ -23,6 +25,24 @@ class Dense(DirectCalls, keras.layers.Dense):
     def quantize(self, mode=None, type_check=True, config=None):
         """Quantize as Keras does, which would take this subclass for somebody else's layer."""
         super().quantize(mode, type_check=False, config=config)
+
+
+def make_dense(units: int, name: str, use_bias: bool, dtype: Any) -> Dense:
+    """Return a dense layer that starts as the papers' do.
+
+    Args:
+        units: int. Width of what it returns.
+        name: of the layer.
+        use_bias: bool. Whether it has a bias.
+        dtype: of the layer, or its policy.
+    """
+    return Dense(
+        units,
+        use_bias=use_bias,
+        kernel_initializer=kernel_initializer(),
+        name=name,
+        dtype=dtype,
+    )
 
 
 def affine(inputs, kernel, bias=None):

@@ -22,7 +22,7 @@ def fused_in_graphs(function: Callable) -> Callable:
 
     Args:
         function: takes tensors or None by position and returns tensors; what it calls is
-            `keras.ops`. It stays reachable as the attribute `neutral` of the result.
+            `keras.ops`. It stays reachable as the attribute `__wrapped__` of the result.
     """
 
     @functools.wraps(function)
@@ -30,7 +30,6 @@ def fused_in_graphs(function: Callable) -> Callable:
         compiles = _is_in_graph() and not _is_compiled.get()
         return (_compiled(function) if compiles else function)(*tensors)
 
-    call.neutral = function
     return call
 
 

@@ -33,7 +33,7 @@ def _arguments(tools, function, batch):
 def test_the_fused_function_agrees_with_the_neutral_one(tools, function, batch):
     arguments = _arguments(tools, function, batch)
     ours = _in_graph(lambda: function(*arguments))()
-    neutral = function.neutral(*arguments)
+    neutral = function.__wrapped__(*arguments)
     assert len(ours) == len(neutral)
     for ours_each, neutral_each in zip(ours, neutral, strict=True):
         np.testing.assert_allclose(
@@ -70,11 +70,11 @@ def test_gradients_and_unknown_batch_sizes_on_tensorflow(tools):
         return tape.gradient(value, heads)
 
     fused = tf.function(lambda: gradients(attention), autograph=False)()
-    for ours, neutral in zip(fused, gradients(attention.neutral), strict=True):
+    for ours, neutral in zip(fused, gradients(attention.__wrapped__), strict=True):
         np.testing.assert_allclose(ours, neutral, rtol=1e-4, atol=1e-5)
     spec = [tf.TensorSpec((None, 3, 7, 4))] * 3
     unknown = tf.function(attention, input_signature=spec, autograph=False)
-    np.testing.assert_allclose(unknown(*heads)[0], attention.neutral(*heads)[0], atol=1e-5)
+    np.testing.assert_allclose(unknown(*heads)[0], attention.__wrapped__(*heads)[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("chunk", [3, 16])
