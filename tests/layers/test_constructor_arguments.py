@@ -88,7 +88,7 @@ def test_layers_inside_are_those_that_keras_finds_and_in_its_order(block_type):
     block = block_type(2, 8, layer_scale_init_value=0.5, drop_path_rate=0.1)
     block.build((None, None, 4))
     outer = keras.layers.Layer()
-    outer.many, outer.by_name, outer.single = [block, block], {"a": LayerScale()}, block.mlp
+    outer.many, outer.by_name, outer.single = [block, block], {"a": LayerScale()}, LayerScale()
     for layer in (outer, *nested_layers(outer)):
         expected = layer._flatten_layers(include_self=False, recursive=False)
         assert list(map(id, sublayers(layer))) == list(map(id, expected))

@@ -20,14 +20,14 @@ class _Pass(NamedTuple):
 
     def suits(self, layer: keras.layers.Layer, values: tuple) -> bool:
         """Tell whether `layer.call` with these values does all that calling the layer would."""
-        dtype = self.dtype
+        dtype, policy = self.dtype, layer.dtype_policy
         for value in values:
             if getattr(value, "dtype", dtype) is not dtype:
                 return False
         return (
             layer.built
             and (layer.autocast or layer.is_never_cast)
-            and _is_policy(layer.dtype_policy, self.policy)
+            and (policy is self.policy or _is_policy(policy, self.policy))
             and layer.activity_regularizer is None
             and private_names.is_plain(layer)
         )
@@ -35,8 +35,7 @@ class _Pass(NamedTuple):
 
 def _is_policy(policy, other) -> bool:
     # A map, which is many policies, knows no comparison.
-    is_one = not isinstance(policy, keras.dtype_policies.DTypePolicyMap)
-    return is_one and (policy is other or policy == other)
+    return not isinstance(policy, keras.dtype_policies.DTypePolicyMap) and policy == other
 
 
 class _Here(threading.local):
