@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kerasvit.errors import UsageError
+from kerasvit.layers.base import nested_layers
 from kerasvit.models.base import ATTENTION_MODES, ScoreModel
 
 PRECISIONS = ("float32", "float16", "int8")
@@ -68,7 +69,7 @@ def check_model(model: ScoreModel) -> None:
 
     A file that is compared with a model to 1e-5 needs a model that is that exact itself.
     """
-    quantized = [layer.path for layer in model._flatten_layers() if layer.quantization_mode]
+    quantized = [layer.path for layer in nested_layers(model) if layer.quantization_mode]
     _require(
         not quantized,
         "A model is exported from its float32 weights",
