@@ -80,9 +80,9 @@ class AttentionCallback(keras.callbacks.Callback):
             raise UsageError(f"An epoch is drawn every 1 or more. Received: every={every!r}.")
         self.folder, self.every, self.overwrite = pathlib.Path(folder), every, overwrite
         self.layers, self.heads, self.method = layers, heads, method
-        self.asked = {"query": query, "stage": stage}
+        self.query, self.stage = query, stage
         self.settings = dict(settings or {})
-        self.drawing = {"scale": scale, "colormap": colormap}
+        self.scale, self.colormap = scale, colormap
         self.pixels, self.pictures = _prepare(images, preprocessing)
         self.part = model
         self.display = _NotebookDisplay() if notebook else None
@@ -114,12 +114,17 @@ class AttentionCallback(keras.callbacks.Callback):
         """
         model = self.part or self.model
         if self.method != "attention":
-            options = {**self.asked, **self.settings}
-            return {}, explain(model, self.pixels, self.method, **options).values
+            result = explain(
+                model,
+                self.pixels,
+                self.method,
+                **{"query": self.query, "stage": self.stage, **self.settings},
+            )
+            return {}, result.values
         layers = "all" if self.layers is None else self.layers
-        blocks = explain_blocks(model, self.pixels, layers, **self.asked)
+        blocks = explain_blocks(model, self.pixels, layers, query=self.query, stage=self.stage)
         heads = None if self.heads is None else list(self.heads)
-        return {key: _chosen(result.values, heads) for key, result in blocks.items()}, None
+        return {key: _chosen(block.values, heads) for key, block in blocks.items()}, None
 
     def sheet(
         self,
@@ -140,7 +145,8 @@ class AttentionCallback(keras.callbacks.Callback):
             average_title=name,
             title=title,
             lines=[line],
-            **self.drawing,
+            scale=self.scale,
+            colormap=self.colormap,
         )
 
     def _files(self, epoch: int) -> list[pathlib.Path]:
@@ -165,13 +171,16 @@ def _chosen(maps: np.ndarray, heads: list[int] | None) -> np.ndarray:
     return np.stack([fuse_heads(maps, head) for head in heads], axis=1)
 
 
+_NONE: np.ndarray = np.zeros(0)
+
+
 def _prepare(
     images: Any, preprocessing: Preprocessing | None
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return the model's input, and the same as pictures, uint8."""
     if preprocessing is not None:
         prepared = [preprocessing.evaluate(read(image)) for image in images]
-        pixels = np.stack([one.pixels for one in prepared]) if prepared else np.zeros(0)
+        pixels = np.stack([picture.pixels for picture in prepared]) if prepared else _NONE
     else:
         pixels = np.asarray(images)
     if pixels.ndim != 4 or not pixels.size or pixels.shape[3] != 3:
@@ -180,8 +189,8 @@ def _prepare(
             f"Received: shape {pixels.shape}. For files or pictures of any size pass preprocessing."
         )
     if preprocessing is not None:
-        return pixels, [one.image for one in prepared]
-    return pixels, [_visible(one) for one in pixels]
+        return pixels, [picture.image for picture in prepared]
+    return pixels, [_visible(image) for image in pixels]
 
 
 def _visible(pixels: np.ndarray) -> np.ndarray:

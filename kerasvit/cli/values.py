@@ -29,6 +29,8 @@ def split_names(text: str, what: str, known: Sequence[str]) -> tuple[str, ...]:
 
 def parse_number(text: str | None) -> Any:
     """Return an int or a float where the text is one, else the text."""
+    if text is None:
+        return None
     for kind in (int, float):
         try:
             return kind(text)

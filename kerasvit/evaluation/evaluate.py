@@ -88,9 +88,16 @@ def _perturbation(run: Evaluation, maps, method, options) -> dict[str, Any]:
 
 
 def _insertion_deletion(run: Evaluation, maps, method, options) -> dict[str, Any]:
-    fractions = np.linspace(0, 1, run.steps + 1).round(4)
-    arguments = {"fractions": fractions, "batch_size": run.batch_size}
-    return _summary(insertion_deletion(run.model, run.pixels, maps, run.objective, **arguments))
+    fractions = np.linspace(0, 1, run.steps + 1).round(4).tolist()
+    curves = insertion_deletion(
+        run.model,
+        run.pixels,
+        maps,
+        run.objective,
+        fractions=fractions,
+        batch_size=run.batch_size,
+    )
+    return _summary(curves)
 
 
 def _summary(curves) -> dict[str, Any]:

@@ -80,10 +80,12 @@ def evaluate_masks(
     for pixels, geometry, labels in examples:
         objects = objects_of(labels)
         void = labels == VOID
-        common = {"target": target, "geometries": [geometry]}
         for method in methods:
-            chosen = dict((options or {}).get(method, {}))
-            values = explain(model, pixels[None], method, **common, **chosen).place(0)
+            own = (options or {}).get(method, {})
+            result = explain(
+                model, pixels[None], method, target=target, geometries=[geometry], **own
+            )
+            values = result.place(0)
             scores[method].add(np.where(void, np.nan, values), labels != BACKGROUND)
         if "attention" in methods:
             overlaps.append(_jaccard(model, pixels, geometry, objects, mass))

@@ -47,19 +47,19 @@ def make_mosaics(
     (https://arxiv.org/abs/2104.00032), here with the pictures made smaller.
     """
     height, width = pixels.shape[1:3]
-    classes = np.asarray(classes)
+    labels = np.asarray(classes)
     cells = side * side
-    if len(np.unique(classes)) < cells or height % side or width % side:
+    if len(np.unique(labels)) < cells or height % side or width % side:
         raise InputError(
             f"A mosaic needs {cells} pictures that the model calls differently, their height and "
-            f"width multiples of {side}. Received: {len(np.unique(classes))} classes in "
-            f"{len(classes)} pictures of {height}x{width}. Add pictures, or leave out the mosaics."
+            f"width multiples of {side}. Received: {len(np.unique(labels))} classes in "
+            f"{len(labels)} pictures of {height}x{width}. Add pictures, or leave out the mosaics."
         )
     generator = np.random.default_rng(seed)
-    members = np.stack([_choose(classes, cells, generator) for _ in range(count)])
+    members = np.stack([_choose(labels, cells, generator) for _ in range(count)])
     channels_first = pixels[np.unique(members)].transpose(0, 3, 1, 2)
-    small = resize_array(channels_first, (height // side, width // side), "bilinear")
-    small = dict(zip(np.unique(members).tolist(), small.transpose(0, 2, 3, 1), strict=True))
+    smaller = resize_array(channels_first, (height // side, width // side), "bilinear")
+    small = dict(zip(np.unique(members).tolist(), smaller.transpose(0, 2, 3, 1), strict=True))
     rows = [
         [
             np.concatenate([small[index] for index in row], axis=1)

@@ -24,10 +24,11 @@ def draw_curves(report: Mapping[str, Any], path: str | os.PathLike[str]) -> None
     Raises:
         UsageError: if the report has no curves, or Matplotlib is not installed.
     """
+    first: Mapping[str, Any] = next(iter(report["methods"].values()), {})
     panels = [
         (metric, name)
         for metric in ("perturbation", "insertion_deletion")
-        for name in next(iter(report["methods"].values()), {}).get(metric, {}).get("curves", {})
+        for name in first.get(metric, {}).get("curves", {})
         if name in _TITLES
     ]
     if not panels:

@@ -14,12 +14,12 @@ class Prediction(NamedTuple):
     """One class of a picture.
 
     Args:
-        index: the number of the class.
+        number: of the class.
         name: what it is called, or `"class 7"`.
         probability: in [0, 1].
     """
 
-    index: int
+    number: int
     name: str
     probability: float
 

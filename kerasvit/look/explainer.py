@@ -86,7 +86,11 @@ class Explainer:
     def _find_target(self) -> Target:
         """Return the number of the class that is asked for, before any picture is read."""
         target = self.settings.target
-        if not self.model.num_classes or target in (None, "top1", "feature"):
+        if isinstance(target, np.integer):
+            target = int(target)
+        if not self.model.num_classes or not isinstance(target, int | str):
+            return target
+        if target in ("top1", "feature"):
             return target
         return find_class(
             target, self.model.num_classes, self.model.record.get("class_names") or []
@@ -160,7 +164,8 @@ class Explainer:
         if self.classifier is not None and picture.evaluated is not None:
             classes = predictions(self.classifier, picture.evaluated, _CLASSES)
             # What the sheet names as the class is what the maps explain.
-            target = classes[0].index if target in (None, "top1") else target
+            if target is None or (isinstance(target, str) and target == "top1"):
+                target = classes[0].number
         maps: dict[str, SaliencyMap] = {}
         blocks: dict[str, SaliencyMap] = {}
         for method in self.settings.methods:

@@ -300,8 +300,8 @@ def _facts(explained: Explained, names: list[str]) -> dict[str, Any]:
         "outputs": names,
     }
     if explained.classes:
-        index, name, probability = explained.classes[0]
-        facts |= {"class": name, "class_index": index, "probability": round(probability, 6)}
+        number, name, probability = explained.classes[0]
+        facts |= {"class": name, "class_index": number, "probability": round(probability, 6)}
     targets = {
         method: result.target[0] for method, result in explained.maps.items() if result.target
     }

@@ -73,7 +73,7 @@ def draw_video(
         for done, (frame, values) in enumerate(maps, start=1):
             picture = painter.paint(frame, values)
             for sink in sinks:
-                sink(picture, values, painter.steady.range)
+                sink(picture, values, painter.range)
             report(done, video.count)
 
 
@@ -139,6 +139,12 @@ class _Painter:
             float(rate), percentiles=percentiles, from_zero=look.normalisation == "max"
         )
         return cls(mode, look, settings.colormap, geometry, steady)
+
+    @property
+    def range(self) -> np.ndarray:
+        """The range of the colours of the frame before, `(2,)`."""
+        assert self.steady.range is not None
+        return self.steady.range
 
     def paint(self, frame: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Return uint8 `(h, w, 3)`, twice as wide side by side."""

@@ -7,7 +7,7 @@ import numpy as np
 from kerasvit.errors import InputError, UsageError
 
 
-def colourise(values: np.ndarray, colormap: str = "cividis") -> np.ndarray:
+def colourise(values: np.ndarray | np.floating | float, colormap: str = "cividis") -> np.ndarray:
     """Return the colours of values.
 
     Args:

@@ -152,7 +152,7 @@ def sectioned_sheet(
     Raises:
         UsageError: as `sheet`.
     """
-    parts = [_Picture(head)] if head is not None else []
+    parts: list[_Picture | _Grid] = [_Picture(head)] if head is not None else []
     parts += [_Grid(section, width) for section in sections]
     parts += [_Picture(foot)] if foot is not None else []
     height = 2 * MARGIN + sum(part.height for part in parts)

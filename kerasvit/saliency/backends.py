@@ -140,7 +140,7 @@ def _compiled(
     shared = _CODE.setdefault(model.patch_embedding, {})
     if key not in shared:
         # Only weakly: the code must not keep alive what it is kept by.
-        current = {}
+        current: dict[str, Callable[[], Any]] = {}
 
         def stateless(tensors, weights):
             model = current["model"]()

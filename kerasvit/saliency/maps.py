@@ -1,6 +1,7 @@
 """From the rows of one block's scores to maps on the grid of patches, and from heads to one map."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 
@@ -148,10 +149,10 @@ def fuse_heads(maps: np.ndarray, heads: Heads = "mean") -> np.ndarray:
         if heads in ("mean", "max", "min"):
             return getattr(np, heads)(maps, axis=1)
     else:
-        single = not isinstance(heads, Sequence)
-        chosen = [heads] if single else list(heads)
+        several = isinstance(heads, Sequence)
+        chosen = list(cast(Sequence[int], heads)) if several else [cast(int, heads)]
         if chosen and all(_is_head(head, maps.shape[1]) for head in chosen):
-            return maps[:, heads] if single else maps[:, chosen].mean(axis=1)
+            return maps[:, chosen].mean(axis=1) if several else maps[:, chosen[0]]
     raise UsageError(
         f"There is no such head. Received: heads={heads!r}. Choose 'mean', 'max', 'min', 'all', "
         f"a number from 0 to {maps.shape[1] - 1}, or a list of numbers."
@@ -159,5 +160,6 @@ def fuse_heads(maps: np.ndarray, heads: Heads = "mean") -> np.ndarray:
 
 
 def _is_head(head: object, count: int) -> bool:
-    is_number = isinstance(head, int | np.integer) and not isinstance(head, bool)
-    return is_number and -count <= head < count
+    if isinstance(head, bool) or not isinstance(head, int | np.integer):
+        return False
+    return bool(-count <= head < count)

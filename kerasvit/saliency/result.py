@@ -205,7 +205,7 @@ class SaliencyMap:
 
 def _restored(header: dict[str, Any]) -> dict[str, Any]:
     """Return the fields as `SaliencyMap` takes them: JSON knows lists only."""
-    layout = {
+    layout: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in header["layout"].items()
     }

@@ -93,9 +93,9 @@ def _along(directions: np.ndarray, shape: tuple[int, ...]) -> Objective:
 
 
 def _classes(model: Any, logits: np.ndarray, target: Target) -> tuple[int, ...]:
-    if isinstance(target, str | int | np.integer):
-        target = [target] * len(logits)
     check_count(target, len(logits))
+    if target is None or isinstance(target, str | int):
+        target = ["top1" if target is None else target] * len(logits)
     names = getattr(model, "record", {}).get("class_names") or []
     return tuple(
         int(row.argmax())
@@ -107,8 +107,9 @@ def _classes(model: Any, logits: np.ndarray, target: Target) -> tuple[int, ...]:
 
 def check_count(target: Target, count: int) -> None:
     """Raise `InputError` unless there is one target for all images, or one for each of `count`."""
-    single = target is None or isinstance(target, str | int | np.integer)
-    if not single and len(target) != count:
+    if target is None or isinstance(target, str | int | np.integer):
+        return
+    if len(target) != count:
         raise InputError(
             "There must be one target for each image, or one for all. "
             f"Received: {len(target)} targets for {count} images."

@@ -83,7 +83,10 @@ def run(options) -> int:
     check_outputs(files, overwrite=options.overwrite, inputs=paths, make_folders=True)
     model, preprocessing = load_resized_model(options, attention="none")
     report = evaluate_files(
-        *(model, preprocessing, paths, methods),
+        model,
+        preprocessing,
+        paths,
+        methods,
         [name for name in metrics if name != _NONE],
         masks=options.masks,
         report=lambda line: print(f"kerasvit: {line}", file=sys.stderr),

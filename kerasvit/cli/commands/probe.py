@@ -58,7 +58,7 @@ def run(options) -> int:
     model, preprocessing = load_resized_model(options, attention="none")
     pictures, code = load_pictures(options, paths, preprocessing)
     prober = Prober(model, model_label(model, options.model), pictures, options)
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for name in probes:
         arrays |= getattr(prober, name)(files[name])
         print(files[name])
@@ -113,7 +113,7 @@ def load_pictures(options, paths, preprocessing) -> tuple[list[Picture], int]:
     from kerasvit.cli.pictures import each_picture
     from kerasvit.errors import InputError
 
-    pictures = []
+    pictures: list[Picture] = []
 
     def load(path):
         image = open_picture(options, path)
@@ -141,7 +141,8 @@ class Prober:
 
     def __init__(self, model: Any, label: str, pictures: list[Picture], options) -> None:
         self.model, self.label, self.pictures = model, label, pictures
-        self.options, self.surveyed = options, None
+        self.options = options
+        self.surveyed: dict[str, dict[str, Any]] | None = None
 
     def positions(self, file: pathlib.Path) -> dict[str, Any]:
         """How alike the position embeddings are."""
@@ -195,12 +196,12 @@ class Prober:
         from kerasvit.saliency import block_outputs, pca_to_rgb, token_norms
 
         shown = self.pictures[:_SHOWN]
-        pixels = np.stack([one.prepared.pixels for one in shown])
+        pixels = np.stack([picture.prepared.pixels for picture in shown])
         (tokens,) = block_outputs(self.model, pixels, batch_size=1).values()
         layout = self.model.token_layout(pixels.shape[1:])
         colours, norms = pca_to_rgb(tokens, layout), token_norms(tokens, layout)
-        images = [one.image for one in shown]
-        geometries = [one.prepared.geometry for one in shown]
+        images = [picture.image for picture in shown]
+        geometries = [picture.prepared.geometry for picture in shown]
         title = "features after the last self-attention block"
         sheet = feature_sheet(images, geometries, colours, norms, title, [self.label])
         write_png(file, sheet, self.options.overwrite)
@@ -227,15 +228,16 @@ class Prober:
         from kerasvit.look.models import model_label
         from kerasvit.saliency.probes.survey import survey_features
 
-        chosen = argparse.Namespace(**{**vars(self.options), "model": self.options.against})
-        model, preprocessing = load_resized_model(chosen, attention="none")
+        other = argparse.Namespace(**{**vars(self.options), "model": self.options.against})
+        model, preprocessing = load_resized_model(other, attention="none")
         pixels = (
-            preprocessing.evaluate(open_picture(chosen, one.path)).pixels for one in self.pictures
+            preprocessing.evaluate(open_picture(other, picture.path)).pixels
+            for picture in self.pictures
         )
-        return survey_features(model, pixels), model_label(model, chosen.model)
+        return survey_features(model, pixels), model_label(model, other.model)
 
     def _pixels(self, pictures: list[Picture]):
-        return (one.prepared.pixels for one in pictures)
+        return (picture.prepared.pixels for picture in pictures)
 
     def _count(self) -> str:
         return f"{len(self.pictures)} picture{'s' if len(self.pictures) > 1 else ''}"

@@ -89,7 +89,9 @@ def _frames(
 ) -> Iterator[np.ndarray]:
     shape = (*size, 3)
     length = shape[0] * shape[1] * 3
-    while len(raw := process.stdout.read(length)) == length:
+    pipe = process.stdout
+    assert pipe is not None
+    while len(raw := pipe.read(length)) == length:
         yield np.frombuffer(raw, np.uint8).reshape(shape)
     # Matroska's reader mentions a missing end and does not fail.
     if process.wait() or raw or b"prematurely" in _text(log):
@@ -109,8 +111,10 @@ def writer(path: pathlib.Path, rate: Fraction) -> Iterator[WriteFrame]:
             if not started:
                 command = _output(path, rate, frame.shape)
                 started.append(stack.enter_context(_process(command, log, reads=False)))
+            pipe = started[0].stdin
+            assert pipe is not None
             try:
-                started[0].stdin.write(frame.tobytes())
+                pipe.write(frame.tobytes())
             except OSError:
                 _finish(started[0], log)
                 raise
@@ -134,6 +138,7 @@ def _output(path: pathlib.Path, rate: Fraction, shape: Sequence[int]) -> list[st
 
 def _finish(process: subprocess.Popen, log: IO[bytes]) -> None:
     """Let ffmpeg end the file, and raise `OSError` if it could not."""
+    assert process.stdin is not None
     with contextlib.suppress(OSError):
         process.stdin.close()
     if process.wait():
@@ -143,8 +148,8 @@ def _finish(process: subprocess.Popen, log: IO[bytes]) -> None:
 @contextlib.contextmanager
 def _process(command: list[str], log: IO[bytes], reads: bool) -> Iterator[subprocess.Popen]:
     """Run ffmpeg for as long as the block lasts."""
-    pipes = {"stdout": subprocess.PIPE} if reads else {"stdin": subprocess.PIPE}
-    process = subprocess.Popen(command, stderr=log, **pipes)
+    read, written = (subprocess.PIPE, None) if reads else (None, subprocess.PIPE)
+    process = subprocess.Popen(command, stdin=written, stdout=read, stderr=log)
     try:
         yield process
     finally:

@@ -124,8 +124,8 @@ def _jpeg(picture: np.ndarray) -> bytes:
     image = Image.fromarray(picture)
     if max(image.size) > _LONGEST_SIDE:
         scale = _LONGEST_SIDE / max(image.size)
-        size = tuple(max(1, round(side * scale)) for side in image.size)
-        image = image.resize(size, Image.Resampling.LANCZOS)
+        width, height = (max(1, round(side * scale)) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.LANCZOS)
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
     return stream.getvalue()

@@ -35,7 +35,8 @@ def attention_by_block(request: Request, keys: list[str]) -> dict[str, SaliencyM
     )
     numbers = [block_number(key) for key in keys] if request.stage == "sa" else None
     view = request.view("full" if needs_patches else "cls", numbers)
-    maps, logits = {key: [] for key in keys}, []
+    maps: dict[str, list[np.ndarray]] = {key: [] for key in keys}
+    logits = []
     for batch_logits, *scores in request.run(view):
         logits.append(batch_logits)
         by_key = scores[STAGES.index(request.stage)]
@@ -134,7 +135,8 @@ def _rolled(
     """Run the model with all its scores, and reduce each batch at once to its maps."""
     rule = dataclasses.replace(options, fusion=request.heads)
     view = request.view("full", scores_before_mixing=rule.signed == "reject")
-    maps, logits, layers = [], [], ()
+    maps, logits = [], []
+    layers: tuple[str, ...] = ()
     for batch_logits, *outputs in request.run(view):
         scores = [
             {key: output[key] for key in block_keys(output)} for output in outputs[: len(stages)]

@@ -44,16 +44,20 @@ def make_baseline(model: Any, pixels: np.ndarray, baseline: Baseline = "mean") -
             f"Choose one of {', '.join(map(repr, BASELINES))}, a number, or an array."
         )
     values = np.asarray(baseline, np.float32)
-    try:
-        values = np.broadcast_to(values, pixels.shape)
-    except ValueError:
-        values = None
-    if values is None or not np.isfinite(values).all():
+    fits = _broadcasts(values, pixels.shape)
+    if not fits or not np.isfinite(values).all():
         raise InputError(
             f"A baseline is finite and fits the pixels of shape {pixels.shape}. "
             f"Received: an array of shape {np.shape(baseline)}. Pass one picture or one number."
         )
-    return values
+    return np.broadcast_to(values, pixels.shape)
+
+
+def _broadcasts(values: np.ndarray, shape: tuple[int, ...]) -> bool:
+    try:
+        return np.broadcast_shapes(values.shape, shape) == shape
+    except ValueError:
+        return False
 
 
 def _black(model: Any) -> np.ndarray:

@@ -91,7 +91,7 @@ def _integrated_gradient(
     view: Any, pixels: np.ndarray, weights: np.ndarray, key: str, steps: int
 ) -> np.ndarray:
     """Return the positive part of a block's mean gradient on the way from zero, `(B, Q, N)`."""
-    total = 0
+    total: np.ndarray | float = 0.0
     for share in np.linspace(0, 1, steps, dtype=np.float32):
         total = total + tap_gradients(view, pixels * share, weights, [key])[2][key]
     return np.maximum(total / steps, 0).mean(axis=1)

@@ -127,8 +127,8 @@ def random_masks(
     for _ in range(count):
         coarse = (generator.random((rows, columns)) < kept).astype(np.float32)
         shift = generator.random(2)
-        across = [(np.arange(size[axis]) + 0.5) / step + shift[axis] for axis in (0, 1)]
-        yield sample_grid(coarse, *across, (1 / step, 1 / step), "bilinear")
+        down, across = ((np.arange(size[axis]) + 0.5) / step + shift[axis] for axis in (0, 1))
+        yield sample_grid(coarse, down, across, (1 / step, 1 / step), "bilinear")
 
 
 def _scores(

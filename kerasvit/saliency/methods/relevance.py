@@ -100,10 +100,10 @@ def carry_back(
 
 def _class_row(matrix: Matrix, keys: list[str]) -> np.ndarray:
     """Return the class token's row of R after the class-attention stage, `(B, 1 + P)`."""
-    row = None
-    for key in reversed(keys):
+    row = np.zeros(())
+    for index, key in enumerate(reversed(keys)):
         block = matrix(key)[:, 0]
-        if row is None:
+        if not index:
             row = np.zeros(block.shape)
             row[:, 0] = 1
         row = row + row[:, :1] * block

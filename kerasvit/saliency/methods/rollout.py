@@ -137,10 +137,10 @@ def class_stage_row(ca_scores: Mapping[str, np.ndarray], fusion: Heads = "mean")
             "Class-attention rollout needs class-attention scores, which only CaiT has. "
             "Received: none. Use method='rollout' for a VisionTransformer."
         )
-    row = None
-    for key in complete_keys(ca_scores):
+    row = np.zeros(())
+    for index, key in enumerate(complete_keys(ca_scores)):
         attention = fused_rows(ca_scores[key], key, fusion)[:, 0]
-        if row is None:
+        if not index:
             row = np.zeros_like(attention)
             row[:, 0] = 1
         patches = attention.copy()

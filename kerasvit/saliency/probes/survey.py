@@ -30,14 +30,16 @@ def survey_attention(
     Raises:
         InputError: if there is no picture, or one has too many patches.
     """
-    distances, entropies, count = {}, {}, 0
+    distances: dict[str, np.ndarray] = {}
+    entropies: dict[str, np.ndarray] = {}
+    count = 0
     for pixels in pictures:
         scores, layouts = block_scores(model, pixels)
-        for key, one in scores.items():
+        for key, rows in scores.items():
             layout = layouts[key]
-            _add(entropies, key, attention_entropy(one[None], layout)[0])
+            _add(entropies, key, attention_entropy(rows[None], layout)[0])
             if key.startswith("sa"):
-                _add(distances, key, attention_distance(one[None], layout)[0])
+                _add(distances, key, attention_distance(rows[None], layout)[0])
         count += 1
     if not count:
         raise InputError("The attention of a model is surveyed on pictures. Received: none.")
