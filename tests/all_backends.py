@@ -31,8 +31,8 @@ NOTHING_SELECTED = 5
 # so that no core waits for the other at the end.
 ROOMS = {
     "tensorflow": (("training",), ("models", "saliency")),
-    "jax": (("models",), ("saliency", "training")),
-    "torch": (("conversion",), ("cli", "training")),
+    "jax": (("training",), ("models", "saliency")),
+    "torch": (("conversion",), ("cli",), ("exporting", "training")),
 }
 
 
