@@ -78,6 +78,7 @@ def test_videos(animation, tmp_path, capfd, options, settings):
     assert {file.name for file in drawn.files.values()} == set(written(tmp_path / "python"))
 
 
+@pytest.mark.backend
 def test_in_memory_it_is_the_same_as_in_the_files(shipped, photograph, tmp_path):
     settings = look.Settings(method=("attention", "relevance"))
     explainer = look.Explainer(shipped, settings)
