@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from kerasvit.conversion.facts.facts import Facts
+from kerasvit.conversion.files import folders, sharded, sniffing
 from kerasvit.conversion.files import npz as npz_files
 from kerasvit.conversion.files import pytorch as torch_files
 from kerasvit.conversion.files import safetensors as safetensors_files
-from kerasvit.conversion.files import sharded, sniffing
 from kerasvit.conversion.files.digests import checked_digest, expected_digest
 from kerasvit.conversion.files.tensors import (
     StoredTensor,
@@ -152,7 +152,7 @@ def open_checkpoint(
     """
     expected = expected_digest(sha256, sha256_prefix)
     if isinstance(source, str | os.PathLike):
-        path = sharded.file_in(pathlib.Path(source))
+        path = folders.file_in(pathlib.Path(source))
         return (_open_shards if sharded.is_index(path) else _open_file)(path, expected)
     if expected is not None:
         raise UsageError(

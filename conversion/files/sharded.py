@@ -34,14 +34,6 @@ class Shard(Protocol):
         """Return a tensor as a float32 array."""
 
 
-def file_in(path: pathlib.Path) -> pathlib.Path:
-    """Return the weights of a model's folder; any other path, and a folder without, as it is."""
-    if not os.path.isdir(path):  # unlike the method of `Path`, false for any name that can't be
-        return path
-    usual = (path / name for name in USUAL_FILES)
-    return next((file for file in usual if file.is_file()), path)
-
-
 def is_index(path: pathlib.Path) -> bool:
     """Tell an index by its name, `*.index.json`."""
     return path.name.endswith(INDEX_SUFFIX) and os.path.isfile(path)

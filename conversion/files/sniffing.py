@@ -2,9 +2,15 @@
 
 import codecs
 import pathlib
+import re
 import stat
 import zipfile
 
+from kerasvit.conversion.files.other_formats import (
+    OTHER_FORMATS,
+    ZIP_MEMBERS,
+    distributed_advice,
+)
 from kerasvit.conversion.files.pickle_scan import is_pickle, unusual_globals
 from kerasvit.errors import InputError
 
@@ -19,18 +25,6 @@ _MAX_END_RECORD = 22 + 65535
 _COUNT_IS_ELSEWHERE = 65535
 _SCANNED = 16 * 2**20
 _ACCEPTED = "a checkpoint is a file of torch.save, safetensors or an .npz"
-
-_FOREIGN = (
-    (b"version https://git-lfs", "a git-lfs pointer, not the weights", "run: git lfs pull"),
-    (b"\x89HDF\r\n\x1a\n", "a Keras or HDF5 file, already past conversion", "load it with Keras"),
-    (b"\x93NUMPY", "a single .npy array", "save all arrays by name with numpy.savez"),
-    (b"\x1f\x8b", "a gzip archive", "unpack it first"),
-    (b"BZh", "a bzip2 archive", "unpack it first"),
-    (b"\xfd7zXZ", "an xz archive", "unpack it first"),
-    (b"7z\xbc\xaf", "a 7z archive", "unpack it first"),
-    (b"\x89PNG", "a picture", "pass the checkpoint"),
-    (b"\xff\xd8\xff", "a picture", "pass the checkpoint"),
-)
 
 
 def sniff(path: pathlib.Path) -> str:
@@ -47,6 +41,9 @@ def sniff(path: pathlib.Path) -> str:
             archive, a plain pickle (with the names it imports), or a truncated file.
     """
     head, size = _read_head(path)
+    if advice := distributed_advice(path):
+        kind = "is one file of a distributed checkpoint of torch"
+        raise _refusal(path, kind, head, advice)
     if head.startswith(b"PK"):
         return _sniff_zip(path)
     if head.startswith(_TORCH_LEGACY):
@@ -54,9 +51,9 @@ def sniff(path: pathlib.Path) -> str:
     header = int.from_bytes(head[:8], "little")
     if head[8:9] == b"{" and header <= _MAX_SAFETENSORS_HEADER:
         return _sniff_safetensors(path, header, size)
-    for magic, kind, advice in _FOREIGN:
-        if head.startswith(magic):
-            raise _refusal(path, f"is {kind}", head, advice)
+    for other in OTHER_FORMATS:
+        if other.matches(head):
+            raise _refusal(path, f"is {other.kind}", head, other.advice)
     if head[257:262] == b"ustar":
         raise _refusal(
             path, "is a tar archive", head, "unpack it, or save it again with torch.save"
@@ -147,6 +144,9 @@ def _sniff_zip(path: pathlib.Path) -> str:
     if "constants.pkl" in bases and "data.pkl" in bases:
         advice = "save the weights: torch.save(torch.jit.load(path).state_dict(), new_path)"
         raise _refusal(path, "is a TorchScript archive, which holds code", None, advice)
+    for pattern, kind, advice in ZIP_MEMBERS:
+        if any(re.fullmatch(pattern, name) for name in names):
+            raise _refusal(path, kind, None, advice)
     if "data.pkl" in bases:
         return "torch"
     if "config.json" in names and {"metadata.json", "model.weights.h5"} & set(names):

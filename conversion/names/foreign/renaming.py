@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasvit.conversion.files.checkpoint import Checkpoint
 from kerasvit.conversion.files.tensors import FLOAT_TYPES, StoredTensor, new_array
+from kerasvit.conversion.names.foreign.families import refuse_other_families
 from kerasvit.conversion.names.foreign.naming import Naming
 from kerasvit.conversion.names.foreign.namings import NAMINGS
 from kerasvit.conversion.names.transforms import SAME, Rule
@@ -33,11 +34,14 @@ def in_timm_names(checkpoint: Checkpoint) -> Checkpoint:
         what was left out.
 
     Raises:
-        InputError: if two tensors would get one name, or shapes contradict each other.
+        InputError: if two tensors would get one name, or shapes contradict each other, or the
+            checkpoint is of a family that is not built in.
     """
     for naming in NAMINGS:
         if (names := naming.canonical(checkpoint.names)) is not None:
-            return _Renamer(checkpoint, naming, names).run()
+            checkpoint = _Renamer(checkpoint, naming, names).run()
+            break
+    refuse_other_families(checkpoint)
     return checkpoint
 
 

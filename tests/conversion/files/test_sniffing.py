@@ -76,6 +76,19 @@ FOREIGN = {
     "tar": (tar_bytes(), "tar archive"),
     "png": (b"\x89PNG\r\n\x1a\n", "picture"),
     "noise": (bytes(range(200, 256)), "no known format"),
+    "onnx": (b"\x08\x08\x12\x07pytorch\x1a\x052.4.0:\xa0\x01" + bytes(90), "ONNX model.*PyTorch"),
+    "onnx without a producer": (b"\x08\x07:\xa0\x01\n\x05" + bytes(90), "ONNX model"),
+    "gguf": (b"GGUF\x03\x00\x00\x00" + bytes(90), "GGUF.*PyTorch weights"),
+    "msgpack": (b"\x81\xa6params\x81\xa6Dense0" + bytes(90), "Flax.*model.safetensors"),
+    "large msgpack": (b"\xde\x00\x20\xa3cls\xc7" + bytes(90), "msgpack"),
+    "tflite": (b"\x1c\x00\x00\x00TFL3" + bytes(90), "TensorFlow Lite"),
+    "tensorrt": (b"ftrt" + bytes(90), "TensorRT"),
+    "saved model": (b"\x08\x01\x12\xa0\x01\n\x05" + bytes(90), "SavedModel"),
+    "core ml": (b"\x08\x07\x12\x50\x0a\x05" + bytes(90), "Core ML"),
+    "zstandard": (b"\x28\xb5\x2f\xfd" + bytes(90), "zstandard"),
+    "tf_model.h5": (b"\x89HDF\r\n\x1a\n" + bytes(100), "tf_model.h5 take model.safetensors"),
+    "pt2": (zip_bytes("model/archive_format", "model/data/weights/0"), r"pt2.*torch\.export\.load"),
+    "old pt2": (zip_bytes("serialized_exported_program.json", "version"), "exported program"),
     "half a zip": (b"PK\x03\x04" + bytes(40), "truncated"),
     "header only": ((500).to_bytes(8, "little") + b'{"a"', "truncated"),
     "plain pickle of data": (pickle.dumps({"weight": [1.0]}), "plain containers"),
@@ -198,3 +211,51 @@ def test_a_flipped_bit_in_a_file_without_checksums_needs_the_digest(tmp_path, fo
     assert "other values" in alone
     assert open_checkpoint(whole).notes[0].startswith("Unverified")
     assert open_checkpoint(whole, sha256=file_sha256(whole)).notes == ()
+
+
+def make(folder, names):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"something")
+    return folder
+
+
+FOLDERS = {
+    "distributed": ([".metadata", "__0_0.distcp"], "distributed checkpoint.*dcp_to_torch"),
+    "zero": (["zero_to_fp32.py", "latest", "a_optim_states.pt"], "ZeRO.*zero_to_fp32"),
+    "peft": (["adapter_config.json", "adapter_model.safetensors"], "PEFT.*merge_and_unload"),
+    "orbax": (["_CHECKPOINT_METADATA", "manifest.ocdbt", "d/x"], "Orbax"),
+    "saved model": (["saved_model.pb", "variables/variables.index"], "SavedModel"),
+    "flax": (["config.json", "flax_model.msgpack"], "Flax.*same repository"),
+    "tensorflow": (["config.json", "tf_model.h5"], "TensorFlow.*same repository"),
+    "core ml": (["Manifest.json", "Data/x"], "Core ML"),
+    "paddle": (["model.pdmodel", "model.pdiparams"], "Paddle"),
+    "several": (["last.pth", "best.pth", "optimizer.pt"], r"2 files.*best\.pth, last\.pth"),
+    "trainer": (["checkpoint-9/model.safetensors", "checkpoint-5/model.safetensors"], "folder of"),
+    "empty": ([], "empty folder"),
+    "pictures": (["a.png", "b.png"], "without a checkpoint.*a.png"),
+}
+
+
+@pytest.mark.parametrize("case", FOLDERS)
+def test_a_folder_says_what_it_is_or_which_files_could_be_meant(tmp_path, case):
+    names, words = FOLDERS[case]
+    with pytest.raises(InputError, match=words) as caught:
+        open_checkpoint(make(tmp_path, names))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["best.pth", "last.ckpt", "weights.bin"])
+def test_the_only_file_of_a_folder_is_the_one_that_is_meant(tmp_path, name):
+    make(tmp_path, ["optimizer.pt", "rng_state_0.pth", "training_args.bin", "notes.txt"])
+    tensors = {key: torch.from_numpy(value) for key, value in WEIGHTS.items()}
+    torch.save(tensors, tmp_path / name)
+    assert open_checkpoint(tmp_path).path == tmp_path / name
+
+
+def test_one_file_of_a_distributed_checkpoint_says_how_to_join_it(tmp_path):
+    for name in (".metadata", "__0_0.distcp"):
+        make(tmp_path, [name])
+        with pytest.raises(InputError, match=f"dcp_to_torch {tmp_path}"):
+            open_checkpoint(tmp_path / name)

@@ -1,0 +1,74 @@
+"""Families that are not built in, and weights that are no whole model: told by a tensor's name."""
+
+import dataclasses
+import re
+
+from kerasvit.conversion.files.checkpoint import Checkpoint
+from kerasvit.errors import InputError
+
+_OWN = ("patch_embed.proj.weight", "pos_embed")
+
+
+@dataclasses.dataclass(frozen=True)
+class OtherFamily:
+    """A row: which names tell it.
+
+    Args:
+        pattern: regular expression of a tensor's whole name.
+        kind: what the checkpoint holds, after "holds".
+        advice: what to do.
+        always: whether the name tells it beside the names of a ViT too.
+    """
+
+    pattern: str
+    kind: str
+    advice: str = ""
+    always: bool = False
+
+
+_MERGE = "Merge it into the model first: model.merge_and_unload()"
+_FULL = "Convert the checkpoint that it was quantised from"
+_OTHERS = (
+    OtherFamily(r".*\.lora_[AB]\..*", "an adapter (LoRA, PEFT), not merged", _MERGE, True),
+    OtherFamily(r".*\.(SCB|weight_format)", "weights quantised by bitsandbytes", _FULL, True),
+    OtherFamily(
+        r".*\.(absmax|quant_map|quant_state\..*)", "weights quantised to 4 bits", _FULL, True
+    ),
+    OtherFamily(r".*\.(qweight|qzeros|g_idx)", "weights quantised by GPTQ or AWQ", _FULL, True),
+    OtherFamily(r"(.*\.)?layers\.\d+\.blocks\.\d+\..*", "a Swin Transformer", "", True),
+    OtherFamily(r"(.*\.)?encoder\.layers\.\d+\.blocks\.\d+\..*", "a Swin Transformer", "", True),
+    OtherFamily(r".*relative_position_bias_table", "a BEiT", "", True),
+    OtherFamily(r".*relative_position_bias\..*", "a BEiT", "", True),
+    OtherFamily(r".*\.attn\.q_bias", "a BEiT or an EVA", "", True),
+    OtherFamily(r".*(storage_tokens|rope_embed\..*)", "a DINOv3", "", True),
+    OtherFamily(r"(.*\.)?cls_attn_blocks\..*|.*\.local_mp\..*", "an XCiT", "", True),
+    OtherFamily(r".*\.rel_pos_[hw]", "a SAM or ViTDet", "", True),
+    OtherFamily(r"(.*\.)?layer\.\d+\.attention\..*_proj\..*", "a DINOv3"),
+    OtherFamily(r".*\.(dwconv|conv_dw)\.weight", "a ConvNeXt"),
+    OtherFamily(r"(.*\.)?layer1\.0\.conv1\.weight", "a ResNet"),
+    OtherFamily(r"(.*\.)?conv_stem\.weight", "an EfficientNet or MobileNet"),
+    OtherFamily(r"(.*\.)?patch_embed1\.proj\.weight", "a PVT or SegFormer"),
+    OtherFamily(r".*\.attention_biases", "a LeViT"),
+    OtherFamily(r".*\.mlp_tokens\..*", "an MLP-Mixer"),
+    OtherFamily(r".*(word_embeddings|embed_tokens)\.weight", "a language model"),
+)
+
+
+def refuse_other_families(checkpoint: Checkpoint) -> None:
+    """Raise `InputError` for a checkpoint of a family that is not built in, with its name.
+
+    Args:
+        checkpoint: an unwrapped checkpoint in timm's names.
+    """
+    is_ours = all(name in checkpoint for name in _OWN)
+    for family in _OTHERS:
+        if is_ours and not family.always:
+            continue
+        pattern = re.compile(family.pattern)
+        told_by = next((name for name in checkpoint.names if pattern.fullmatch(name)), None)
+        if told_by is not None:
+            advice = family.advice or "Convert a ViT, DeiT, DINO, DINOv2 or CaiT"
+            raise InputError(
+                f"{checkpoint.label} holds {family.kind}, and kerasvit has ViT, DeiT, DINO, DINOv2 "
+                f"and CaiT. Received: {told_by!r}. {advice}"
+            )
