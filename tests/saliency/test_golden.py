@@ -46,5 +46,8 @@ def test_maps(real, name):
     with np.load(GOLDEN / "maps.npz") as golden:
         assert set(found) == {key for key in golden.files if key.startswith(name)}
         for key, values in found.items():
-            largest = np.abs(golden[key]).max()
-            np.testing.assert_allclose(values, golden[key], atol=1e-5 * largest, err_msg=key)
+            # A patch of these sums 48 pixels times gradients of either sign, which cancel: the
+            # terms, which are rounded, are ten times as large as what is left of them.
+            share = 1e-4 if key.endswith("integrated_gradients") else 1e-5
+            tolerance = share * np.abs(golden[key]).max()
+            np.testing.assert_allclose(values, golden[key], atol=tolerance, err_msg=key)
