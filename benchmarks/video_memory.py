@@ -44,14 +44,13 @@ def main() -> None:
     parser.add_argument("--minutes", type=int, default=10)
     options = parser.parse_args()
 
-    import kerasvit
-    from kerasvit.cli.videos import draw_video
-    from kerasvit.images import Preprocessing
+    from kerasvit import look
 
-    model = kerasvit.from_pretrained()
-    preprocessing = Preprocessing.from_dict(model.record["preprocessing"])
+    class Report(look.Listener):
+        def frame_done(self, done, count):
+            report(done)
 
-    def report(done, count):
+    def report(done):
         if done % (60 * RATE) == 0:
             minutes = done // (60 * RATE)
             seconds = time.perf_counter() - start
@@ -62,12 +61,14 @@ def main() -> None:
         make_video(folder / "long.mp4", 60 * options.minutes)
         print(f"before: {resident():.0f} MiB")
         start = time.perf_counter()
-        formats = ("mp4", "gif", "npz")
-        files = draw_video(
-            folder / "long.mp4", folder, model, preprocessing, formats=formats, report=report
+        drawn = look.video(
+            folder / "long.mp4",
+            out=folder / "out",
+            formats=("mp4", "gif", "npz"),
+            listener=Report(),
         )
         print(f"after: {resident():.0f} MiB")
-        for file in files:
+        for file in drawn.files.values():
             print(f"{file.suffix}: {file.stat().st_size / 2**20:.1f} MiB")
 
 

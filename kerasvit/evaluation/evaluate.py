@@ -89,13 +89,9 @@ def _perturbation(run: Evaluation, maps, method, options) -> dict[str, Any]:
 
 def _insertion_deletion(run: Evaluation, maps, method, options) -> dict[str, Any]:
     fractions = np.linspace(0, 1, run.steps + 1).round(4).tolist()
+    batch_size = run.batch_size
     curves = insertion_deletion(
-        run.model,
-        run.pixels,
-        maps,
-        run.objective,
-        fractions=fractions,
-        batch_size=run.batch_size,
+        run.model, run.pixels, maps, run.objective, fractions, batch_size=batch_size
     )
     return _summary(curves)
 

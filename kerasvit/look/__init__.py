@@ -12,7 +12,8 @@ from kerasvit.look.artist import Artist
 from kerasvit.look.classes import Prediction
 from kerasvit.look.explainer import Explained, Explainer, PreparedPicture
 from kerasvit.look.models import LoadedModel, load_model
-from kerasvit.look.run import Drawn, Listener, Run, saliency, video
+from kerasvit.look.results import Drawn, Listener, Run
+from kerasvit.look.run import saliency, video
 from kerasvit.look.settings import Settings
 
 __all__ = [

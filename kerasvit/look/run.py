@@ -4,97 +4,24 @@ import dataclasses
 import os
 import pathlib
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from kerasvit.errors import KerasViTError, UsageError
 from kerasvit.images import resolve
 from kerasvit.look.artist import Artist
-from kerasvit.look.classes import Prediction
 from kerasvit.look.explainer import Explained, Explainer, PreparedPicture
 from kerasvit.look.manifest import Manifest
 from kerasvit.look.models import load_model
 from kerasvit.look.outputs import Outputs, plan_outputs
 from kerasvit.look.pictures import each_picture
+from kerasvit.look.results import Drawn, Listener, Run
 from kerasvit.look.settings import Settings
 from kerasvit.look.uses import check_uses, outputs_of
 from kerasvit.look.video import draw_video
 from kerasvit.render.video.frames import SUFFIXES, is_video
 
 Inputs = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Drawn:
-    """What was written for a picture or a video.
-
-    Args:
-        path: the picture.
-        kind: `"picture"` or `"video"`.
-        files: what was written: of a picture by what it holds, `"sheet"`, `"overlay"` (of several
-            methods `"METHOD.overlay"`), `"arrays"`, `"viewer"`, `"layers"`; of a video by
-            `"METHOD.FORMAT"`.
-        seconds: how long it took.
-        classes: its most probable classes; none of a video or from a model without a head.
-        flat: the methods whose map has the same value everywhere.
-    """
-
-    path: pathlib.Path
-    kind: str
-    files: dict[str, pathlib.Path]
-    seconds: float
-    classes: tuple[Prediction, ...] = ()
-    flat: tuple[str, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class Run(Sequence[Drawn]):
-    """What a call drew: a sequence with one entry for each picture, in their order.
-
-    Args:
-        folder: where the files lie.
-        manifest: the record of the run.
-        drawn: the pictures and videos that went well.
-        failed: the error of each that did not; empty unless `fail_fast=False`.
-    """
-
-    folder: pathlib.Path
-    manifest: pathlib.Path
-    drawn: tuple[Drawn, ...]
-    failed: dict[pathlib.Path, KerasViTError]
-
-    @property
-    def files(self) -> list[pathlib.Path]:
-        """All files but the manifest."""
-        return [file for picture in self.drawn for file in picture.files.values()]
-
-    def __len__(self) -> int:
-        return len(self.drawn)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self.drawn[index]
-
-    def __iter__(self) -> Iterator[Drawn]:
-        return iter(self.drawn)
-
-
-class Listener:
-    """Hears how a run goes on; this one does nothing. Override what you want to hear."""
-
-    def started(self, count: int) -> None:
-        """The model is loaded, and so many pictures will be drawn."""
-
-    def drew(self, picture: Drawn) -> None:
-        """A picture has been written."""
-
-    def passed_over(self, path: pathlib.Path, error: KerasViTError) -> None:
-        """A picture has failed, and the others go on."""
-
-    def advanced(self) -> None:
-        """A picture is done, for good or ill."""
-
-    def frame_done(self, done: int, count: int | None) -> None:
-        """So many frames of the present video are done, of how many if that is known."""
 
 
 def saliency(
