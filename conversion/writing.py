@@ -1,7 +1,9 @@
 """Writing a converted model so that what is on the disk is what was in memory, or nothing."""
 
+import contextlib
 import hashlib
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -30,36 +32,61 @@ def check_output(output: pathlib.Path, source: Any, overwrite: bool) -> None:
     check_outputs([output], overwrite=overwrite, inputs=[source])
 
 
-def write(models: list[ScoreModel], output: pathlib.Path, overwrite: bool) -> ScoreModel:
-    """Save a model, load it again and compare, before the new file takes the old one's place.
+class NewFile:
+    """A model's file that takes the old one's place once it was read back unchanged.
 
     Args:
-        models: the model alone. It is taken out of the list before it is loaded again, so that
-            memory holds it once; the caller must keep no other reference.
+        temporary: the file that is written.
+        output: what it will be called.
+    """
+
+    def __init__(self, temporary: pathlib.Path, output: pathlib.Path):
+        self._temporary = temporary
+        self._output = output
+        self._digests: dict[str, str] = {}
+
+    def save(self, model: ScoreModel) -> None:
+        """Save a model, and remember what its weights were.
+
+        Raises:
+            OutputError: if the file can't be written.
+        """
+        # Not `model.save`, which is atomic by itself and would name the temporary file in errors.
+        keras.Model.save(model, self._temporary)
+        self._digests = _digests(model)
+
+    def reload(self) -> ScoreModel:
+        """Load the model that was saved; who lets go of the first one before has memory for one.
+
+        Raises:
+            InputError: if a weight came back changed.
+        """
+        from kerasvit.pretrained import load
+
+        free_memory()
+        model = load(self._temporary)
+        digests = dict(self._digests)
+        for path, digest in _digests(model).items():
+            if digests.pop(path, None) != digest:
+                raise _changed(path, self._output)
+        for path in digests:
+            raise _changed(path, self._output)
+        return model
+
+
+@contextlib.contextmanager
+def new_file(output: pathlib.Path, overwrite: bool) -> Iterator[NewFile]:
+    """Write a file so that the old one is replaced only if all in the block went well.
+
+    Args:
         output: the `.keras` file.
         overwrite: whether an existing file is replaced.
 
-    Returns:
-        The model as it was loaded.
-
     Raises:
-        InputError: if a weight came back changed.
         OutputError: if the file can't be written.
     """
-    from kerasvit.pretrained import load
-
     with atomic_path(output, overwrite) as temporary:
-        # Not `model.save`, which is atomic by itself and would name the temporary file in errors.
-        keras.Model.save(models[0], temporary)
-        digests = _digests(models.pop())
-        free_memory()
-        model = load(temporary)
-        for path, digest in _digests(model).items():
-            if digests.pop(path, None) != digest:
-                raise _changed(path, output)
-        for path in digests:
-            raise _changed(path, output)
-    return model
+        yield NewFile(temporary, output)
 
 
 def _digests(model: keras.Model) -> dict[str, str]:
@@ -68,7 +95,7 @@ def _digests(model: keras.Model) -> dict[str, str]:
     for path, variable in variables_by_path(model).items():
         array = np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
         digest = hashlib.sha256(f"{array.dtype} {array.shape}".encode())
-        digest.update(array.reshape(-1).view(np.uint8))
+        digest.update(array.reshape(-1).view(np.uint8).data)
         digests[path] = digest.hexdigest()
     return digests
 

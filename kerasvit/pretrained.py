@@ -6,12 +6,14 @@ import importlib.resources
 import os
 import pathlib
 import zipfile
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Unpack
 
 import keras
 
 from kerasvit.cache import Entry
-from kerasvit.errors import InputError
+from kerasvit.conversion_options import Options, with_options
+from kerasvit.errors import InputError, UsageError
 from kerasvit.layers.base import without_random_start
 from kerasvit.models import CaiT, VisionTransformer
 from kerasvit.models.base import ScoreModel
@@ -27,7 +29,19 @@ _VIEW_ARGUMENTS = (
 _CONVERTED = "model.keras"
 
 
-def from_pretrained(source: Any = EMBEDDED, model: str | None = None, **arguments) -> ScoreModel:
+@with_options
+def from_pretrained(
+    source: Any = EMBEDDED,
+    model: str | None = None,
+    *,
+    head: Any = None,
+    release: str | None = None,
+    select: str | None = None,
+    sha256: str | None = None,
+    verify: bool | None = None,
+    report: Callable[[str], None] | None = None,
+    **options: Unpack[Options],
+) -> ScoreModel:
     """Return a model with pretrained weights.
 
     Weights from elsewhere are downloaded once, verified and converted, and kept in the cache (see
@@ -35,14 +49,17 @@ def from_pretrained(source: Any = EMBEDDED, model: str | None = None, **argument
 
     Args:
         source: path of a `.keras` file that kerasvit wrote; path of a foreign checkpoint (`.pth`,
-            `.safetensors`, ...), a state dict or a live `timm` model, which are converted; the
-            name of a release, such as `"cait_xxs24_224.fb_dist_in1k"` or `"dino_vits8"`; an
-            `https://` address; or a repository on the Hugging Face Hub,
-            `"hf://organisation/name[@revision][/file]"`.
+            `.safetensors`, ...) or its folder, a state dict or a live module of timm or
+            transformers, which are converted; the name of a release, such as
+            `"cait_xxs24_224.fb_dist_in1k"` or `"dino_vits8"`; an `https://` address; or a
+            repository on the Hugging Face Hub, `"hf://organisation/name[@revision][/file]"`.
         model: name of the architecture of a foreign checkpoint, such as "vit_small_patch16_224";
             needed where the checkpoint fits several.
-        **arguments: for a foreign checkpoint, those of `kerasvit.conversion.convert`; for
-            all, those that change what is returned: `attention`, `attention_blocks`.
+        head, release, select, sha256, verify, report: of a foreign checkpoint, as for
+            `kerasvit.conversion.convert`.
+        **options: of a foreign checkpoint, see `Options`; for all, those that change what is
+            returned: `attention`, `attention_blocks`, `scores_before_mixing`,
+            `distillation_output`.
 
     Returns:
         A `CaiT` or a `VisionTransformer`. Its `record` says where the weights come from and how
@@ -53,20 +70,24 @@ def from_pretrained(source: Any = EMBEDDED, model: str | None = None, **argument
             in the cache.
         InputError: if the file is missing, damaged or not what it should be.
         OutputError: if the cache can't be written.
-        UsageError: if the name is unknown, or a package is missing that the conversion needs.
+        UsageError: if the name is unknown, a package is missing that the conversion needs, or only
+            the user can say what the network is.
     """
+    named = {"head": head, "release": release, "select": select, "sha256": sha256}
+    named |= {"verify": verify, "report": report}
+    given = {name: value for name, value in (named | dict(options)).items() if value is not None}
     if not isinstance(source, str | os.PathLike):
-        return _convert(source, model, arguments)
+        return _convert(source, model, given)
     if isinstance(source, os.PathLike) or is_path(source):
         path = pathlib.Path(source)
         if _is_keras_file(path):
-            return _check_name(load(path, **arguments), model, path)
-        return _convert(path, model, arguments)
+            return _check_name(_load_whole(path, given), model, path)
+        return _convert(path, model, given)
     if "://" not in source:
-        release = find_release(source)
-        if release.embedded:
-            return _load_embedded(release, arguments)
-    return _from_elsewhere(source, model, arguments)
+        found = find_release(source)
+        if found.embedded:
+            return _load_embedded(found, given)
+    return _from_elsewhere(source, model, given)
 
 
 def load(path: str | os.PathLike, **view) -> ScoreModel:
@@ -154,7 +175,19 @@ def _is_keras_file(path: pathlib.Path) -> bool:
 def _load_embedded(release: Release, arguments: dict[str, Any]) -> ScoreModel:
     file = importlib.resources.files("kerasvit") / "pretrained" / f"{release.name}.keras"
     with importlib.resources.as_file(file) as path:
-        return load(path, **arguments)
+        return _load_whole(path, arguments)
+
+
+def _load_whole(path: pathlib.Path, arguments: dict[str, Any]) -> ScoreModel:
+    """Load a `.keras` file, which needs no option but those of a view."""
+    others = sorted(set(arguments) - set(_VIEW_ARGUMENTS) - {"verify", "report"})
+    if others:
+        raise UsageError(
+            f"{str(path)!r} decides about its model itself; only a foreign checkpoint needs to be "
+            f"told. Received: {others[0]}={arguments[others[0]]!r}. Leave it out, or change the "
+            "model that is returned"
+        )
+    return load(path, **{name: v for name, v in arguments.items() if name in _VIEW_ARGUMENTS})
 
 
 def _from_elsewhere(source: str, model: str | None, arguments: dict[str, Any]) -> ScoreModel:
@@ -186,11 +219,9 @@ def _converted_entry(source: str, model: str | None, arguments: dict[str, Any]) 
     found = find_source(source)
     found.check()
     own_classes = found.release.num_classes if found.release else None
-    if arguments.get("num_classes") not in (None, 0, own_classes) or {"head", "output"} & set(
-        arguments
-    ):
+    if arguments.get("num_classes") not in (None, 0, own_classes) or "head" in arguments:
         return None
-    kept = {key: value for key, value in arguments.items() if key not in ("overwrite", "report")}
+    kept = {key: value for key, value in arguments.items() if key != "report"}
     # The file keeps the dtype policy that the model was made with.
     policy = keras.config.dtype_policy().name
     identity = [importlib.metadata.version("kerasvit"), policy, found.identity, model, kept]

@@ -1,7 +1,6 @@
 """What a checkpoint holds, read off its tensor names and shapes: its layout and architecture."""
 
 import dataclasses
-import math
 import re
 from typing import Any
 
@@ -44,8 +43,10 @@ class Detected:
         layout: how it names its tensors.
         structure: the arguments of `STRUCTURE` that apply to the family, as the file has them.
         num_classes: classes of its head, 0 without one.
-        num_positions: patches that its position embedding covers.
-        position_embedding: "all", "patches" or None (CaiT).
+        channels: of the images.
+        stored_positions: length of its position embedding.
+        patches_by_kind: number of patches that these are of, if "all" tokens have a position, and
+            if the "patches" alone have one; None in the place of a kind for CaiT.
         has_layer_scale: whether it holds LayerScale factors.
         norm_after_pooling: whether the last norm is named as one that acts on the pooled feature.
         has_attention_pooling: whether it holds the weights of attention pooling.
@@ -55,8 +56,9 @@ class Detected:
     layout: Layout
     structure: dict[str, Any]
     num_classes: int
-    num_positions: int
-    position_embedding: str | None
+    channels: int
+    stored_positions: int
+    patches_by_kind: dict[str | None, int]
     has_layer_scale: bool
     norm_after_pooling: bool
     has_attention_pooling: bool = False
@@ -67,6 +69,7 @@ class Detected:
         name = {"vit": "a ViT", "cait": "a CaiT"}[self.family]
         facts = self.structure
         patch = "x".join(map(str, facts["patch_size"]))
+        channels = "" if self.channels == 3 else f", {self.channels} channels"
         extra = [
             text
             for text, present in (
@@ -88,7 +91,7 @@ class Detected:
         ]
         return (
             f"{name} of {facts['num_layers']} blocks, width {facts['hidden_dim']}, patches of "
-            f"{patch}" + "".join(f", {text}" for text in extra)
+            f"{patch}{channels}" + "".join(f", {text}" for text in extra)
         )
 
 
@@ -132,8 +135,9 @@ def _detect_cait(checkpoint):
             "num_class_layers": _count(checkpoint.names, "blocks_token_only"),
         },
         num_classes=_num_classes(checkpoint),
-        num_positions=checkpoint.shape("pos_embed")[1],
-        position_embedding=None,
+        channels=checkpoint.shape("patch_embed.proj.weight")[1],
+        stored_positions=checkpoint.shape("pos_embed")[1],
+        patches_by_kind={None: checkpoint.shape("pos_embed")[1]},
         has_layer_scale=True,
         norm_after_pooling=False,
     )
@@ -151,15 +155,14 @@ def _detect_vit(checkpoint):
         "use_pre_norm": "norm_pre.weight" in names,
         "use_final_norm": bool(names & {"norm.weight", "fc_norm.weight"}),
     }
-    prefix = structure["use_class_token"] + structure["use_distillation_token"]
-    positions, kind = _positions(checkpoint, prefix, structure["num_registers"])
     return Detected(
         family="vit",
         layout=layouts.vit_layout(names),
         structure=structure,
         num_classes=_num_classes(checkpoint),
-        num_positions=positions,
-        position_embedding=kind,
+        channels=checkpoint.shape("patch_embed.proj.weight")[1],
+        stored_positions=checkpoint.shape("pos_embed")[1],
+        patches_by_kind=_patches_by_kind(checkpoint, structure),
         has_layer_scale=has_layer_scale(checkpoint),
         norm_after_pooling="fc_norm.weight" in names,
         has_attention_pooling="attn_pool.latent" in names,
@@ -192,13 +195,16 @@ def _num_classes(checkpoint) -> int:
     return checkpoint.shape("head.weight")[0] if "head.weight" in set(checkpoint.names) else 0
 
 
-def _positions(checkpoint, prefix, registers):
-    """Count the patch positions; the class token has one unless only then the grid is square."""
+def _patches_by_kind(checkpoint, structure) -> dict[str | None, int]:
     length = checkpoint.shape("pos_embed")[1]
-    if "register_tokens" in set(checkpoint.names):
-        return length - 1, "patches"
-    prefix += registers
-    for without, kind in ((prefix, "all"), (0, "patches")):
-        if math.isqrt(max(length - without, 0)) ** 2 == length - without:
-            return length - without, kind
-    return length - prefix, "all"
+    if "register_tokens" in set(checkpoint.names):  # DINOv2's class token has one, registers none
+        return {"patches": length - 1}
+    prefix = (
+        structure["use_class_token"]
+        + structure["use_distillation_token"]
+        + structure["num_registers"]
+    )
+    counts: dict[str | None, int] = {"all": length - prefix}
+    if prefix and not structure["use_distillation_token"]:
+        counts["patches"] = length
+    return {kind: count for kind, count in counts.items() if count > 0}

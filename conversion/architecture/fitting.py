@@ -1,122 +1,128 @@
-"""Which of our models a checkpoint fits, and with which arguments."""
+"""Which named models have the architecture of a checkpoint, and which one is meant."""
 
 import inspect
-import math
+from collections.abc import Mapping
 from typing import Any
 
 from kerasvit.conversion.architecture.detected import STRUCTURE, Detected
+from kerasvit.conversion.architecture.positions import named_readings
+from kerasvit.conversion.facts.facts import Facts, Rank, flag
 from kerasvit.errors import InputError, UsageError
 from kerasvit.models import factory
 from kerasvit.models.base import ScoreModel
 from kerasvit.models.cait.model import CaiT
+from kerasvit.models.vit.model import VisionTransformer
 from kerasvit.models.vit.readout import NORMED_AFTER
 
-
-def model_for(
-    detected: Detected,
-    name: str | None,
-    label: str,
-    image_shape: tuple[int, ...] | None = None,
-    **overrides,
-) -> ScoreModel:
-    """Make the model that a checkpoint's weights go into, with random weights still.
-
-    Args:
-        detected: what the checkpoint says about itself.
-        name: the variant asked for; None to take the one that fits, if it is one alone.
-        label: what errors call the checkpoint.
-        image_shape: image size that the stored position embedding belongs to; None to derive it,
-            which needs a square grid.
-        **overrides: further arguments of the model.
-
-    Raises:
-        InputError: if the variant has another architecture than the checkpoint.
-        UsageError: if no name is given and none or several variants fit, or a name is unknown.
-    """
-    name = name or _only_fit(detected, label)
-    model_type, variant = factory.variant(name)
-    variant = {**variant, **overrides}
-    _check_structure(detected, model_type, variant, name, label)
-    arguments = {
-        "image_shape": _image_shape(detected, variant, image_shape, label),
-        "num_classes": detected.num_classes,
-        **_flexible(detected, variant),
-        **overrides,
-    }
-    return factory.create_model(name, **arguments)
+# What no tensor shows, and named models of one architecture differ in.
+_HIDDEN = ("num_heads", "activation", "layer_norm_epsilon", "block_type", "image_size")
 
 
 def fitting_variants(detected: Detected) -> list[str]:
     """Return the names of all variants whose architecture the checkpoint has."""
     return [
-        name for name in factory.list_models() if not _differences(detected, *factory.variant(name))
+        name
+        for name in factory.list_models()
+        if not differences(detected, *factory.variant(name), Facts())
     ]
 
 
-def _only_fit(detected, label) -> str:
-    fits = fitting_variants(detected)
-    exact = [name for name in fits if _is_exact(detected, name)]
-    # DeiT and ViT of one size are the same network; the plain name stands for both.
-    for names in (exact, fits):
-        plain = [name for name in names if not name.startswith("deit_")] or names
-        if len(plain) == 1:
-            return plain[0]
-    listing = f"{', '.join(fits)} fit" if fits else "no named model fits"
-    raise UsageError(
-        f"{label} needs the name of its model. Received: {detected.summary}; {listing}. "
-        "Name one with -m, or model=..."
-    )
+def model_type_of(detected: Detected) -> type[ScoreModel]:
+    """Return the class of the checkpoint's models."""
+    return CaiT if detected.family == "cait" else VisionTransformer
 
 
-def _is_exact(detected: Detected, name: str) -> bool:
-    """Tell whether what may differ from a variant does not either."""
-    model_type, variant = factory.variant(name)
-    wanted = {**_defaults(model_type), **variant}
-    height, width = variant["image_shape"][:2]
-    patches = (height // variant["patch_size"]) * (width // variant["patch_size"])
-    norms_after = wanted.get("norm_after_pooling")
-    if norms_after is None:
-        norms_after = wanted.get("pooling") in NORMED_AFTER
-    return patches == detected.num_positions and norms_after == detected.norm_after_pooling
+def differences(
+    detected: Detected, model_type: type[ScoreModel], variant: Mapping[str, Any], facts: Facts
+) -> list[tuple[str, str]]:
+    """Return what a named variant has otherwise than the checkpoint, unless a fact says it.
 
+    Args:
+        detected: what the tensors say.
+        model_type: the variant's class.
+        variant: its arguments.
+        facts: what is known beside the tensors and the name.
 
-def _check_structure(detected, model_type, variant, name, label):
-    differences = _differences(detected, model_type, variant)
-    if not differences:
-        return
-    fits = fitting_variants(detected)
-    advice = f"Choose one of: {', '.join(fits)}" if fits else "No named model has this architecture"
-    raise InputError(
-        f"{label} is not {name!r}: {'; '.join(differences)}. Received: {detected.summary}. {advice}"
-    )
-
-
-def _differences(detected, model_type, variant) -> list[str]:
-    if (model_type is CaiT) != (detected.family == "cait"):
-        return [f"{model_type.__name__} was asked for"]
+    Returns:
+        The argument and the difference in words, for each.
+    """
+    if model_type is not model_type_of(detected):
+        return [("model", f"{model_type.__name__} was asked for")]
     wanted = {
-        **_defaults(model_type),
+        **default_arguments(model_type),
         **variant,
-        "patch_size": (variant["patch_size"],) * 2,
+        **facts.at_least(Rank.LAYOUT).among(STRUCTURE).values_by_name(),
     }
     is_post_norm = wanted.get("block_type") == "post_norm"
     if is_post_norm:
         # It has the tensors of a common block, in another order, and LayerScale in its norms.
         wanted.update(block_type="encoder", layer_scale_init_value=None)
-    differences = [
-        f"{key} is {detected.structure[key]}, not {wanted[key]}"
+    found = [
+        (key, f"{key} is {detected.structure[key]}, not {_value(key, wanted)}")
         for key in STRUCTURE
-        if key in detected.structure and detected.structure[key] != wanted[key]
+        if key in detected.structure and detected.structure[key] != _value(key, wanted)
     ]
-    if (wanted.get("layer_scale_init_value") is not None) != detected.has_layer_scale:
+    wants_scale = "layer_scale_init_value" in facts or (
+        wanted.get("layer_scale_init_value") is not None
+    )
+    if wants_scale != detected.has_layer_scale and not (is_post_norm and wants_scale):
         has = "has" if detected.has_layer_scale else "has no"
-        differences.append(f"it {has} LayerScale")
+        found.append(("layer_scale_init_value", f"it {has} LayerScale"))
     if wanted.get("pooling") == "attention" and not detected.has_attention_pooling:
-        differences.append("it has no attention pooling")
-    return differences
+        found.append(("pooling", "it has no attention pooling"))
+    return found
 
 
-def _defaults(model_type: type[ScoreModel]) -> dict[str, Any]:
+def check_structure(detected: Detected, name: str, facts: Facts, label: str) -> None:
+    """Raise `InputError` if a named model has another architecture than the checkpoint."""
+    found = differences(detected, *factory.variant(name), facts)
+    if not found:
+        return
+    fits = fitting_variants(detected)
+    advice = f"Choose one of: {', '.join(fits)}" if fits else "No named model has this architecture"
+    if not any(argument == "model" for argument, _ in found):
+        options = " ".join(_option(argument, detected) for argument, _ in found[:4])
+        advice += f"; for {name!r} with another architecture, say so: {options}"
+    raise InputError(
+        f"{label} is not {name!r}: {'; '.join(words for _, words in found)}. Received: "
+        f"{detected.summary}. {advice}"
+    )
+
+
+def choose_name(detected: Detected, facts: Facts, label: str) -> str | None:
+    """Return the named model that a checkpoint is, where one alone fits.
+
+    Returns:
+        None where none fits, or several that the facts do not tell apart, and the facts say all
+        that a name would: the number of heads.
+
+    Raises:
+        UsageError: if a name is needed.
+    """
+    fits = fitting_variants(detected)
+    known = facts.at_least(Rank.LAYOUT).among(_HIDDEN)
+    agreeing = [name for name in fits if _agrees(factory.variant(name), known)]
+    exact = [name for name in agreeing if _is_exact(detected, name)]
+    # DeiT and ViT of one size are the same network; the plain name stands for both.
+    for names in (exact, agreeing):
+        plain = [name for name in names if not name.startswith("deit_")] or names
+        if len(plain) == 1:
+            return plain[0]
+    if "num_heads" in known:
+        return None
+    listing = f"{', '.join(fits)} fit" if fits else "no named model fits"
+    advice = (
+        "Name one with -m, or model=..."
+        if fits
+        else f"Say how many attention heads it has: {flag('num_heads')} N, or num_heads=N"
+    )
+    raise UsageError(
+        f"{label} needs the name of its model. Received: {detected.summary}; {listing}. {advice}"
+    )
+
+
+def default_arguments(model_type: type[ScoreModel]) -> dict[str, Any]:
+    """Return the defaults of a model's constructor."""
     parameters = inspect.signature(model_type.__init__).parameters
     return {name: parameters[name].default for name in model_type.arguments}
 
@@ -128,41 +134,39 @@ def left_out(detected: Detected, model: ScoreModel) -> dict[str, str]:
     return {}
 
 
-def _flexible(detected: Detected, variant: dict[str, Any]) -> dict[str, Any]:
-    """Return what may differ from the variant without making it another architecture."""
-    if detected.family == "cait":
-        return {}
-    flexible = {"position_embedding": detected.position_embedding}
-    pooling = variant.get("pooling", "class")
-    if detected.norm_after_pooling:
-        pooled = "average" if pooling == "class" else pooling
-        flexible.update(pooling=pooled, norm_after_pooling=True)
-    elif pooling in NORMED_AFTER:
-        flexible.update(norm_after_pooling=False)
-    return flexible
+def _value(key: str, arguments: Mapping[str, Any]) -> Any:
+    value = arguments[key]
+    return (value, value) if key == "patch_size" and isinstance(value, int) else value
 
 
-def _image_shape(detected, variant, image_shape, label):
-    patch_height, patch_width = detected.structure["patch_size"]
-    channels = variant["image_shape"][2]
-    if image_shape is not None:
-        shape = (*image_shape[:2], channels)
-        rows, columns = shape[0] // patch_height, shape[1] // patch_width
-        if rows * columns != detected.num_positions:
-            raise InputError(
-                f"{label} stores positions of {detected.num_positions} patches; image_shape must "
-                f"give as many. Received: {image_shape}, a grid of {rows}x{columns}. Pass the size "
-                "that the weights were trained with; images of any other size are accepted later"
-            )
-        return shape
-    height, width = variant["image_shape"][:2]
-    if (height // patch_height) * (width // patch_width) == detected.num_positions:
-        return variant["image_shape"]
-    side = math.isqrt(detected.num_positions)
-    if side * side != detected.num_positions:
-        raise InputError(
-            f"{label} stores positions of {detected.num_positions} patches, which is no square "
-            "grid. Received: no image_shape. Pass the size that the weights were trained with: "
-            "image_shape=(height, width), or --image-size HEIGHT WIDTH"
+def _option(argument: str, detected: Detected) -> str:
+    if argument == "layer_scale_init_value":
+        return (
+            flag(argument, 1e-5)
+            if detected.has_layer_scale
+            else "--set layer_scale_init_value=none"
         )
-    return (side * patch_height, side * patch_width, channels)
+    value = detected.structure.get(argument, "VALUE")
+    return flag(argument, value)
+
+
+def _agrees(variant: tuple[type[ScoreModel], dict[str, Any]], known: Facts) -> bool:
+    model_type, arguments = variant
+    full = {**default_arguments(model_type), **arguments}
+    full["image_size"] = tuple(full["image_shape"][:2])
+    return all(name not in full or full[name] == known[name].value for name in known)
+
+
+def _is_exact(detected: Detected, name: str) -> bool:
+    """Tell whether what may differ from a variant does not either."""
+    model_type, variant = factory.variant(name)
+    wanted = {**default_arguments(model_type), **variant}
+    reading = named_readings([variant], detected)[0]
+    norms_after = wanted.get("norm_after_pooling")
+    if norms_after is None:
+        norms_after = wanted.get("pooling") in NORMED_AFTER
+    patches = detected.patches_by_kind.get(reading.kind)
+    if patches is None:  # no token but the patches, or DINOv2's registers: there is one kind
+        patches = next(iter(detected.patches_by_kind.values()))
+    same_norm = norms_after == detected.norm_after_pooling
+    return reading.grid[0] * reading.grid[1] == patches and same_norm

@@ -1,14 +1,11 @@
-"""Proof of a conversion: logits, features and every score map against timm's own forward pass."""
+"""Proof of a conversion: logits, features and score maps against the source's own forward pass."""
 
 import dataclasses
-import importlib.util
 from typing import Any
 
 import numpy as np
 
-from kerasvit.conversion.architecture.detected import Detected
-from kerasvit.conversion.files.checkpoint import Checkpoint
-from kerasvit.conversion.proof.timm.package import import_timm
+from kerasvit.conversion.proof.outputs import MAX_SCORE_BYTES, Outputs, Reference, score_bytes
 from kerasvit.errors import InputError
 from kerasvit.models.base import ScoreModel
 
@@ -24,19 +21,21 @@ class Parity:
         image_shape: `(height, width)` of the images.
         logits: largest difference of the logits, relative to the largest logit; for a model without
             a head, of the pooled feature.
-        features: likewise for the tokens after the last norm.
-        scores: largest absolute difference of each score map, by its key.
+        features: likewise for the tokens after the last norm; None where the reference keeps them.
+        scores: largest absolute difference of each score map that the reference gives, by its key.
         argmax_equal: whether the largest logit of every image is the same one.
         rounding: largest difference of the reference's own score maps between float32 and float64,
             measured where a map misses its bar; sharp attention amplifies rounding on both sides.
+        reference: what the model was compared with.
     """
 
     image_shape: tuple[int, int]
     logits: float
-    features: float
+    features: float | None
     scores: dict[str, float]
     argmax_equal: bool
     rounding: float = 0.0
+    reference: str = "timm"
 
     @property
     def largest_score_difference(self) -> float:
@@ -46,12 +45,14 @@ class Parity:
     @property
     def summary(self) -> str:
         """The figures in one line."""
-        rounding = f" (timm rounds by {self.rounding:.1e} itself)" if self.rounding else ""
-        return (
-            f"logits within {self.logits:.1e} and features within {self.features:.1e} of the "
-            f"largest value, {len(self.scores)} score maps within "
-            f"{self.largest_score_difference:.1e}{rounding}."
+        rounding = f" (it rounds by {self.rounding:.1e} itself)" if self.rounding else ""
+        features = "" if self.features is None else f" and features within {self.features:.1e}"
+        scores = (
+            f"{len(self.scores)} score maps within {self.largest_score_difference:.1e}{rounding}"
+            if self.scores
+            else "score maps not compared"
         )
+        return f"logits within {self.logits:.1e}{features} of the largest value, {scores}."
 
     def rows(self) -> list[tuple[str, str, float, float, bool]]:
         """Return every figure: stage, map, difference, bar, and whether it is within its bar."""
@@ -59,7 +60,7 @@ class Parity:
         stages = {"sa": "self-attention", "ca": "class attention"}
         figures = [
             ("head", "logits", self.logits, FEATURE_TOLERANCE),
-            ("tokens", "features", self.features, FEATURE_TOLERANCE),
+            *([] if self.features is None else [_features_row(self.features)]),
             *((stages[key[:2]], key, value, bar) for key, value in self.scores.items()),
         ]
         rows = [(*row, row[2] <= row[3]) for row in figures]
@@ -71,9 +72,9 @@ class Parity:
             return
         raise InputError(
             f"The converted model does not agree with the source of {label}: logits and features "
-            f"must be within {FEATURE_TOLERANCE}, scores within {SCORE_TOLERANCE} or twice timm's "
-            f"own rounding. Received: {self.summary} Nothing was written; please report this "
-            "checkpoint"
+            f"must be within {FEATURE_TOLERANCE}, scores within {SCORE_TOLERANCE} or twice the "
+            f"reference's own rounding. Received: {self.summary[:-1]}, of {self.reference}. "
+            "Nothing was written; if all that is said of the network is right, report this"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -81,89 +82,80 @@ class Parity:
         return dataclasses.asdict(self)
 
 
-def reference_available() -> bool:
-    """Tell whether torch and timm are installed."""
-    return all(importlib.util.find_spec(name) for name in ("torch", "timm"))
-
-
-def verify_model(model: ScoreModel, checkpoint: Checkpoint, detected: Detected) -> Parity:
-    """Compare a converted model with timm's, as `measure_model` does, and insist on the bars.
+def measure(model: ScoreModel, reference: Reference) -> Parity:
+    """Measure how far a model is from a reference, on random images of the reference's size.
 
     Args:
         model: the converted model.
-        checkpoint: the unwrapped checkpoint that it came from.
-        detected: what was detected in it.
-
-    Returns:
-        The figures, within the bars.
+        reference: a network with the source's weights that was not made here.
 
     Raises:
-        InputError: if a figure is beyond its bar.
-        UsageError: if timm or torch is missing.
+        NoReference: if the reference can't run.
     """
-    parity = measure_model(model, checkpoint, detected)
-    parity.check(checkpoint.label)
-    return parity
-
-
-def measure_model(model: ScoreModel, checkpoint: Checkpoint, detected: Detected) -> Parity:
-    """Measure how far a model is from timm's model of the same checkpoint.
-
-    timm reads the checkpoint through its own filter, so the names are mapped twice, independently.
-    Two random images of another aspect ratio than the pretrained one show a swap of rows and
-    columns; both sides resample their position embeddings by timm's rule.
-
-    Args:
-        model: the converted model.
-        checkpoint: the unwrapped checkpoint that it came from.
-        detected: what was detected in it.
-
-    Raises:
-        UsageError: if timm or torch is missing.
-    """
-    from kerasvit.conversion.proof.timm.model import TimmReference
-
-    rows, columns = model.patch_size
-    image_shape = (5 * rows, 7 * columns)
-    images = np.random.default_rng(0).normal(size=(2, *image_shape, 3)).astype("float32")
-    reference = TimmReference(import_timm(), model, checkpoint, image_shape)
+    images, blocks = _images_and_blocks(model, reference.image_size)
     expected = reference.run(images)
-    parity = compare(model, expected, images)
+    parity = compare(model, expected, images, blocks)
     if parity.largest_score_difference > SCORE_TOLERANCE:
         parity = dataclasses.replace(parity, rounding=_rounding(reference, expected, images))
-    return parity
+    return dataclasses.replace(parity, reference=reference.label)
 
 
-def _rounding(reference, expected: dict[str, Any], images: np.ndarray) -> float:
+def _images_and_blocks(
+    model: ScoreModel, image_size: tuple[int, int]
+) -> tuple[np.ndarray, list[int] | None]:
+    """Return images, and the blocks whose scores they allow to keep; None for all."""
+    batch_size = 2
+    if score_bytes(model, image_size, batch_size) > MAX_SCORE_BYTES:
+        batch_size = 1
+    shape = (batch_size, *image_size, model.image_shape[2])
+    images = np.random.default_rng(0).normal(size=shape).astype("float32")
+    needed = score_bytes(model, image_size, batch_size)
+    if needed <= MAX_SCORE_BYTES:
+        return images, None
+    count = max(1, model.num_layers * MAX_SCORE_BYTES // needed)
+    return images, sorted({int(i) for i in np.linspace(0, model.num_layers - 1, count)})
+
+
+def _rounding(reference: Reference, expected: Outputs, images: np.ndarray) -> float:
     """Measure how far the reference's score maps are from its own in float64."""
-    exact = reference.run(images.astype("float64"))["scores"]
-    return max(_largest(exact[key] - expected["scores"][key]) for key in exact)
+    exact = reference.run(images.astype("float64")).scores
+    return max(_largest(exact[key] - expected.scores[key]) for key in exact)
 
 
-def compare(model: ScoreModel, expected: dict[str, Any], images: np.ndarray) -> Parity:
+def compare(
+    model: ScoreModel, expected: Outputs, images: np.ndarray, blocks: list[int] | None = None
+) -> Parity:
     """Run a model on images and compare it with the outputs of a reference.
 
     Args:
         model: a model of this package.
-        expected: "logits", "features" and "scores" (by our keys), NumPy arrays.
+        expected: what the reference computes; scores that it does not give are left out.
         images: float32 `(B, height, width, C)`.
+        blocks: numbers of the self-attention blocks whose scores are compared; None for all.
+
+    Raises:
+        InputError: if the reference gives scores that the model has not.
     """
     from keras import ops
 
-    with _timm_resampling(model):
-        features = ops.convert_to_numpy(model.forward_features(images))
-        logits, sa_scores, ca_scores = model.with_attention("full")(images)
+    features = ops.convert_to_numpy(model.forward_features(images))
+    logits, sa_scores, ca_scores = model.with_attention("full", blocks=blocks)(images)
     logits = ops.convert_to_numpy(logits)
     scores = {key: ops.convert_to_numpy(value) for key, value in {**sa_scores, **ca_scores}.items()}
-    if set(scores) != set(expected["scores"]):
-        raise InputError(f"The reference has other score maps: {sorted(expected['scores'])[:3]}")
+    if blocks is None and set(expected.scores) - set(scores):
+        raise InputError(f"The reference has other score maps: {sorted(expected.scores)[:3]}")
+    compared = [key for key in scores if key in expected.scores]
     return Parity(
         image_shape=tuple(images.shape[1:3]),
-        logits=_relative(logits, expected["logits"]),
-        features=_relative(features, expected["features"]),
-        scores={key: _largest(scores[key] - expected["scores"][key]) for key in scores},
-        argmax_equal=bool((logits.argmax(-1) == expected["logits"].argmax(-1)).all()),
+        logits=_relative(logits, expected.logits),
+        features=None if expected.features is None else _relative(features, expected.features),
+        scores={key: _largest(scores[key] - expected.scores[key]) for key in compared},
+        argmax_equal=bool((logits.argmax(-1) == expected.logits.argmax(-1)).all()),
     )
+
+
+def _features_row(difference: float) -> tuple[str, str, float, float]:
+    return "tokens", "features", difference, FEATURE_TOLERANCE
 
 
 def _largest(values: np.ndarray) -> float:
@@ -171,18 +163,6 @@ def _largest(values: np.ndarray) -> float:
 
 
 def _relative(values: np.ndarray, expected: np.ndarray) -> float:
+    if values.shape != expected.shape:
+        return float("inf")
     return _largest(values - expected) / max(_largest(expected), 1e-12)
-
-
-class _timm_resampling:
-    """Give a model timm's rule for other image sizes inside the block."""
-
-    def __init__(self, model: ScoreModel):
-        self.position = model.position
-
-    def __enter__(self):
-        self.rule = self.position.resampling
-        self.position.resampling = "bicubic_antialias"
-
-    def __exit__(self, *exception):
-        self.position.resampling = self.rule

@@ -1,19 +1,27 @@
 """The parity report of a file that was converted before, against its source once more."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from kerasvit.conversion.architecture.detected import Detected, detect
 from kerasvit.conversion.architecture.fitting import left_out
-from kerasvit.conversion.files.checkpoint import Checkpoint
-from kerasvit.conversion.names.flexible import fit
+from kerasvit.conversion.facts.facts import Rank, shown_value
 from kerasvit.conversion.names.rules import prove
-from kerasvit.conversion.proof.parity import Parity, measure_model
-from kerasvit.conversion.sources.opening import open_source
-from kerasvit.errors import InputError
+from kerasvit.conversion.planning import Plan, make_plan
+from kerasvit.conversion.proof.finding import compare_with_source
+from kerasvit.conversion.proof.outputs import NoReference
+from kerasvit.conversion.proof.parity import Parity
+from kerasvit.conversion.sources.opening import Opened, open_source
+from kerasvit.conversion_options import Options
+from kerasvit.errors import InputError, UsageError
 from kerasvit.models import factory
 from kerasvit.models.base import ScoreModel
+
+# Facts that the user may have stated when the file was made, which its record has kept.
+_STATED = (
+    *("num_heads", "activation", "layer_norm_epsilon", "pooling", "position_embedding"),
+    *("norm_after_pooling", "pool_prefix", "block_type", "position_resampling"),
+)
 
 
 def verify_file(
@@ -25,7 +33,10 @@ def verify_file(
     sha256: str | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> Parity:
-    """Compare a `.keras` file with the checkpoint that it was converted from, as timm runs it.
+    """Compare a `.keras` file with the source that it was converted from, as its own code runs it.
+
+    The reference is made of what the source says of itself now, never of what the file says: a
+    file of a wrong network shows.
 
     Args:
         path: a file that kerasvit wrote.
@@ -41,29 +52,80 @@ def verify_file(
     Raises:
         DownloadError: if the source is elsewhere and can't be had.
         InputError: if a file is missing, damaged or unsafe, or the two are different models.
-        UsageError: if an argument is wrong, or torch or timm is missing.
+        UsageError: if an argument is wrong, or there is nothing to compare with.
     """
     from kerasvit.pretrained import load
 
     model = load(path)
-    checkpoint = open_source(source, head, select=select, sha256=sha256, report=report).checkpoint
-    name = factory.canonical_name(model.name)
-    checkpoint = fit(checkpoint, name, model.image_shape, {"patch_size": model.patch_size[0]})
-    detected = detect(checkpoint)
-    _check_fits(model, checkpoint, detected)
+    opened = open_source(source, head, select=select, sha256=sha256, report=report)
+    plan = _plan_of(model, opened)
+    for line in plan.lines[1:2]:
+        report(line)
+    _check_fits(model, plan)
     converted = model.record.get("source", {})
-    if isinstance(converted, dict) and converted.get("sha256") not in (None, checkpoint.sha256):
-        report(f"The record of {str(path)!r} names another source: {converted['sha256']}.")
-    return measure_model(model, checkpoint, detected)
+    recorded = converted.get("sha256") if isinstance(converted, Mapping) else None
+    if recorded not in (None, plan.checkpoint.sha256):
+        report(f"The record of {str(path)!r} names another source: {recorded}.")
+    spec = _spec(model, plan, report)
+    try:
+        parity = compare_with_source(model, opened, plan.checkpoint, plan.facts, spec)
+    except NoReference as error:
+        raise UsageError(
+            f"{plan.checkpoint.label} can't be compared with its source's own network. Received: "
+            f"{error}. Install what is missing"
+        ) from error
+    report(f"Compared with {parity.reference}.")
+    return parity
 
 
-def _check_fits(model: ScoreModel, checkpoint: Checkpoint, detected: Detected) -> None:
-    drop = left_out(detected, model)
+def _plan_of(model: ScoreModel, opened: Opened) -> Plan:
+    """Return the plan that a conversion of the source would have now."""
+    arguments = {
+        name: fact["value"]
+        for name, fact in _recorded(model).items()
+        if name in _STATED and str(fact.get("origin", "")).startswith("--")
+    }
+    name = factory.canonical_name(model.name)
+    known = opened.facts.at_least(Rank.STATED)
+    # What the source does not say itself was said, or meant, when the file was made.
+    for fact in ("num_heads", "layer_norm_epsilon"):
+        if fact not in known:
+            arguments.setdefault(fact, getattr(model, fact))
+    options = Options(
+        arguments={k: v for k, v in arguments.items() if k not in known},
+        image_shape=tuple(model.image_shape) if "image_size" not in known else None,
+        patch_size=model.patch_size,
+    )
+    return make_plan(opened, options, name if name in factory.list_models() else None)
+
+
+def _recorded(model: ScoreModel) -> dict[str, Any]:
+    facts = model.record.get("facts", {})
+    return {k: v for k, v in facts.items() if isinstance(v, Mapping)} if facts else {}
+
+
+def _spec(model: ScoreModel, plan: Plan, report: Callable[[str], None]) -> ScoreModel:
+    """Return a model of the source's facts, without values, where they are not the file's."""
+    differing = [
+        f"{name} is {shown_value(getattr(model, name))} and should be {plan.facts[name].shown}"
+        for name in ("num_heads", "activation", "layer_norm_epsilon", "pooling")
+        if name in plan.facts
+        and hasattr(model, name)
+        and getattr(model, name) != plan.facts[name].value
+    ]
+    for words in differing:
+        report(f"The file is of another network than its source: {words}.")
+    return model if not differing else plan.architecture.make(model.num_classes)
+
+
+def _check_fits(model: ScoreModel, plan: Plan) -> None:
+    drop = left_out(plan.detected, model)
     if not model.num_classes:
         drop = {**drop, "head*": "the model has no head"}
-    elif model.num_classes != detected.num_classes:
+    elif model.num_classes != plan.detected.num_classes:
         raise InputError(
-            f"{checkpoint.label} has another head than the model: {model.num_classes} classes are "
-            f"needed. Received: {detected.num_classes}. Verify a model with the source's own head"
+            f"{plan.checkpoint.label} has another head than the model: {model.num_classes} classes "
+            f"are needed. Received: {plan.detected.num_classes}. Verify a model with the source's "
+            "own head"
         )
-    prove(model, checkpoint, detected.layout, drop)
+    prove(model, plan.checkpoint, plan.detected.layout, drop)

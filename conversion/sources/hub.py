@@ -7,7 +7,7 @@ import importlib.util
 import os
 import pathlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Self
 
 from kerasvit.cache import is_offline
@@ -74,6 +74,18 @@ class HubFile:
             for shard in read_index(path):
                 self._fetch_file(str(folder / shard))
         return path
+
+    def fetch_beside(self, filenames: Iterable[str]) -> None:
+        """Fetch the files of these names that lie beside this one, where there are such files.
+
+        Raises:
+            DownloadError: if one is there and can't be had.
+            OutputError: if the Hub's cache can't be written.
+        """
+        folder = pathlib.PurePosixPath(self.filename or "").parent
+        for filename in filenames:
+            with contextlib.suppress(_NoSuchFile):
+                self._fetch_file(str(folder / filename))
 
     def _fetch_usual(self) -> pathlib.Path:
         missing = []

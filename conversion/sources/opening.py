@@ -1,10 +1,14 @@
-"""From what a user names to one checkpoint in timm's names, its linear head included."""
+"""From what a user names to one checkpoint in timm's names, with all that is known about it."""
 
 import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from kerasvit.conversion.facts.beside import Configs, read_configs
+from kerasvit.conversion.facts.facts import Facts, implied, stated
+from kerasvit.conversion.facts.live import facts_of_module, name_of_module
 from kerasvit.conversion.files.checkpoint import Checkpoint, open_checkpoint
+from kerasvit.conversion.files.tensors import is_torch_module
 from kerasvit.conversion.names.foreign import in_timm_names
 from kerasvit.conversion.names.heads import join, refuse_alone
 from kerasvit.conversion.names.unwrapping import unwrap
@@ -16,15 +20,51 @@ Report = Callable[[str], None]
 
 @dataclasses.dataclass(frozen=True)
 class Opened:
-    """An open checkpoint, and what the release that it is says about it.
+    """An open checkpoint, and what is known about it beside its tensors.
 
     Args:
         checkpoint: unwrapped, in timm's names, joined with its linear head.
+        stored: the same with its tensors' own names, without the head.
         known: the release or address that decides about the model; None for a file at hand.
+        configs: what lies beside the file.
+        module: the live module that it is; None for anything else.
+        is_joined: whether its head is another file's, which module and configs do not have.
     """
 
     checkpoint: Checkpoint
+    stored: Checkpoint
     known: Source | None
+    configs: Configs
+    module: Any = None
+    is_joined: bool = False
+
+    @property
+    def facts(self) -> Facts:
+        """What the source says of its network that no tensor says, each with its origin."""
+        layout = self.checkpoint.layout or "of the source"
+        facts = self.configs.facts | self.checkpoint.facts
+        if self.module is not None:
+            facts |= facts_of_module(self.module)
+        if self.known is not None and self.known.release is not None:
+            facts |= _facts_of_release(self.known)
+        return facts | implied(layout, self.checkpoint.arguments)
+
+    @property
+    def model(self) -> str | None:
+        """The architecture's name, where the source knows it."""
+        if self.known is not None and self.known.model is not None:
+            return self.known.model
+        if self.module is not None:
+            return name_of_module(self.module)
+        return self.configs.model
+
+
+def _facts_of_release(source: Source) -> Facts:
+    origin = f"the release {source.release_name}"
+    facts = stated(origin, source.overrides)
+    if source.image_shape is not None:
+        return facts | stated(origin, {"image_size": source.image_shape})
+    return facts
 
 
 def open_source(
@@ -61,18 +101,28 @@ def open_source(
     return _open_joined(find_source(named.release.backbone), named, select, None, sha256, report)
 
 
-def _open_joined(source, head, select, sha256, head_sha256, report: Report) -> Opened:
+def _open_joined(
+    source: Any,
+    head: Any,
+    select: str | None,
+    sha256: str | None,
+    head_sha256: str | None,
+    report: Report,
+) -> Opened:
     known = source if isinstance(source, Source) else None
-    unwrapped = unwrap(_open(source, sha256, report), select)
+    stored = unwrap(_open(source, sha256, report), select)
+    is_release = known is not None and known.release is not None
+    configs = Configs() if is_release else read_configs(stored.path)
+    module = source if is_torch_module(source) else None
     if head is None:
-        refuse_alone(unwrapped)
-        return Opened(in_timm_names(unwrapped), known)
+        refuse_alone(stored)
+        return Opened(in_timm_names(stored), stored, known, configs, module)
     head = head if isinstance(head, Source) else find_source(head) or head
     published = None
     if isinstance(head, Source) and head.release is not None:
         known, published = head, head.release.head
-    opened = unwrap(_open(head, head_sha256, report))
-    return Opened(join(in_timm_names(unwrapped), opened, published), known)
+    joined = join(in_timm_names(stored), unwrap(_open(head, head_sha256, report)), published)
+    return Opened(joined, stored, known, configs, module, is_joined=True)
 
 
 def _open(source: Any, sha256: str | None, report: Report) -> Checkpoint:

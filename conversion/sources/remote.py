@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kerasvit.cache import Entry, is_offline, safe_name
+from kerasvit.conversion.facts.beside import CONFIGS
 from kerasvit.conversion.files import sniffing
 from kerasvit.conversion.files.checkpoint import Checkpoint, open_checkpoint
 from kerasvit.conversion.files.safetensors import read_safetensors
@@ -95,7 +96,11 @@ class Source:
         """Return the address to show, the file, and the digest that it must have."""
         if self.hub_file and (self.url is None or hub.is_installed()):
             path = self.hub_file.fetch()
+            if self.release is None:
+                self.hub_file.fetch_beside(CONFIGS)
             return self.hub_file.address, path, sha256 or hub.published_sha256(path)
+        if self.url is None:
+            raise UsageError(f"{self.name!r} has no address. Received: neither hub nor url")
         sha256 = sha256 or self.sha256
         return addresses.shown(self.url), download(self.url, sha256), sha256
 

@@ -7,7 +7,6 @@ allocating a weight, and compares shapes and what shapes hide.
 
 import contextlib
 import re
-import types
 
 import numpy as np
 import pytest
@@ -15,12 +14,15 @@ import pytest
 from kerasvit import create_model, list_models
 from kerasvit.conversion import convert
 from kerasvit.conversion.architecture.detected import detect
-from kerasvit.conversion.architecture.fitting import left_out, model_for
+from kerasvit.conversion.architecture.fitting import left_out
+from kerasvit.conversion.architecture.resolving import resolve
 from kerasvit.conversion.export import tensors_of
+from kerasvit.conversion.facts.facts import by_user
 from kerasvit.conversion.files.checkpoint import open_checkpoint
 from kerasvit.conversion.names.rules import prove
 from kerasvit.conversion.proof.parity import FEATURE_TOLERANCE, SCORE_TOLERANCE, compare
-from kerasvit.conversion.proof.timm.model import TimmReference, differing_arguments
+from kerasvit.conversion.proof.timm.arguments import differing_arguments
+from kerasvit.conversion.proof.timm.model import TimmReference
 from kerasvit.models import factory
 from kerasvit.models.without_values import without_values
 
@@ -46,7 +48,7 @@ def small_pair(timm, random_state, name):
     image_shape = (4 * patch, 4 * patch, 3)
     template = create_model(name, image_shape=image_shape, num_classes=7, **small)
     state = random_state(name, **timm_arguments(template))
-    model = convert(state, model=name, verify=False, **small).model
+    model = convert(state, model=name, image_shape=image_shape, verify=False, **small).model
     assert type(model) is model_type
     return model, state
 
@@ -138,6 +140,18 @@ def _first(module, *places):
     raise AttributeError(places)
 
 
+class _Shapes:
+    """A checkpoint of zeros."""
+
+    label, layout = "timm's model", None
+
+    def __init__(self, shapes):
+        self.names, self.shape = tuple(shapes), shapes.get
+
+    def __getitem__(self, name):
+        return np.zeros(self.shape(name), "float32")
+
+
 def _facts(reference):
     """Return what the shapes of timm's model do not show."""
     block = reference.blocks[0]
@@ -166,11 +180,12 @@ def test_full_size_has_timms_tensors(timm, name):
     state, depth = reference.state_dict(), factory.variant(name)[1]["num_layers"]
     assert len(reference.blocks) == depth
     shapes = _without_equal_blocks(state, depth)
-    source = types.SimpleNamespace(names=tuple(shapes), shape=shapes.get, label="timm's model")
+    source = _Shapes(shapes)
     detected = detect(source)
 
     def proven():
-        model = model_for(detected, name, source.label, num_layers=2)
+        architecture = resolve(source, detected, by_user({"num_layers": 2}), name)
+        model = architecture.make(detected.num_classes)
         return model, prove(model, source, detected.layout, left_out(detected, model))
 
     # No value is made: the largest has 2.7 billion weights.

@@ -11,7 +11,7 @@ from kerasvit.conversion import convert, export_weights
 from kerasvit.conversion.export import tensors_of
 from kerasvit.conversion.files.checkpoint import open_checkpoint
 from kerasvit.conversion.names.rules import variables_by_path
-from kerasvit.conversion.proof.timm.model import differing_arguments
+from kerasvit.conversion.proof.timm.arguments import differing_arguments
 from kerasvit.errors import InputError, OutputError, UsageError
 
 SIZES = {"hidden_dim": 24, "num_layers": 2, "num_heads": 3, "mlp_dim": 96, "num_classes": 5}

@@ -2,17 +2,27 @@
 
 import contextlib
 import types
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from kerasvit.conversion.files.checkpoint import Checkpoint
-from kerasvit.conversion.proof.timm.linear_probe import Probe, reads_blocks
+from kerasvit.conversion.proof.outputs import NoReference, Outputs
+from kerasvit.conversion.proof.positions import resampled
+from kerasvit.conversion.proof.timm.arguments import (
+    differing_arguments,
+    is_named,
+    objects,
+    unsupported,
+)
+from kerasvit.conversion.proof.timm.linear_probe import Probe
 from kerasvit.conversion.proof.timm.scores import Caught
 from kerasvit.models import factory
 from kerasvit.models.base import ScoreModel
-from kerasvit.models.cait.model import CaiT
-from kerasvit.models.vit.readout import NORMED_AFTER
+
+# Arguments in a hub config that the comparison sets itself.
+_OWN_ARGUMENTS = ("img_size", "in_chans", "num_classes", "pretrained", "checkpoint_path")
 
 
 class TimmReference:
@@ -20,9 +30,13 @@ class TimmReference:
 
     Args:
         timm: the module.
-        model: the Keras model whose counterpart is made; its name decides the architecture.
+        model: a Keras model whose arguments say what is not timm's own about its name.
         checkpoint: an unwrapped checkpoint.
-        image_shape: `(height, width)` that the model runs on.
+        image_size: `(height, width)` that the model runs on; None for the pretrained one.
+        config: the hub config of the checkpoint, which decides instead of `model`.
+
+    Raises:
+        NoReference: if timm has no such model.
     """
 
     def __init__(
@@ -30,13 +44,15 @@ class TimmReference:
         timm: types.ModuleType,
         model: ScoreModel,
         checkpoint: Checkpoint,
-        image_shape: tuple[int, int],
+        image_size: tuple[int, int] | None = None,
+        config: Mapping[str, Any] | None = None,
     ):
         self.timm = timm
         self.model = model
-        self.is_cait = isinstance(model, CaiT)
-        self.module = make_timm_model(timm, model, image_shape)
-        self.grid = tuple(side // model.patch_size[0] for side in model.image_shape[:2])
+        self.image_size = tuple(image_size or model.image_shape[:2])
+        self.module = make_timm_model(timm, model, self.image_size, config)
+        self.label = _label(timm, model, config)
+        self.probe: Any = contextlib.nullcontext()
         self._load(checkpoint)
         self.module.eval()
 
@@ -44,17 +60,12 @@ class TimmReference:
         import torch
 
         state = {name: torch.from_numpy(checkpoint[name]) for name in checkpoint.names}
-        self.probe: Any = contextlib.nullcontext()
-        if reads_blocks(self.model):
+        if self.model.reads_several_tokens:
             head = state.pop("head.weight"), state.pop("head.bias")
             self.probe = Probe(self.module, self.model, *head)
-        if self.is_cait:
-            state = self.timm.models.cait.checkpoint_filter_fn(state, self.module)
-            state["pos_embed"] = self._resampled(state["pos_embed"])
-        else:
-            if "gamma_1" in " ".join(state):
-                state = {_deit3_name(name): value for name, value in state.items()}
-            state = self.timm.models.vision_transformer.checkpoint_filter_fn(state, self.module)
+        state = self._in_timms_names(state)
+        positions = resampled(state["pos_embed"].numpy(), self.model, self.image_size)
+        state["pos_embed"] = torch.from_numpy(positions)
         unused = [
             prefix
             for prefix, is_used in (
@@ -66,16 +77,22 @@ class TimmReference:
         state = {name: v for name, v in state.items() if not name.startswith(tuple(unused))}
         self.module.load_state_dict(state, strict=True, assign=True)
 
-    def _resampled(self, positions):
-        return self.timm.layers.resample_abs_pos_embed(
-            positions,
-            new_size=self.module.patch_embed.grid_size,
-            old_size=self.grid,
-            num_prefix_tokens=0,
-        )
+    def _in_timms_names(self, state: dict[str, Any]) -> dict[str, Any]:
+        import torch
 
-    def run(self, images: np.ndarray) -> dict[str, Any]:
-        """Return "logits", "features" and "scores" as NumPy arrays, scores by our keys.
+        if self.model.family == "cait":
+            return self.timm.models.cait.checkpoint_filter_fn(state, self.module)
+        if "register_tokens" in state:
+            # timm knows DINOv2's names by the mask token, which transformers leaves out.
+            state.setdefault("mask_token", torch.zeros(1, state["pos_embed"].shape[2]))
+        if any(name.endswith(".gamma_1") for name in state):
+            state = {_deit3_name(name): value for name, value in state.items()}
+        # It takes a square root of the positions where they are not of its model's size.
+        module = make_timm_model(self.timm, self.model, self.model.image_shape[:2])
+        return self.timm.models.vision_transformer.checkpoint_filter_fn(state, module)
+
+    def run(self, images: np.ndarray) -> Outputs:
+        """Return what timm's model computes.
 
         Args:
             images: float32 or float64 `(B, height, width, C)`; the model runs in that type.
@@ -88,93 +105,72 @@ class TimmReference:
             features = self.module.forward_features(pixels)
             logits = probe.logits() if probe else self.module.forward_head(features)
             scores = caught.scores()
-        return {
-            "logits": logits.numpy(),
-            "features": features.numpy(),
-            "scores": {key: value.numpy() for key, value in scores.items()},
-        }
+        return Outputs(
+            logits.numpy(), features.numpy(), {key: value.numpy() for key, value in scores.items()}
+        )
 
 
-def make_timm_model(timm: types.ModuleType, model: ScoreModel, image_shape: tuple[int, int]):
+def make_timm_model(
+    timm: types.ModuleType,
+    model: ScoreModel,
+    image_size: tuple[int, ...],
+    config: Mapping[str, Any] | None = None,
+) -> Any:
     """Return timm's model of the same name and arguments, its attention written out, no values.
 
-    Only what differs from the named variant is passed on, so that timm's own table has the rest.
+    Only what differs from the named variant is passed on, so that timm's own table has the rest. A
+    model without a name in timm is made by its class.
 
     Args:
         timm: the module.
-        model: a Keras model that was made by its name.
-        image_shape: `(height, width)`.
+        model: a Keras model.
+        image_size: `(height, width)`.
+        config: a hub config, which decides about all but head, channels and size.
+
+    Raises:
+        NoReference: if timm can't be told what the model has.
     """
     import torch
 
+    arguments = {
+        "num_classes": 0 if model.reads_several_tokens else model.num_classes,
+        "img_size": tuple(image_size),
+    }
+    if config is not None:
+        own = {k: v for k, v in (config.get("model_args") or {}).items() if k not in _OWN_ARGUMENTS}
+        arguments |= {"in_chans": model.image_shape[2], **own}
+    else:
+        left = unsupported(model)
+        if left:
+            raise NoReference(f"timm can't be told a model's {', '.join(left)}")
+        arguments |= {**differing_arguments(model), **objects(timm, model)}
     fused = timm.layers.use_fused_attn()
     timm.layers.set_fused_attn(False)
     try:
         # Without values: a checkpoint's are put in their place, not copied over random ones.
         with torch.device("meta"):
-            return timm.create_model(
-                factory.canonical_name(model.name),
-                num_classes=0 if reads_blocks(model) else model.num_classes,
-                img_size=image_shape,
-                **differing_arguments(model),
-            )
+            if config is not None:
+                return timm.create_model(config["architecture"], **arguments)
+            if is_named(model):
+                return timm.create_model(factory.canonical_name(model.name), **arguments)
+            return _class(timm, model)(**arguments)
     finally:
         timm.layers.set_fused_attn(fused)
 
 
-_SIZES = {
-    "hidden_dim": "embed_dim",
-    "num_layers": "depth",
-    "num_heads": "num_heads",
-    "num_class_layers": "depth_token_only",
-}
-_POOLINGS = {
-    "class": "token",
-    "average": "avg",
-    "max": "max",
-    "average_max": "avgmax",
-    "attention": "map",
-}
+def _class(timm: types.ModuleType, model: ScoreModel) -> Any:
+    if model.family == "cait":
+        return timm.models.cait.Cait
+    if model.is_distilled:
+        return timm.models.deit.VisionTransformerDistilled
+    return timm.models.vision_transformer.VisionTransformer
 
 
-def differing_arguments(model: ScoreModel) -> dict[str, Any]:
-    """Return timm's arguments for what a model has otherwise than the variant of its name."""
-    _, variant = factory.variant(factory.canonical_name(model.name))
-    differing = {
-        name: getattr(model, name)
-        for name in model.arguments
-        if name in variant and getattr(model, name) != variant[name]
-    }
-    arguments = {theirs: differing[ours] for ours, theirs in _SIZES.items() if ours in differing}
-    if {"hidden_dim", "mlp_dim"} & set(differing):
-        # timm counts both halves of the hidden layer of DINOv2's gated MLP.
-        factor = 2 if model.name.startswith("vit_giant") and model.mlp_type == "gated" else 1
-        arguments["mlp_ratio"] = (factor * model.mlp_dim + 0.5) / model.hidden_dim
-    if isinstance(model, CaiT):
-        return arguments
-    if ("position_embedding" in differing) or ("position_embedding" not in variant):
-        arguments["no_embed_class"] = model.position_embedding == "patches"
-    norms_after = model.norms_after_pooling()
-    if (model.pooling, norms_after) != _default_readout(variant):
-        arguments.update(global_pool=_POOLINGS[model.pooling], fc_norm=norms_after)
-    return arguments
-
-
-def timm_call(model: ScoreModel) -> str:
-    """Return the call that makes timm's model of the same name and arguments, as text."""
-    arguments = {
-        "num_classes": model.num_classes,
-        "img_size": tuple(model.image_shape[:2]),
-        **differing_arguments(model),
-    }
-    listing = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-    return f"timm.create_model({factory.canonical_name(model.name)!r}, {listing})"
-
-
-def _default_readout(variant: dict[str, Any]) -> tuple[str, bool]:
-    pooling = variant.get("pooling", "class")
-    norms_after = variant.get("norm_after_pooling")
-    return pooling, pooling in NORMED_AFTER if norms_after is None else norms_after
+def _label(timm: types.ModuleType, model: ScoreModel, config: Mapping[str, Any] | None) -> str:
+    if config is not None:
+        return f"timm {timm.__version__}'s {config['architecture']}, as config.json says"
+    named = factory.canonical_name(model.name) if is_named(model) else _class(timm, model).__name__
+    return f"timm {timm.__version__}'s {named}"
 
 
 def _deit3_name(name: str) -> str:

@@ -1,6 +1,9 @@
-"""`kerasvit convert`: a PyTorch checkpoint becomes a `.keras` file."""
+"""`kerasvit convert`: a foreign checkpoint becomes a `.keras` file."""
 
 import sys
+
+from kerasvit.cli.conversion_options import add_conversion_options, conversion_options
+from kerasvit.cli.options import at_least
 
 
 def add_parsers(subparsers, common) -> None:
@@ -20,13 +23,11 @@ def add_parsers(subparsers, common) -> None:
     parser.add_argument("--head", help="a linear head of DINO or DINOv2 to join it with, likewise")
     parser.add_argument("--release", help="the release it is, for preprocessing and class names")
     parser.add_argument(
-        "--image-size",
-        type=int,
-        nargs=2,
-        metavar=("HEIGHT", "WIDTH"),
-        help="size that it was trained with, where its patch grid is not square",
+        "--num-classes",
+        type=at_least(0),
+        metavar="N",
+        help="give the model another head; 0 for none",
     )
-    parser.add_argument("--num-classes", type=int, help="give the model another head; 0 for none")
     parser.add_argument(
         "--select",
         choices=("teacher", "student", "encoder", "target_encoder"),
@@ -37,11 +38,12 @@ def add_parsers(subparsers, common) -> None:
         "--no-verify", action="store_true", help="do not compare with the source's model"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
+    add_conversion_options(parser)
     parser.set_defaults(run=run, needs_keras=True)
 
 
 def run(options) -> int:
-    """Convert, and say each step on standard error."""
+    """Convert, and say each step, and the origin of each fact, on standard error."""
     from kerasvit.conversion import convert
     from kerasvit.memory import map_large_blocks
 
@@ -51,7 +53,6 @@ def run(options) -> int:
         options.output,
         options.model,
         head=options.head,
-        image_shape=options.image_size,
         num_classes=options.num_classes,
         release=options.release,
         select=options.select,
@@ -59,6 +60,7 @@ def run(options) -> int:
         verify=False if options.no_verify else None,
         overwrite=options.overwrite,
         report=lambda line: print(line, file=sys.stderr),
+        **conversion_options(options),
     )
     for note in conversion.notes:
         print(note, file=sys.stderr)

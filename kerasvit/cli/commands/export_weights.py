@@ -31,7 +31,7 @@ def run(options) -> int:
     """Export, and say on standard error how timm makes the model of it."""
     from kerasvit.conversion.export import check_export, export_weights
     from kerasvit.conversion.huggingface_folder import check_folder
-    from kerasvit.conversion.proof.timm.model import timm_call
+    from kerasvit.conversion.proof.timm.arguments import timm_call
     from kerasvit.pretrained import from_pretrained
 
     output = pathlib.Path(options.output)

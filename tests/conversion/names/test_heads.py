@@ -94,7 +94,9 @@ def test_logits_are_those_of_the_published_formula(timm, backbones, case):
 
 def test_the_arguments_can_be_said(backbones):
     state = backbones(DINO["model"])
-    model = convert(state, head=_head(2), head_interleaved=False, verify=False, **DINO).model
+    model = convert(
+        state, head=_head(2), arguments={"head_interleaved": False}, verify=False, **DINO
+    ).model
     assert (model.head_patch_mean, model.head_interleaved) == (True, False)
 
 
