@@ -1,5 +1,7 @@
 """How pictures are prepared for a converted model, and what its classes mean."""
 
+import importlib.resources
+import tomllib
 from typing import Any
 
 from kerasvit.conversion.facts.facts import MEANING_FACTS, PICTURE_FACTS, Fact, Facts, Rank, stated
@@ -123,14 +125,9 @@ def _agreed(releases: list[Release], origin: str) -> Facts:
 
 
 def imagenet_names(classes: str | None) -> list[str]:
-    """Return the names of the classes of ImageNet-1k; [] of any other list, or without timm."""
-    from kerasvit.conversion.proof.timm.package import import_timm
-    from kerasvit.errors import UsageError
-
+    """Return the names of the classes of ImageNet-1k; [] of any other list."""
     if classes != "imagenet-1k":
         return []
-    try:
-        info = import_timm().data.ImageNetInfo()
-    except UsageError:
-        return []
-    return [info.index_to_description(index) for index in range(1000)]
+    file = importlib.resources.files("kerasvit.configs") / "imagenet1k.toml"
+    names = tomllib.loads(file.read_text(encoding="utf-8"))["names"]
+    return names.strip().split("\n")

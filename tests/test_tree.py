@@ -29,7 +29,6 @@ LONGER_MODULES = {
 LONGER_FUNCTIONS = {
     # 41 arguments, each named once.
     ("kerasvit/models/vit/model.py", "__init__"): 50,
-    ("conversion/converter.py", "convert"): 52,
     ("kerasvit/evaluation/files.py", "evaluate_files"): 45,
     ("kerasvit/saliency/request.py", "make_request"): 46,
 }
@@ -43,7 +42,9 @@ ORDER = {
         "facts",
         "files",
         "names",
-        "architecture sources",
+        "architecture sources options",
+        "pictures",
+        "planning",
         "proof",
         "recording writing export",
         "converter registry_records",

@@ -1,9 +1,9 @@
 """What must be asked: facts that only a name suggests, where other values occur."""
 
 from kerasvit.conversion.architecture.detected import Detected
+from kerasvit.conversion.architecture.sincos import kind_of_positions
 from kerasvit.conversion.facts.facts import Facts, Rank, flag
 from kerasvit.conversion.facts.heads import alternatives
-from kerasvit.conversion.facts.sincos import kind_of_positions
 from kerasvit.conversion.files.checkpoint import Checkpoint
 from kerasvit.errors import UsageError
 

@@ -5,7 +5,8 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from kerasvit.cli.options import at_least, parse_number
+from kerasvit.cli.options import at_least
+from kerasvit.cli.values import parse_number
 
 # Option, keyword, what it takes, and what it is.
 _NETWORK: tuple[tuple[str, str, dict[str, Any], str], ...] = (
@@ -61,9 +62,7 @@ def conversion_options(options: argparse.Namespace) -> dict[str, Any]:
     Raises:
         UsageError: if a `--set` has another form.
     """
-    keywords = {
-        keyword: getattr(options, keyword) for _, keyword, _, _ in (*_NETWORK, *_PICTURES)
-    }
+    keywords = {keyword: getattr(options, keyword) for _, keyword, _, _ in (*_NETWORK, *_PICTURES)}
     if options.class_names is not None:
         keywords["class_names"] = pathlib.Path(options.class_names)
     keywords["arguments"] = parse_arguments(options.others)
