@@ -10,6 +10,8 @@ from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.models import factory
 from kerasvit.releases import Release, find_release, list_releases
 
+# Origins whose pictures may be of another size than the model's positions.
+_SIZES_OF_PICTURES = ("preprocessor_config.json", "the release ")
 # timm's own where a source says the mean and std alone.
 _USUAL = {"crop_fraction": 0.875, "crop_mode": "center", "interpolation": "bicubic"}
 
@@ -89,8 +91,9 @@ def _of_pictures(facts: Facts, image_shape: tuple[int, int, int]) -> Facts:
     if not {"mean", "std"} <= set(facts):
         return Facts()
     facts |= Facts(Fact(name, value, "the default", Rank.ASSUMED) for name, value in _USUAL.items())
-    if "input_size" not in facts or "pretrained_cfg" in facts["input_size"].origin:
-        # What a fine-tune on another size may have left as it was.
+    size = facts.get("input_size")
+    if size is None or not (size.rank is Rank.USER or size.origin.startswith(_SIZES_OF_PICTURES)):
+        # timm's config keeps that of the tag, which a fine-tune on another size may have left.
         own = Fact("input_size", image_shape[:2], "the model's image size", Rank.CERTAIN)
         return facts.without(["input_size"]) | Facts([own])
     return facts

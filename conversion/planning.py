@@ -119,7 +119,11 @@ _REPORTED = {
 
 
 def make_plan(
-    opened: Opened, options: Options, model: str | None = None, release: str | None = None
+    opened: Opened,
+    options: Options,
+    model: str | None = None,
+    release: str | None = None,
+    is_strict: bool = True,
 ) -> Plan:
     """Decide everything about a conversion.
 
@@ -128,6 +132,7 @@ def make_plan(
         options: what the user says.
         model: name of the architecture, or of a release; None to detect it.
         release: name of the release that the weights are.
+        is_strict: whether the named model must have the architecture of the tensors.
 
     Raises:
         InputError: if the checkpoint holds no known network, or what is known is contradictory.
@@ -143,7 +148,7 @@ def make_plan(
     network |= implied(detected.layout.name, _implied(detected))
     if classifier.num_classes == 0:
         network = network.without(_HEAD_ARGUMENTS)
-    architecture = resolve(checkpoint, detected, network, name, is_asked)
+    architecture = resolve(checkpoint, detected, network, name, is_asked, is_strict)
     layout = checkpoint.layout or detected.layout.name
     pictures = said | opened.facts | picture_facts(found, architecture.name, layout)
     if classifier.is_random:  # the names of the source are those of other classes

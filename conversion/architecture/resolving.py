@@ -82,6 +82,7 @@ def resolve(
     facts: Facts,
     name: str | None,
     is_asked: bool = True,
+    is_strict: bool = True,
 ) -> Architecture:
     """Find the value and the origin of every argument of a checkpoint's model.
 
@@ -91,6 +92,7 @@ def resolve(
         facts: what is known beside the tensors.
         name: the architecture's name; None to find the one that fits.
         is_asked: whether somebody who knows the network gave the name.
+        is_strict: whether the named model must have the architecture of the tensors.
 
     Raises:
         InputError: if origins contradict each other, the named model is another one, or the
@@ -105,7 +107,7 @@ def resolve(
     is_asked = is_asked and name is not None
     if name is None:
         name = fitting.choose_name(detected, known, checkpoint.label)
-    elif not any(fact.origin == LIVE for fact in facts.at_least(Rank.CERTAIN).values()):
+    elif is_strict and not _is_live(facts):
         fitting.check_structure(detected, name, facts, checkpoint.label)
     elif factory.variant(name)[0] is not model_type:
         name = None
@@ -117,6 +119,10 @@ def resolve(
     _check_pooling(architecture)
     check_assumptions(checkpoint, detected, known, name, is_asked)
     return architecture
+
+
+def _is_live(facts: Facts) -> bool:
+    return any(fact.origin == LIVE for fact in facts.at_least(Rank.CERTAIN).values())
 
 
 def _tensor_facts(detected: Detected, facts: Facts) -> dict[str, Any]:

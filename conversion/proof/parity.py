@@ -1,6 +1,7 @@
 """Proof of a conversion: logits, features and score maps against the source's own forward pass."""
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -119,7 +120,7 @@ def _images_and_blocks(
 def _rounding(reference: Reference, expected: Outputs, images: np.ndarray) -> float:
     """Measure how far the reference's score maps are from its own in float64."""
     exact = reference.run(images.astype("float64")).scores
-    return max(_largest(exact[key] - expected.scores[key]) for key in exact)
+    return max(_difference(exact[key], expected.scores[key]) for key in exact)
 
 
 def compare(
@@ -149,7 +150,7 @@ def compare(
         image_shape=tuple(images.shape[1:3]),
         logits=_relative(logits, expected.logits),
         features=None if expected.features is None else _relative(features, expected.features),
-        scores={key: _largest(scores[key] - expected.scores[key]) for key in compared},
+        scores={key: _difference(scores[key], expected.scores[key]) for key in compared},
         argmax_equal=bool((logits.argmax(-1) == expected.logits.argmax(-1)).all()),
     )
 
@@ -158,11 +159,10 @@ def _features_row(difference: float) -> tuple[str, str, float, float]:
     return "tokens", "features", difference, FEATURE_TOLERANCE
 
 
-def _largest(values: np.ndarray) -> float:
-    return float(np.abs(values).max())
+def _difference(values: np.ndarray, expected: np.ndarray) -> float:
+    """Return the largest absolute difference; arrays of other shapes are infinitely far."""
+    return float(np.abs(values - expected).max()) if values.shape == expected.shape else math.inf
 
 
 def _relative(values: np.ndarray, expected: np.ndarray) -> float:
-    if values.shape != expected.shape:
-        return float("inf")
-    return _largest(values - expected) / max(_largest(expected), 1e-12)
+    return _difference(values, expected) / max(float(np.abs(expected).max()), 1e-12)

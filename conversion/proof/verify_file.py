@@ -96,7 +96,8 @@ def _plan_of(model: ScoreModel, opened: Opened) -> Plan:
         image_shape=tuple(model.image_shape) if "image_size" not in known else None,
         patch_size=model.patch_size,
     )
-    return make_plan(opened, options, name if name in factory.list_models() else None)
+    known_name = name if name in factory.list_models() else None
+    return make_plan(opened, options, known_name, is_strict=False)
 
 
 def _recorded(model: ScoreModel) -> dict[str, Any]:

@@ -81,9 +81,9 @@ def test_logits_are_those_of_the_published_formula(timm, backbones, case):
     width, arguments, feature = CASES[case]
     state = backbones(arguments["model"])
     head = _head(width, "dino" if "DINO " in case else "dinov2")
-    result = convert(state, head=head, verify=True, **arguments)
-    assert result.parity.logits <= 1e-4
     side = _side(arguments["model"])
+    result = convert(state, head=head, image_shape=(side, side), verify=True, **arguments)
+    assert result.parity.logits <= 1e-4
     images = np.random.default_rng(1).normal(size=(2, side, side, 3)).astype("float32")
     blocks = _blocks(timm, state, arguments["model"], images)
     weight, bias = map(torch.from_numpy, head.get("state_dict", head).values())
