@@ -12,8 +12,8 @@ from kerasvit.conversion.proof.proving import prove_conversion
 from kerasvit.conversion.recording import make_record
 from kerasvit.conversion.sources.opening import open_source
 from kerasvit.conversion.writing import check_output, new_file
-from kerasvit.conversion_options import Options, with_options
 from kerasvit.models.base import ScoreModel
+from kerasvit.models.weight_options import Options, with_options
 
 Report = Callable[[str], None]
 

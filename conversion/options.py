@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasvit.conversion.facts.facts import Fact, Facts, Rank, by_user, flag
-from kerasvit.conversion_options import Options
 from kerasvit.errors import InputError, UsageError
+from kerasvit.models.weight_options import Options
 
 # Options that are facts under their own names.
 _FACTS = (

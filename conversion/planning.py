@@ -15,11 +15,11 @@ from kerasvit.conversion.names.rules import Assignment, assign, variables_by_pat
 from kerasvit.conversion.options import facts_of, view_of
 from kerasvit.conversion.pictures import named_release, picture_facts, record_of_pictures
 from kerasvit.conversion.sources.opening import Opened
-from kerasvit.conversion_options import Options
 from kerasvit.layers.base import without_random_start
 from kerasvit.memory import free_memory
 from kerasvit.models import factory
 from kerasvit.models.base import ScoreModel
+from kerasvit.models.weight_options import Options
 from kerasvit.releases import Release
 
 _HEADS = ("head", "distillation_head")

@@ -12,12 +12,12 @@ from typing import Any, Unpack
 import keras
 
 from kerasvit.cache import Entry
-from kerasvit.conversion_options import Options, with_options
 from kerasvit.errors import InputError, UsageError
 from kerasvit.layers.base import without_random_start
 from kerasvit.models import CaiT, VisionTransformer
 from kerasvit.models.base import ScoreModel
 from kerasvit.models.factory import canonical_name
+from kerasvit.models.weight_options import Options, with_options
 from kerasvit.releases import EMBEDDED, Release, find_release, load_releases
 
 # They change what is returned and not the weights, so that all share one converted file.

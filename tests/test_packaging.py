@@ -26,7 +26,7 @@ ORDER = [
     ("files", "numerics", "ahead", "layout", "backend", "cache", "memory"),
     ("images",),
     ("release_schema",),
-    ("releases", "conversion_options"),
+    ("releases",),
     ("layers",),
     ("models",),
     ("pretrained",),

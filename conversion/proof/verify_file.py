@@ -12,10 +12,10 @@ from kerasvit.conversion.proof.finding import compare_with_source
 from kerasvit.conversion.proof.outputs import NoReference
 from kerasvit.conversion.proof.parity import Parity
 from kerasvit.conversion.sources.opening import Opened, open_source
-from kerasvit.conversion_options import Options
 from kerasvit.errors import InputError, UsageError
 from kerasvit.models import factory
 from kerasvit.models.base import ScoreModel
+from kerasvit.models.weight_options import Options
 
 # Facts that the user may have stated when the file was made, which its record has kept.
 _STATED = (

@@ -1,4 +1,4 @@
-"""The options of a conversion, which `from_pretrained` has as well: one list, real signatures."""
+"""What may be said of weights from elsewhere: the options of `convert` and `from_pretrained`."""
 
 import difflib
 import functools
