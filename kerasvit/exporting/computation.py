@@ -25,7 +25,7 @@ class Computation:
     Attributes:
         view: the model in the attention mode that the request needs.
         image_shape: `(height, width, channels)` of the images.
-        precision: see `ExportRequest`.
+        precision, runtime: see `ExportRequest`.
         dtype: of the images: "float32", or "uint8" where preprocessing is part of the file.
         outputs: what the model gives for one picture, by name.
 
@@ -36,7 +36,7 @@ class Computation:
 
     def __init__(self, model: ScoreModel, request: ExportRequest):
         self.request = request
-        self.precision = request.precision
+        self.precision, self.runtime = request.precision, request.runtime
         height, width = request.image_size or model.image_shape[:2]
         self.image_shape = (height, width, model.image_shape[2])
         self.dtype = "uint8" if request.preprocess else "float32"

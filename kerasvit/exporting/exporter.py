@@ -48,6 +48,7 @@ def export(
     precision: str = "float32",
     saliency: str | None = None,
     preprocess: bool = False,
+    runtime: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
 ) -> Export:
     """Write a model for another runtime, with its scores as named outputs.
@@ -62,7 +63,8 @@ def export(
     Args:
         model: a model of kerasvit, or what `from_pretrained` takes.
         path: where to: a file, or a folder for "saved_model". `path` + ".json" is written too.
-        format: "onnx", "saved_model", "litert", "openvino", "torch" or "stablehlo"; None: by the
+        format: "onnx", "saved_model", "litert", "openvino", "torch" or "stablehlo"; "web", a page
+            that runs the model in the browser, as a folder or one `.html` file; None: by the
             path's suffix.
         attention: "full", "cls" or "none", which scores come out; None: as the model is.
         blocks: numbers of the self-attention blocks whose scores come out; None for all.
@@ -72,6 +74,7 @@ def export(
         saliency: "attention" or "rollout": besides the logits, the map `saliency`,
             `(batch, rows, columns)`, comes out instead of the scores.
         preprocess: whether the file takes uint8 pictures of its size and normalises them itself.
+        runtime: for "web": the folder of npm's `onnxruntime-web`; None: it is looked for.
         overwrite: whether an existing output is replaced.
 
     Returns:
@@ -84,12 +87,15 @@ def export(
             was there before is untouched.
     """
     path = pathlib.Path(path)
-    request = ExportRequest(attention, blocks, image_size, precision, saliency, preprocess)
+    place = None if runtime is None else os.path.abspath(runtime)
+    request = ExportRequest(attention, blocks, image_size, precision, saliency, preprocess, place)
     target = find_format(format or format_of(path), request.precision)
     check_target(target, path)
     if not isinstance(model, ScoreModel):
         model = from_pretrained(model)
     check_model(model)
+    if target.name == "web":
+        request = request.for_page(model)
     order: dict[str, Any] = {
         "path": str(path.absolute()),
         "format": target.name,
@@ -119,9 +125,10 @@ def export_here(
     output, target = pathlib.Path(path), FORMATS[format]
     computation = Computation(model, ExportRequest(**request))
     facts = describe(computation, target, computation.outputs)
+    is_folder = target.is_folder(output)
     files = [output.with_suffix(suffix) for suffix in target.companions]
-    targets = [sidecar_of(output), *files, *([] if target.is_folder else [output])]
-    with new_files(targets, output if target.is_folder else None, overwrite) as made:
+    targets = [sidecar_of(output), *files, *([] if is_folder else [output])]
+    with new_files(targets, output if is_folder else None, overwrite) as made:
         with warnings.catch_warnings():
             # Of the tools among themselves: nothing that a user could mend.
             warnings.simplefilter("ignore")

@@ -29,6 +29,7 @@ def describe(
         "kerasvit": installed_version("kerasvit"),
         "model": model.name,
         **{name: model.record.get(name) for name in _RECORDED},
+        "classes": model.num_classes,
         "format": target.name,
         "precision": request.precision,
         "input": {

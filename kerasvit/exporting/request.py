@@ -24,6 +24,7 @@ class ExportRequest:
         precision: of `PRECISIONS`, of the weights in the file.
         saliency: of `SALIENCY`: the map itself comes out instead of the scores; None for scores.
         preprocess: whether the file takes uint8 pictures, and scales and normalises them itself.
+        runtime: for a page, the folder of ONNX Runtime Web; None to look for it.
 
     Raises:
         UsageError: if a value is none of these, or two contradict each other.
@@ -35,6 +36,7 @@ class ExportRequest:
     precision: str = "float32"
     saliency: str | None = None
     preprocess: bool = False
+    runtime: str | None = None
 
     def __post_init__(self) -> None:
         _choose("attention", self.attention, (None, *ATTENTION_MODES))
@@ -62,6 +64,16 @@ class ExportRequest:
     def to_dict(self) -> dict[str, Any]:
         """Return the arguments as plain values, for JSON."""
         return dataclasses.asdict(self)
+
+    def for_page(self, model: ScoreModel) -> "ExportRequest":
+        """Return what a page asks for: uint8 pictures, and attention that it can draw.
+
+        That is the rows of the class token, or the mean map of a model that has no such query.
+        """
+        fields: dict[str, Any] = {"preprocess": True}
+        if self.saliency is None and self.attention is None:
+            fields |= {"attention": "cls"} if model.has_class_query else {"saliency": "attention"}
+        return dataclasses.replace(self, **fields)
 
 
 def check_model(model: ScoreModel) -> None:

@@ -20,15 +20,21 @@ def add_parsers(subparsers, common) -> None:
     )
     parser.add_argument("model", help="a .keras file of kerasvit, or a release")
     parser.add_argument(
-        "-o", "--output", required=True, help="the file to write; a folder for saved_model"
+        "-o", "--output", required=True, help="the file to write; a folder for saved_model and web"
     )
     parser.add_argument(
         "--format",
         metavar="FORMAT",
-        help="onnx, saved_model, litert, openvino, torch or stablehlo; defaults to what the "
-        "output's suffix says: .onnx, .tflite, .xml, .pt2, .stablehlo",
+        help="onnx, saved_model, litert, openvino, torch, stablehlo or web (a page that runs the "
+        "model in the browser); defaults to what the output's suffix says: .onnx, .tflite, .xml, "
+        ".pt2, .stablehlo, .html",
     )
     _add_content(parser)
+    parser.add_argument(
+        "--runtime",
+        metavar="DIR",
+        help="for web: npm's package onnxruntime-web; defaults to that in node_modules",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
     parser.set_defaults(run=run, needs_keras=False)
 
@@ -75,6 +81,7 @@ def run(options) -> int:
         precision=options.precision,
         saliency=options.saliency,
         preprocess=options.preprocess,
+        runtime=options.runtime,
         overwrite=options.overwrite,
     )
     print(f"kerasvit: {_verdict(result.check)}", file=sys.stderr)

@@ -11,12 +11,13 @@ from kerasvit.exporting.formats import (
     saved_model,
     stablehlo,
     torch_program,
+    web,
 )
 from kerasvit.exporting.formats.format import Format, Runner
 
 FORMATS: dict[str, Format] = {
     module.FORMAT.name: module.FORMAT
-    for module in (onnx, saved_model, litert, openvino, torch_program, stablehlo)
+    for module in (onnx, saved_model, litert, openvino, torch_program, stablehlo, web)
 }
 
 
@@ -48,7 +49,7 @@ def format_of(path: pathlib.Path) -> str:
         UsageError: if there is none.
     """
     for name, target in FORMATS.items():
-        if target.suffix and path.suffix == target.suffix:
+        if path.suffix and path.suffix in (target.suffix, target.file_suffix):
             return name
     raise UsageError(
         f"The output's suffix must tell its format, or format=... do. Received: {str(path)!r}. "

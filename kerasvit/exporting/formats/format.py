@@ -22,6 +22,7 @@ class Exportable(Protocol):
     image_shape: tuple[int, int, int]
     dtype: str
     precision: str
+    runtime: str | None
     outputs: dict[str, np.ndarray]
 
     def __call__(self, images: Any, weights: Sequence[Any] | None = None) -> dict[str, Any]:
@@ -50,6 +51,7 @@ class Format:
             `companions` names beside it).
         load: opens what was written in its real runtime, and returns a function that runs it.
         companions: suffixes of the files that belong to `path`, each in place of `suffix`.
+        file_suffix: of a format whose output is a folder: that of a single file instead of it.
     """
 
     name: str
@@ -62,11 +64,11 @@ class Format:
     write: Callable[[Exportable, pathlib.Path, str], None]
     load: Callable[[pathlib.Path], Runner]
     companions: tuple[str, ...] = ()
+    file_suffix: str = ""
 
-    @property
-    def is_folder(self) -> bool:
-        """Whether the output is a folder."""
-        return not self.suffix
+    def is_folder(self, path: pathlib.Path) -> bool:
+        """Tell whether the output of this name is a folder."""
+        return not self.suffix and not (self.file_suffix and path.suffix == self.file_suffix)
 
     def missing_packages(self) -> list[str]:
         """Return the distributions that writing needs and that are not installed."""

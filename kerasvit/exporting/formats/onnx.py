@@ -73,16 +73,21 @@ def _write(computation: Exportable, path: pathlib.Path, facts: str) -> None:
     exact.unlink()
 
 
-def _load(path: pathlib.Path) -> Runner:
+def runner(model: str | bytes) -> Runner:
+    """Open an ONNX file, or its content, in ONNX Runtime."""
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
 
     def run(images: np.ndarray) -> dict[str, np.ndarray]:
         return dict(zip(names, session.run(names, {INPUT: images}), strict=True))
 
     return run
+
+
+def _load(path: pathlib.Path) -> Runner:
+    return runner(str(path))
 
 
 FORMAT = Format(

@@ -1,0 +1,109 @@
+"""Every format, kind of model and attention mode, run in its real runtime: the worst deviations.
+
+    python benchmarks/exports.py                    # six formats, five models, three modes
+    python benchmarks/exports.py --architectures    # every architecture, small, to ONNX
+
+Weights are random and each is away from where it starts; a figure is the largest difference of any
+output at a batch of 1 or 5, as `kerasvit.export` finds it.
+"""
+
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+MODES = ("full", "cls", "none")
+BACKENDS = ("torch", "tensorflow", "jax")
+SMALL = {"hidden_dim": 32, "num_layers": 2, "num_heads": 2, "mlp_dim": 48, "num_classes": 5}
+KINDS = {
+    "CaiT": ("CaiT", {"num_class_layers": 2}),
+    "ViT": ("VisionTransformer", {}),
+    "distilled DeiT": ("VisionTransformer", {"use_distillation_token": True}),
+    "DINOv2 with registers": (
+        "VisionTransformer",
+        {"num_registers": 4, "layer_scale_init_value": 0.1, "mlp_type": "gated"},
+    ),
+    "SigLIP pooling": ("VisionTransformer", {"use_class_token": False, "pooling": "attention"}),
+}
+
+
+def make_model(kind: str):
+    """Return a small model of a kind."""
+    import kerasvit
+
+    name, arguments = KINDS[kind]
+    model = getattr(kerasvit, name)(
+        **{**SMALL, **arguments, "image_shape": (24, 32, 3), "patch_size": 8}
+    )
+    return randomised(model)
+
+
+def randomised(model):
+    """Return the model with every weight away from where it starts."""
+    random = np.random.default_rng(0)
+    for weight in model.weights:
+        weight.assign(random.normal(0, 0.3, weight.shape).astype("float32"))
+    return model
+
+
+def measure(model, name: str, mode: str) -> str:
+    """Export, and return the worst deviation or what went wrong."""
+    import kerasvit
+    from kerasvit.exporting import FORMATS
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / f"out{FORMATS[name].suffix}"
+        try:
+            check = kerasvit.export(model, path, name, attention=mode).check
+        except Exception as error:
+            return f"FAILED: {' '.join(str(error).split())[:200]}"
+    return f"{check['worst']:.1e}" if check["checked"] else check["why"]
+
+
+def formats_and_modes() -> None:
+    """Print a row for each format of this process' backend, and kind of model."""
+    import keras
+
+    from kerasvit.exporting import FORMATS
+
+    for name, target in FORMATS.items():
+        if target.backend == keras.backend.backend():
+            for kind in KINDS:
+                model = make_model(kind)
+                found = [measure(model, name, mode) for mode in MODES]
+                print("|", " | ".join([name, kind, *found]), "|", flush=True)
+
+
+def architectures() -> None:
+    """Print what ONNX makes of every architecture, two blocks deep."""
+    import kerasvit
+
+    sizes = {"hidden_dim": 48, "num_layers": 2, "num_heads": 3, "mlp_dim": 64, "num_classes": 3}
+    for name in kerasvit.list_models():
+        patch = kerasvit.models.factory.variant(name)[1].get("patch_size", 16)
+        height, width = (patch, patch) if isinstance(patch, int) else patch
+        model = kerasvit.create_model(name, **sizes, image_shape=(3 * height, 4 * width, 3))
+        print("|", name, "|", measure(randomised(model), "onnx", "full"), "|", flush=True)
+
+
+def main() -> None:
+    """Run one process a backend."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--architectures", action="store_true")
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.here:
+        return architectures() if options.architectures else formats_and_modes()
+    for backend in BACKENDS[:1] if options.architectures else BACKENDS:
+        environment = {**os.environ, "KERAS_BACKEND": backend}
+        command = [sys.executable, __file__, *sys.argv[1:], "--here"]
+        subprocess.run(command, env=environment, check=True)
+    return None
+
+
+if __name__ == "__main__":
+    main()
