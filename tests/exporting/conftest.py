@@ -5,9 +5,12 @@ import logging
 import keras
 import numpy as np
 import pytest
+from browser import chromium, page  # noqa: F401
 
 import kerasvit
+from kerasvit.errors import UsageError
 from kerasvit.exporting import FORMATS
+from kerasvit.exporting.formats.web.runtime import FILES, find_runtime
 
 SMALL = {"hidden_dim": 16, "num_layers": 2, "num_heads": 2, "mlp_dim": 24, "num_classes": 3}
 KINDS = {
@@ -26,7 +29,8 @@ IMAGE_SHAPE = (16, 24, 3)
 
 def formats_here():
     """The formats that this process' backend writes."""
-    return [name for name, form in FORMATS.items() if form.backend == keras.backend.backend()]
+    here = keras.backend.backend()
+    return [name for name, form in FORMATS.items() if form.backend == here and name != "web"]
 
 
 def pytest_generate_tests(metafunc):
@@ -66,3 +70,22 @@ def make_model(preprocessing_record):
 def output(tmp_path):
     """Function from a format to a path that it can be written to."""
     return lambda name: tmp_path / f"out{FORMATS[name].suffix}"
+
+
+@pytest.fixture
+def empty_runtime(tmp_path):
+    """A folder with files by the names of ONNX Runtime Web's, and nothing in them."""
+    folder = tmp_path / "onnxruntime-web" / "dist"
+    folder.mkdir(parents=True)
+    for name in FILES.values():
+        (folder / name).write_bytes(b"")
+    return folder.parent
+
+
+@pytest.fixture(scope="session")
+def web_runtime():
+    """ONNX Runtime Web, or a skip that says where it was sought."""
+    try:
+        return find_runtime()
+    except UsageError as error:
+        pytest.skip(str(error))
