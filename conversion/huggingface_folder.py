@@ -14,12 +14,8 @@ import numpy as np
 from kerasvit.conversion.files.safetensors import write_safetensors
 from kerasvit.conversion.files.tensors import StoredTensor
 from kerasvit.conversion.names.export_layouts import unchecked_layout
-from kerasvit.conversion.names.huggingface_layout import (
-    Network,
-    config_of,
-    network_of,
-    processor_of,
-)
+from kerasvit.conversion.names.huggingface_config import config_of, processor_of
+from kerasvit.conversion.names.huggingface_layout import Network, network_of
 from kerasvit.errors import OutputError, UsageError
 from kerasvit.models.base import ScoreModel
 from kerasvit.temporary import remove_stale, temporary_name

@@ -13,7 +13,7 @@ from kerasvit.conversion.names.transforms import Rule
 from kerasvit.errors import UsageError
 from kerasvit.models.base import ScoreModel
 
-_ACTIVATIONS = {
+ACTIVATIONS = {
     "gelu": "gelu",
     "gelu_tanh": "gelu_pytorch_tanh",
     "quick_gelu": "quick_gelu",
@@ -215,7 +215,7 @@ def _likely(model: ScoreModel) -> Network:
 
 
 def _other_problem(model: Any, network: Network) -> str | None:
-    if model.activation not in _ACTIVATIONS:
+    if model.activation not in ACTIVATIONS:
         return f"it has no activation {model.activation!r}"
     if not network.model_type.startswith("dinov2"):
         return None
@@ -229,10 +229,10 @@ def _other_problem(model: Any, network: Network) -> str | None:
     )
     if height != width:
         return f"it knows square grids of patches alone, and this model's is {height}x{width}"
-    return None if _mlp_ratio(model) else f"its MLP can't be {model.mlp_dim} wide"
+    return None if mlp_ratio(model) else f"its MLP can't be {model.mlp_dim} wide"
 
 
-def _mlp_ratio(model: Any) -> int | None:
+def mlp_ratio(model: Any) -> int | None:
     """Return the whole number of widths from which DINOv2's code gets the width of the MLP."""
     if model.mlp_type == "mlp":
         ratio, rest = divmod(model.mlp_dim, model.hidden_dim)
@@ -240,86 +240,3 @@ def _mlp_ratio(model: Any) -> int | None:
     ratios = range(1, 2 + 2 * model.mlp_dim // model.hidden_dim)
     gated = {(int(model.hidden_dim * ratio * 2 / 3) + 7) // 8 * 8: ratio for ratio in ratios}
     return gated.get(model.mlp_dim) if model.activation == "silu" else None
-
-
-def config_of(model: Any, network: Network) -> dict[str, Any]:
-    """Return what `config.json` says of a model."""
-    height, width, channels = model.image_shape
-    config: dict[str, Any] = {
-        "architectures": [network.classifier if model.num_classes else network.backbone],
-        "model_type": network.model_type,
-        "dtype": "float32",
-        "hidden_size": model.hidden_dim,
-        "num_hidden_layers": model.num_layers,
-        "num_attention_heads": model.num_heads,
-        "hidden_act": _ACTIVATIONS[model.activation],
-        "layer_norm_eps": model.layer_norm_epsilon,
-        "image_size": height if height == width else [height, width],
-        "patch_size": _side_or_sides(model.patch_size),
-        "num_channels": channels,
-        "qkv_bias": model.use_qkv_bias,
-        "hidden_dropout_prob": 0.0,
-        "attention_probs_dropout_prob": 0.0,
-    }
-    if network.model_type.startswith("dinov2"):
-        is_gated = model.mlp_type == "gated"
-        config |= {
-            "hidden_act": "gelu" if is_gated else config["hidden_act"],
-            "mlp_ratio": _mlp_ratio(model),
-            "use_swiglu_ffn": is_gated,
-            "layerscale_value": model.layer_scale_init_value,
-        }
-        if model.num_registers:
-            config["num_register_tokens"] = model.num_registers
-    else:
-        config["intermediate_size"] = model.mlp_dim
-    if model.num_classes:
-        names = model.record.get("class_names") or [f"LABEL_{i}" for i in range(model.num_classes)]
-        config["id2label"] = {str(index): str(name) for index, name in enumerate(names)}
-        config["label2id"] = {str(name): index for index, name in enumerate(names)}
-    return config
-
-
-def _side_or_sides(sides: tuple[int, int]) -> int | list[int]:
-    return sides[0] if sides[0] == sides[1] else list(sides)
-
-
-# Numbers of Pillow's filters (PIL.Image.Resampling).
-_RESAMPLING = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
-
-
-def processor_of(preprocessing: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what `preprocessor_config.json` says of how pictures are prepared.
-
-    Args:
-        preprocessing: of a model's record.
-
-    Returns:
-        None where no image processor of transformers prepares them so.
-    """
-    height, width = preprocessing["image_size"]
-    fraction = preprocessing.get("crop_fraction", 0.875)
-    config: dict[str, Any] = {
-        "do_convert_rgb": True,
-        "do_resize": True,
-        "resample": _RESAMPLING[preprocessing.get("interpolation", "bicubic")],
-        "do_rescale": True,
-        "rescale_factor": 1 / 255,
-        "do_normalize": True,
-        "image_mean": list(preprocessing["mean"]),
-        "image_std": list(preprocessing["std"]),
-    }
-    size = {"height": height, "width": width}
-    mode = preprocessing.get("crop_mode", "center")
-    if mode == "center" and height == width:
-        shortest = {"shortest_edge": int(height / fraction)}
-        return {
-            "image_processor_type": "BitImageProcessor",
-            **config,
-            "size": shortest,
-            "do_center_crop": True,
-            "crop_size": size,
-        }
-    if mode == "squash" and fraction == 1:
-        return {"image_processor_type": "ViTImageProcessor", **config, "size": size}
-    return None

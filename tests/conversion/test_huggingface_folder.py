@@ -9,7 +9,7 @@ from kerasvit.cli.main import main
 from kerasvit.conversion import export_weights
 from kerasvit.conversion.files.checkpoint import open_checkpoint
 from kerasvit.conversion.names.foreign import in_timm_names
-from kerasvit.conversion.names.huggingface_layout import processor_of
+from kerasvit.conversion.names.huggingface_config import processor_of
 from kerasvit.errors import OutputError, UsageError
 from kerasvit.models.cait.model import CaiT
 from kerasvit.models.vit.model import VisionTransformer

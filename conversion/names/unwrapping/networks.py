@@ -7,6 +7,7 @@ from typing import Any
 
 from kerasvit.conversion.files.tensors import StoredTensor, Tree
 from kerasvit.conversion.names.foreign.namings import NAMINGS
+from kerasvit.conversion.names.unwrapping.tables import rank
 
 # Of timm, DINO, DINOv2, DeiT, CaiT, MAE: the names that need no table.
 _OWN_MARKS = (r"patch_embed\.proj\.weight",)
@@ -46,6 +47,20 @@ def mapping_at(tree: Tree, path: tuple[str, ...]) -> dict[str, Any]:
     for name in path:
         tree = tree[name]
     return tree
+
+
+def ranks_of(network: Network, depth: int) -> tuple[int, ...]:
+    """Return the rank of each name that a network is kept under, and of none like a plain one."""
+    parts = (*network.parts, *("",) * (depth - len(network.parts)))
+    return tuple(map(rank, parts))
+
+
+def below(name: str, prefix: str) -> str:
+    """Return a name without what it has in common with a prefix, in whole parts."""
+    parts, shared = name.split("."), prefix.split(".")[:-1]
+    while shared and len(parts) > 1 and parts[0] == shared[0]:
+        del parts[0], shared[0]
+    return ".".join(parts)
 
 
 def _prefixes(names: list[str]) -> Iterator[str]:

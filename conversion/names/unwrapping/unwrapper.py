@@ -11,7 +11,13 @@ from kerasvit.conversion.names.foreign.naming import Dropped
 from kerasvit.conversion.names.foreign.namings import NAMINGS
 from kerasvit.conversion.names.unwrapping import tables
 from kerasvit.conversion.names.unwrapping.classifiers import head_names
-from kerasvit.conversion.names.unwrapping.networks import Network, mapping_at, networks_in
+from kerasvit.conversion.names.unwrapping.networks import (
+    Network,
+    below,
+    mapping_at,
+    networks_in,
+    ranks_of,
+)
 from kerasvit.conversion.names.unwrapping.said import facts_said_in
 from kerasvit.errors import InputError, UsageError
 
@@ -75,7 +81,8 @@ class _Unwrapper:
             networks = [network for network in networks if self._select in network.parts]
         if not networks:
             raise self._no_such_network()
-        ranks = {network: tuple(map(tables.rank, network.parts)) for network in networks}
+        depth = max(len(network.parts) for network in networks)
+        ranks = {network: ranks_of(network, depth) for network in networks}
         first = [network for network in networks if ranks[network] == min(ranks.values())]
         if len(first) > 1:
             listing = ", ".join(repr(".".join(network.parts)) for network in networks)
@@ -132,19 +139,16 @@ class _Unwrapper:
 
     def _leave_others(self, tensors: Tensors, network: Network, others: list[Network]) -> Tensors:
         """Take the prefix away, and the tensors of the other networks of the same mapping."""
-        elsewhere = [
-            other.prefix
-            for other in others
-            if other.path == network.path and not network.prefix.startswith(other.prefix)
-        ]
+        elsewhere = [other.prefix for other in others if other.path == network.path]
+        within = [prefix for prefix in elsewhere if prefix.startswith(network.prefix)]
         rest: Tensors = {}
         left: dict[str, None] = {}
         for name, tensor in tensors.items():
-            own = name.startswith(network.prefix)
+            own = name.startswith(network.prefix) and not name.startswith(tuple(within))
             if not own and any(name.startswith(prefix) for prefix in elsewhere):
                 left.setdefault(_first_difference(name, network.prefix))
                 continue
-            new = _below(name, network.prefix)
+            new = below(name, network.prefix)
             if new in rest:
                 raise self._twice(network.prefix + new, new, network.prefix)
             rest[new] = tensor
@@ -250,16 +254,8 @@ def _targets_by_name(names: Iterable[str]) -> dict[str, str]:
     return {}
 
 
-def _below(name: str, prefix: str) -> str:
-    """Return a name without what it has in common with a prefix, in whole parts."""
-    parts, shared = name.split("."), prefix.split(".")[:-1]
-    while shared and len(parts) > 1 and parts[0] == shared[0]:
-        del parts[0], shared[0]
-    return ".".join(parts)
-
-
 def _first_difference(name: str, prefix: str) -> str:
-    return _below(name, prefix).split(".", 1)[0]
+    return below(name, prefix).split(".", 1)[0]
 
 
 def _counterpart(part: str) -> str:

@@ -327,6 +327,12 @@ def test_two_networks_that_none_puts_first_are_asked_about():
         opened({**under("rgb.", trunk()), **under("depth.", trunk(1))})
 
 
+def test_a_network_within_another_is_another_network():
+    inside = {**PLAIN, **under("ema.", trunk(1))}
+    assert_is(opened(inside), trunk(1))
+    assert_is(opened({**PLAIN, **under("target_net.", {**trunk(1), **HEAD})}), PLAIN)
+
+
 def test_names_come_from_the_file_itself():
     checkpoint = open_checkpoint(flat("encoder.", "fc"))
     assert "fc.weight" in checkpoint

@@ -1,0 +1,89 @@
+"""What `config.json` and `preprocessor_config.json` of a model say, in transformers' words."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kerasvit.conversion.names.huggingface_layout import ACTIVATIONS, Network, mlp_ratio
+
+
+def config_of(model: Any, network: Network) -> dict[str, Any]:
+    """Return what `config.json` says of a model."""
+    height, width, channels = model.image_shape
+    config: dict[str, Any] = {
+        "architectures": [network.classifier if model.num_classes else network.backbone],
+        "model_type": network.model_type,
+        "dtype": "float32",
+        "hidden_size": model.hidden_dim,
+        "num_hidden_layers": model.num_layers,
+        "num_attention_heads": model.num_heads,
+        "hidden_act": ACTIVATIONS[model.activation],
+        "layer_norm_eps": model.layer_norm_epsilon,
+        "image_size": height if height == width else [height, width],
+        "patch_size": _side_or_sides(model.patch_size),
+        "num_channels": channels,
+        "qkv_bias": model.use_qkv_bias,
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+    }
+    if network.model_type.startswith("dinov2"):
+        is_gated = model.mlp_type == "gated"
+        config |= {
+            "hidden_act": "gelu" if is_gated else config["hidden_act"],
+            "mlp_ratio": mlp_ratio(model),
+            "use_swiglu_ffn": is_gated,
+            "layerscale_value": model.layer_scale_init_value,
+        }
+        if model.num_registers:
+            config["num_register_tokens"] = model.num_registers
+    else:
+        config["intermediate_size"] = model.mlp_dim
+    if model.num_classes:
+        names = model.record.get("class_names") or [f"LABEL_{i}" for i in range(model.num_classes)]
+        config["id2label"] = {str(index): str(name) for index, name in enumerate(names)}
+        config["label2id"] = {str(name): index for index, name in enumerate(names)}
+    return config
+
+
+def _side_or_sides(sides: tuple[int, int]) -> int | list[int]:
+    return sides[0] if sides[0] == sides[1] else list(sides)
+
+
+# Numbers of Pillow's filters (PIL.Image.Resampling).
+_RESAMPLING = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
+
+
+def processor_of(preprocessing: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what `preprocessor_config.json` says of how pictures are prepared.
+
+    Args:
+        preprocessing: of a model's record.
+
+    Returns:
+        None where no image processor of transformers prepares them so.
+    """
+    height, width = preprocessing["image_size"]
+    fraction = preprocessing.get("crop_fraction", 0.875)
+    config: dict[str, Any] = {
+        "do_convert_rgb": True,
+        "do_resize": True,
+        "resample": _RESAMPLING[preprocessing.get("interpolation", "bicubic")],
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "image_mean": list(preprocessing["mean"]),
+        "image_std": list(preprocessing["std"]),
+    }
+    size = {"height": height, "width": width}
+    mode = preprocessing.get("crop_mode", "center")
+    if mode == "center" and height == width:
+        shortest = {"shortest_edge": int(height / fraction)}
+        return {
+            "image_processor_type": "BitImageProcessor",
+            **config,
+            "size": shortest,
+            "do_center_crop": True,
+            "crop_size": size,
+        }
+    if mode == "squash" and fraction == 1:
+        return {"image_processor_type": "ViTImageProcessor", **config, "size": size}
+    return None
