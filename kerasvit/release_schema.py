@@ -116,7 +116,10 @@ def parse_releases(text: str, file: str) -> list[Release]:
         )
         for name, profile in tables.get("preprocessing", {}).items()
     }
-    return [_release(file, *item, defaults, profiles) for item in tables["releases"].items()]
+    return [
+        _release(file, name, record, defaults, profiles)
+        for name, record in tables["releases"].items()
+    ]
 
 
 def record_error(file: str, record: str | None, rule: str, *received: Any) -> InputError:

@@ -107,8 +107,8 @@ def _scaled(values: np.ndarray, top: float) -> np.ndarray:
             f"{values.dtype} values from {lowest:g} to {highest:g}. Scale them to that range first."
         )
     # float32 holds 16-bit numbers exactly, and halves the memory.
-    wide = np.float32 if top < 2**16 and values.dtype.itemsize < 8 else np.float64
-    return np.rint(values.astype(wide) * wide(255.0 / top)).astype(np.uint8)
+    wide = np.dtype("float32" if top < 2**16 and values.dtype.itemsize < 8 else "float64")
+    return np.rint(values.astype(wide) * wide.type(255.0 / top)).astype(np.uint8)
 
 
 def _grey(values: np.ndarray) -> np.ndarray:

@@ -26,17 +26,21 @@ def resized_size(
     Returns:
         `(height, width)` in pixels; a side of an extreme picture may become 0 with "border".
     """
-    scaled = tuple(math.floor(side / crop_fraction) for side in image_size)
+    height, width = size
+    scaled = math.floor(image_size[0] / crop_fraction), math.floor(image_size[1] / crop_fraction)
     if crop_mode == "squash":
         return scaled
     if crop_mode == "center" and scaled[0] == scaled[1]:
         # torchvision's Resize: the shorter side exact, the longer one cut to an integer.
-        short = min(size)
-        return tuple(scaled[0] if side == short else int(scaled[0] * side / short) for side in size)
+        short, length = min(size), scaled[0]
+        return (
+            length if height == short else int(length * height / short),
+            length if width == short else int(length * width / short),
+        )
     # timm's ResizeKeepRatio: one ratio for both sides, each rounded.
-    ratios = [side / target for side, target in zip(size, scaled, strict=True)]
+    ratios = height / scaled[0], width / scaled[1]
     ratio = max(ratios) if crop_mode == "border" else min(ratios)
-    return tuple(round(side / ratio) for side in size)
+    return round(height / ratio), round(width / ratio)
 
 
 def aspect_size(
@@ -50,19 +54,22 @@ def aspect_size(
         patch_size: `(height, width)` in pixels; each side becomes its nearest positive multiple.
     """
     scale = short_side / min(size)
-    return tuple(
-        max(1, math.floor(side * scale / patch + 0.5)) * patch
-        for side, patch in zip(size, patch_size, strict=True)
-    )
+    return _in_patches(size[0] * scale, patch_size[0]), _in_patches(size[1] * scale, patch_size[1])
+
+
+def _in_patches(length: float, patch: int) -> int:
+    """Return the multiple of a patch's side that is nearest to a length, at least one patch."""
+    return max(1, math.floor(length / patch + 0.5)) * patch
 
 
 def centred_offset(size: tuple[int, int], image_size: tuple[int, int]) -> tuple[int, int]:
     """Return `(top, left)` of a centred window in pixels; negative on a side that it pads."""
+    return _centred(size[0], image_size[0]), _centred(size[1], image_size[1])
+
+
+def _centred(length: int, window: int) -> int:
     # Halves go to the even neighbour when cropping, down when padding: torchvision's center_crop.
-    return tuple(
-        -((want - have) // 2) if want > have else round((have - want) / 2)
-        for have, want in zip(size, image_size, strict=True)
-    )
+    return -((window - length) // 2) if window > length else round((length - window) / 2)
 
 
 def cut_window(

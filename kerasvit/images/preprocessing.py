@@ -19,6 +19,9 @@ from kerasvit.images.cropping import (
 from kerasvit.images.geometry import Geometry
 from kerasvit.images.reading import MAX_PIXELS
 
+# Top, left, bottom, right in pixels of a picture, with fractions.
+Box = tuple[float, float, float, float]
+
 INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 
 # What a preprocessing may hold, wherever it is written down: `Preprocessing`, recipes, releases.
@@ -203,14 +206,19 @@ class Preprocessing:
         Returns:
             uint8 array of the same shape; what lies outside [0, 255] is cut off.
         """
-        values = np.asarray(pixels, np.float32) * np.float32(self.std) + np.float32(self.mean)
-        return np.rint(np.clip(values, 0.0, 1.0) * 255.0).astype(np.uint8)
+        values = np.asarray(pixels, np.float32) * np.asarray(self.std, np.float32)
+        shares = np.clip(values + np.asarray(self.mean, np.float32), 0.0, 1.0)
+        return np.rint(shares * 255.0).astype(np.uint8)
 
-    def _prepared(self, image: np.ndarray, original: tuple[int, int], box: tuple) -> Prepared:
+    def _prepared(self, image: np.ndarray, original: tuple[int, int], box: Box) -> Prepared:
         # In float32 and in this order, as torchvision's ToTensor and Normalize do it.
         scaled = image.astype(np.float32) / np.float32(255.0)
-        pixels = (scaled - np.float32(self.mean)) / np.float32(self.std)
-        return Prepared(pixels, image, Geometry(original, tuple(map(float, box)), image.shape[:2]))
+        centred = scaled - np.asarray(self.mean, np.float32)
+        pixels = centred / np.asarray(self.std, np.float32)
+        top, left, bottom, right = map(float, box)
+        height, width = image.shape[:2]
+        geometry = Geometry(original, (top, left, bottom, right), (height, width))
+        return Prepared(pixels, image, geometry)
 
     def _resize(self, image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         height, width = size
@@ -225,7 +233,8 @@ class Preprocessing:
 
 
 def _check_picture(image: np.ndarray) -> None:
-    shape, dtype = getattr(image, "shape", None), getattr(image, "dtype", None)
+    shape: tuple[int, ...] = getattr(image, "shape", ())
+    dtype = getattr(image, "dtype", None)
     if dtype != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
         raise UsageError(
             "A picture is a uint8 array (H, W, 3), RGB. "

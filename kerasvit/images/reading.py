@@ -7,7 +7,7 @@ import os
 import threading
 import warnings
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, cast
 
 import numpy as np
 from PIL import Image
@@ -107,7 +107,7 @@ def _stream(source: Source) -> Iterator[tuple[IO[bytes], str]]:
             yield _seekable(file, name), name
     elif hasattr(source, "read") and not isinstance(source, io.TextIOBase):
         name = f"the file object {getattr(source, 'name', type(source).__name__)!r}"
-        yield _seekable(source, name), name
+        yield _seekable(cast(IO[bytes], source), name), name
     else:
         raise UsageError(
             "A picture is given as a path, bytes, a binary file object, a PIL image or an array. "

@@ -11,11 +11,11 @@ def jit_compile(choice: str | bool = AUTO) -> bool:
     `"auto"` is True on JAX; False on PyTorch, where `torch.compile` does not get through Keras'
     layers (and made timm's own model slower: 0.81 s a step instead of 0.60); and on TensorFlow
     True where there is a GPU or a TPU, for which XLA's fusion saves the memory traffic that such a
-    device waits for, and False on a CPU. There XLA lost in every measurement: a step of a CaiT of
-    12 + 2 layers (batch 32, 32 pixels, two cores with AVX-512) took 0.82 s without it and 25 to
-    41 s with it. Nearly all of that was compilation anew in each step (see
-    `kerasvit.layers.primitives.fusing.inside_compiled_step`); since this is mended, compilation
-    still takes half a minute and a step is still slower than TensorFlow's own kernels.
+    device waits for, and False on a CPU. There a step of a CaiT of
+    12 + 2 layers (batch 32, 32 pixels, two cores with AVX-512) took 0.82 s without XLA and 25 to
+    41 s with it, nearly all of it compilation anew in each step. That is mended (see
+    `kerasvit.layers.primitives.fusing.inside_compiled_step`); what XLA gains or loses on a CPU
+    since then is in docs/training.md.
 
     Args:
         choice: `"auto"`, or True or False where the user knows better.

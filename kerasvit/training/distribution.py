@@ -3,12 +3,24 @@
 import contextlib
 import os
 from collections.abc import Iterator
+from typing import Any, Protocol
 
 import keras
 
 from kerasvit.errors import UsageError
 
-Distribution = keras.distribution.DataParallel | keras.distribution.ModelParallel
+
+class Distribution(Protocol):
+    """What is used of `keras.distribution.DataParallel` and `ModelParallel`."""
+
+    device_mesh: Any
+    data_shard_id: int
+    num_processes: int
+    num_model_replicas: int
+
+    def scope(self) -> contextlib.AbstractContextManager:
+        """Make it the current one inside a block."""
+
 
 KINDS = ("data", "model")
 BATCH, MODEL = "batch", "model"

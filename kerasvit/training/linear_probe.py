@@ -108,14 +108,15 @@ def _best_penalty(features, labels, num_classes, seed, max_iterations) -> float:
     held = _held_out(labels, seed)
     if not held.any() or held.all():
         return PENALTIES[1]
-    found, start = {}, None
+    accuracies: dict[float, float] = {}
+    start = None
     for penalty in PENALTIES:
         train = features[~held], labels[~held]
         probe = _fit(*train, num_classes, penalty, max_iterations, start)
-        found[penalty] = top_k_accuracy(probe.logits(features[held]), labels[held])
+        accuracies[penalty] = top_k_accuracy(probe.logits(features[held]), labels[held])
         start = probe
     # Of equal ones the first: the strongest.
-    return max(found, key=found.get)
+    return max(accuracies, key=accuracies.__getitem__)
 
 
 def _held_out(labels: np.ndarray, seed: int) -> np.ndarray:

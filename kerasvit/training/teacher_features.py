@@ -99,10 +99,13 @@ class TeacherFeatures:
         """Return all tokens on a grid."""
         if grid is None or tuple(grid) == self.tokens.shape[2:4]:
             return self.tokens
-        if self._resampled is None or self._resampled[0] != tuple(grid):
-            self._resampled = None
-            self._resampled = tuple(grid), _resample(self.tokens, grid)
-        return self._resampled[1]
+        if self._resampled is not None and self._resampled[0] == tuple(grid):
+            return self._resampled[1]
+        self._resampled = None  # memory for one grid at a time
+        rows, columns = grid
+        tokens = _resample(self.tokens, grid)
+        self._resampled = (rows, columns), tokens
+        return tokens
 
 
 def _oriented(tokens: np.ndarray, indices: np.ndarray, mirrored: np.ndarray) -> np.ndarray:

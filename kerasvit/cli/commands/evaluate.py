@@ -101,7 +101,12 @@ def _by_neighbours(options, model, preprocessing):
     folder = limited(folder, options.limit)
     with _bar(len(train) + len(folder)) as bar:
         report = evaluate_neighbours(
-            *(model, preprocessing, folder, train, options.k, options.temperature),
+            model,
+            preprocessing,
+            folder,
+            train,
+            k=options.k,
+            temperature=options.temperature,
             batch_size=options.batch_size,
             advance=bar.update,
         )

@@ -93,7 +93,9 @@ def run(options) -> int:
     print(_summary(folder, validation), file=sys.stderr)
     size = options.image_size
     result = finetune(
-        *(model, folder, settings),
+        model,
+        folder,
+        settings,
         validation=validation,
         output=output,
         overwrite=options.overwrite,

@@ -97,8 +97,8 @@ def resized_window(
         aspect = math.exp(rng.uniform(low, high))
         w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
         if 0 < w <= width and 0 < h <= height:
-            top, left = rng.integers(0, height - h + 1), rng.integers(0, width - w + 1)
-            return int(top), int(left), int(top) + h, int(left) + w
+            top, left = int(rng.integers(0, height - h + 1)), int(rng.integers(0, width - w + 1))
+            return top, left, top + h, left + w
     aspect = min(max(width / height, ratio[0]), ratio[1])
     h, w = min(height, round(width / aspect)), min(width, round(height * aspect))
     top, left = (height - h) // 2, (width - w) // 2
@@ -177,10 +177,11 @@ def mix(
         return images, targets
     kept = float(rng.beta(alpha, alpha))
     if use_cutmix:
-        top, left, bottom, right = _cut_window(*images.shape[1:3], kept, rng)
+        height, width = images.shape[1:3]
+        top, left, bottom, right = _cut_window(height, width, kept, rng)
         mixed = images.copy()
         mixed[:, top:bottom, left:right] = images[::-1, top:bottom, left:right]
-        kept = 1.0 - (bottom - top) * (right - left) / (images.shape[1] * images.shape[2])
+        kept = 1.0 - (bottom - top) * (right - left) / (height * width)
     else:
         mixed = images * np.float32(kept) + images[::-1] * np.float32(1.0 - kept)
     return mixed, (kept * targets + (1.0 - kept) * targets[::-1]).astype(targets.dtype)

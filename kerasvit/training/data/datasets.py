@@ -100,15 +100,15 @@ def decode(folder: PictureFolder, preprocessing: Preprocessing, title: str = "")
         InputError: if all are broken.
     """
 
-    def one(index: int) -> np.ndarray | None:
+    def evaluated(index: int) -> np.ndarray | None:
         picture = folder.try_read(index)
         return None if picture is None else preprocessing.evaluate(picture).image
 
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
-        work = pool.map(one, range(len(folder)))
+        work = pool.map(evaluated, range(len(folder)))
         hidden = not title or not sys.stderr.isatty()
-        found = list(tqdm(work, title, len(folder), leave=False, disable=hidden, unit="picture"))
-    good = [index for index, image in enumerate(found) if image is not None]
+        images = list(tqdm(work, title, len(folder), leave=False, disable=hidden, unit="picture"))
+    good = {index: image for index, image in enumerate(images) if image is not None}
     if not good:
         raise InputError(
             f"None of the pictures can be read. Received: {len(folder)} pictures, the first: "
@@ -116,5 +116,4 @@ def decode(folder: PictureFolder, preprocessing: Preprocessing, title: str = "")
         )
     if folder.broken:
         _log.warning("%d of %d pictures are broken and left out", len(folder.broken), len(folder))
-    images = np.stack([found[index] for index in good])
-    return Pictures(images, folder.labels[good], folder.class_names)
+    return Pictures(np.stack([*good.values()]), folder.labels[[*good]], folder.class_names)

@@ -31,7 +31,8 @@ def preprocessing_of(model: ScoreModel, image_size: tuple[int, int] | None = Non
             f"Patches of {tuple(model.patch_size)} pixels must fill the image. "
             f"Received: image_size={tuple(image_size)}. Choose multiples."
         )
-    return dataclasses.replace(preprocessing, image_size=tuple(image_size))
+    height, width = image_size
+    return dataclasses.replace(preprocessing, image_size=(height, width))
 
 
 def run_pictures(
@@ -58,6 +59,7 @@ def run_pictures(
     Raises:
         InputError: if no picture can be read.
     """
+    batch_size = min(batch_size, len(folder))
     outputs, kept = [], []
     for size, pixels, indices in prepared_batches(preprocessing, folder, batch_size):
         if len(indices):

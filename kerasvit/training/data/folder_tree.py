@@ -66,7 +66,8 @@ def _parents(name: str) -> Iterator[str]:
 def _tree(root: pathlib.Path) -> tuple[_Tree, bool]:
     """Return what lies below a folder or in a zip, and whether it is a zip."""
     if root.is_dir():
-        files, folders = [], set()
+        files: list[str] = []
+        folders: set[str] = set()
         for folder, names, entries in os.walk(root, followlinks=True):
             place = pathlib.Path(folder).relative_to(root)
             files += [(place / entry).as_posix() for entry in entries]
@@ -122,7 +123,7 @@ def _classes(
             f"({', '.join(SUFFIXES)}). Received: no folders, {direct} pictures. Sort them in."
         )
     unknown = [name for name in names if expected is not None and name not in expected]
-    if unknown:
+    if expected is not None and unknown:
         raise InputError(
             f"{str(root / base)!r} has folders that are no known class. "
             f"Received: {_some(unknown)}. The classes are {_some(expected)}."

@@ -106,7 +106,7 @@ class PictureFolder:
         if self.archive is None:
             return read(path)
         try:
-            return read(self._opened.content(path))
+            return read(self._opened.content(str(path)))
         except (InputError, zipfile.BadZipFile, OSError, KeyError) as error:
             raise InputError(f"{str(path)!r} in {str(self.archive)!r}: {error}") from error
 
@@ -160,11 +160,14 @@ class _Opened:
     """An archive, opened when it is first read; threads may share it."""
 
     def __init__(self, path: pathlib.Path | None) -> None:
-        self.path, self.file, self.lock = path, None, threading.Lock()
+        self.path, self.lock = path, threading.Lock()
+        self.file: zipfile.ZipFile | None = None
 
     def content(self, name: str) -> bytes:
         with self.lock:
             if self.file is None:
+                if self.path is None:
+                    raise KeyError(name)  # there is no archive that it could be in
                 self.file = zipfile.ZipFile(self.path)
             return self.file.read(name)
 

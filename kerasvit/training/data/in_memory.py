@@ -3,8 +3,8 @@
 import itertools
 import queue
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -20,6 +20,13 @@ from kerasvit.training.recipe.tables import Augmentation
 _AHEAD = 3
 
 Batch = tuple[np.ndarray, Any]
+
+
+class BatchSource(Protocol):
+    """What `fit` takes its batches from: `MemoryBatches` and `StreamedBatches`."""
+
+    def from_step(self, step: int) -> Generator[Batch, None, None]:
+        """Return the batches from a step of the run on, without end; closing it ends its thread."""
 
 
 class MemoryBatches:
@@ -83,7 +90,7 @@ class MemoryBatches:
             pictures = np.stack([recolour(picture, *options) for picture in pictures])
         return pictures, moves
 
-    def from_step(self, step: int) -> Iterator[Batch]:
+    def from_step(self, step: int) -> Generator[Batch, None, None]:
         """Yield the batches from a step on, without end, prepared ahead by a thread."""
         return ahead(map(self.batch, itertools.count(step)))
 
@@ -95,15 +102,15 @@ class Steps(keras.utils.PyDataset):
     batch however often and by whomever it is asked for. In order, they are prepared ahead.
 
     Args:
-        batches: a `MemoryBatches` or `StreamedBatches`.
+        batches: those of the whole run.
         first: number of the first step of the run, counted from 0.
         last: number of the step after the last.
     """
 
-    def __init__(self, batches: Any, first: int, last: int) -> None:
+    def __init__(self, batches: BatchSource, first: int, last: int) -> None:
         super().__init__()
         self.batches, self.first, self.last = batches, first, last
-        self.ready: Iterator[Batch] | None = None
+        self.ready: Generator[Batch, None, None] | None = None
         self.upcoming = -1
         self.lock = threading.RLock()
 
@@ -113,7 +120,7 @@ class Steps(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> Batch:
         step = self.first + index
         with self.lock:
-            if step != self.upcoming:
+            if step != self.upcoming or self.ready is None:
                 self.close()
                 self.ready = self.batches.from_step(step)
             self.upcoming = step + 1
@@ -132,7 +139,8 @@ class Normaliser:
 
     def __init__(self, preprocessing: Preprocessing) -> None:
         values = np.arange(256, dtype=np.float32)[:, None] / np.float32(255.0)
-        self.table = (values - np.float32(preprocessing.mean)) / np.float32(preprocessing.std)
+        values = values - np.asarray(preprocessing.mean, np.float32)
+        self.table = values / np.asarray(preprocessing.std, np.float32)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Return float32 of the same shape `(..., 3)`."""
@@ -169,7 +177,7 @@ def finish(
     )
 
 
-def ahead(batches: Iterator[Batch], depth: int = _AHEAD) -> Iterator[Batch]:
+def ahead(batches: Iterator[Batch], depth: int = _AHEAD) -> Generator[Batch, None, None]:
     """Yield what an iterator yields, computed ahead by a thread.
 
     The thread ends when the result is closed or forgotten; what it raises is raised here.

@@ -44,9 +44,9 @@ def recolour(
         return picture
     image = Image.fromarray(picture)
     if augmentation.colour == "rand_augment":
-        fill = tuple(round(255 * value) for value in preprocessing.mean)
+        red, green, blue = (round(255 * value) for value in preprocessing.mean)
         image = colours.rand_augment(
-            image, rng, augmentation.magnitude, augmentation.operations, fill
+            image, rng, augmentation.magnitude, augmentation.operations, (red, green, blue)
         )
     elif augmentation.colour == "three_augment":
         image = colours.three_augment(image, rng)
@@ -74,7 +74,8 @@ def resized_crop(
     Returns:
         uint8 `(rows, columns, 3)`.
     """
-    top, left, bottom, right = resized_window(*picture.shape[:2], rng, scale, ratio)
+    height, width = picture.shape[:2]
+    top, left, bottom, right = resized_window(height, width, rng, scale, ratio)
     part = np.ascontiguousarray(picture[top:bottom, left:right])
     whole = dataclasses.replace(preprocessing, crop_fraction=1.0, crop_mode="squash")
     return whole.evaluate(part).image

@@ -1,7 +1,7 @@
 """Batches for `fit` from pictures that are read as they are needed, through grain."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import keras
@@ -49,7 +49,7 @@ class StreamedBatches:
         self.augmentation, self.preprocessing = augmentation, preprocessing
         self.normalise = Normaliser(preprocessing)
 
-    def from_step(self, step: int) -> Iterator[Batch]:
+    def from_step(self, step: int) -> Generator[Batch, None, None]:
         """Yield the batches from a step on, without end, as `MemoryBatches.from_step`."""
         return ahead(self._batches(step))
 

@@ -51,14 +51,16 @@ def convolutional_targets(
 
     Raises:
         OutputError: if a file cannot be written.
+        UsageError: if the pictures are not in memory.
     """
     features, logits = folder / FEATURES, folder / LOGITS
+    images = data.decoded().images
     if not (features.exists() and logits.exists() and _suits(folder / RECIPE, recipe)):
         teacher = residual_network(len(data.class_names), recipe.teacher.widths)
         train_teacher(teacher, recipe, data, preprocessing)
         with atomic_path(folder / MODEL, overwrite=True) as temporary:
             teacher.save(temporary)
-        write_targets(teacher, Normaliser(preprocessing), data.pictures.images, features, logits)
+        write_targets(teacher, Normaliser(preprocessing), images, features, logits)
     # What comes after does not depend on whether the files were there.
     keras.utils.set_random_seed(recipe.run.seed)
     return features, logits
@@ -154,8 +156,8 @@ def write_targets(
         features: file for the tokens.
         logits: file for the logits.
     """
-    outputs = [teacher.get_layer(name).output for name in ("stage_2", "stage_3")]
-    model = keras.Model(teacher.input, [*outputs, teacher.output])
+    stages = [teacher.get_layer(name).output for name in ("stage_2", "stage_3")]
+    model = keras.Model(teacher.input, [*stages, teacher.output])
     sample = _tokens(model, normalise(images[:: max(len(images) // _AT_A_TIME, 1)]))[0]
     mean, deviation = sample.mean((0, 1, 2)), sample.std((0, 1, 2)) + 1e-6
     said = np.zeros((len(images), teacher.output.shape[-1]), np.float32)

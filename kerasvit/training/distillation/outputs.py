@@ -5,6 +5,7 @@ Views are held by functions here, so that Keras does not track their weights twi
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -25,7 +26,7 @@ def student_outputs(student: keras.Model, place: str | None) -> Callable:
     """
     if not isinstance(student, ScoreModel):
         return functools.partial(_foreign_outputs, student)
-    overrides = {}
+    overrides: dict[str, Any] = {}
     if getattr(student, "use_distillation_token", False):
         overrides["distillation_output"] = "average" if place else "both"
     view = student.with_attention("none", **overrides)

@@ -4,17 +4,17 @@ import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 from keras import ops
 
-from kerasvit.errors import InputError, UsageError
+from kerasvit.errors import InputError
 from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.images.records import recorded_preprocessing
 from kerasvit.models.base import ScoreModel
+from kerasvit.numerics import softmax
 from kerasvit.pretrained import from_pretrained
 from kerasvit.training.data.augmentation import Moves, one_hot
 from kerasvit.training.data.datasets import Pictures
@@ -25,7 +25,55 @@ from kerasvit.training.recipe.tables import CONVOLUTIONAL, Distillation, Recipe
 from kerasvit.training.run.data import RunData
 from kerasvit.training.teacher_features import TeacherFeatures, precompute_features
 
-Follow = Callable[[np.ndarray, Moves, tuple[int, int]], dict[str, np.ndarray]]
+
+class Follow(Protocol):
+    """What a teacher said once of every picture, as the targets of a batch of them."""
+
+    def __call__(
+        self, indices: np.ndarray, moves: Moves, grid: tuple[int, int]
+    ) -> dict[str, np.ndarray]:
+        """Return the targets of the pictures of these numbers, moved so, on the student's grid."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class KeptLogits:
+    """Logits, which are the same however a picture moves.
+
+    Args:
+        logits: float32 array `(N, K)`.
+    """
+
+    logits: np.ndarray
+
+    def __call__(
+        self, indices: np.ndarray, moves: Moves, grid: tuple[int, int]
+    ) -> dict[str, np.ndarray]:
+        """Return the logits of these pictures."""
+        return {"teacher": self.logits[indices]}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class KeptTokens:
+    """Tokens, which move with their picture.
+
+    Args:
+        features: of all pictures.
+        patch_size: of the student, `(height, width)` in pixels.
+        labels: float32 array `(N, K)` in which the teacher has its say; None for plain labels.
+    """
+
+    features: TeacherFeatures
+    patch_size: tuple[int, int]
+    labels: np.ndarray | None
+
+    def __call__(
+        self, indices: np.ndarray, moves: Moves, grid: tuple[int, int]
+    ) -> dict[str, np.ndarray]:
+        """Return the tokens; moves are in pixels, the features' shifts in patches."""
+        shifts = moves.shifts / np.array(self.patch_size)
+        tokens, valid = self.features.batch(indices, shifts, moves.mirrored, grid)
+        targets = {"teacher": tokens, "valid": valid}
+        return targets if self.labels is None else targets | {"labels": self.labels[indices]}
 
 
 def with_teacher(
@@ -58,20 +106,20 @@ def with_teacher(
     if settings.kind == "none":
         return student, None
     if settings.teacher == CONVOLUTIONAL and not settings.cache:
-        _require_pictures(data.pictures)
-        paths = map(os.fspath, convolutional_targets(recipe, data, preprocessing, folder))
-        features, logits = paths
+        features, logits = convolutional_targets(recipe, data, preprocessing, folder)
         cache = features if settings.kind == "features" else logits
-        settings = dataclasses.replace(settings, cache=cache, logits=logits)
-    follow, options = None, {}
+        settings = dataclasses.replace(settings, cache=os.fspath(cache), logits=os.fspath(logits))
+    follow: Follow | None = None
+    options: dict[str, Any] = {}
     if settings.kind == "features":
-        follow, options = _following(student, settings, preprocessing, data.pictures, folder)
+        pictures = data.decoded()
+        follow, options = _following(student, settings, preprocessing, pictures, folder)
     else:
         if settings.kind == "soft":
             options["teacher_loss"] = SoftDistillation(settings.temperature)
         if settings.cache:
-            logits = _logits(settings.cache, data.pictures, student.num_classes)
-            follow = functools.partial(_repeat, logits)
+            pictures = data.decoded()
+            follow = KeptLogits(_logits(settings.cache, pictures, student.num_classes))
         else:
             options |= _alongside(settings, preprocessing)
     training = DistilledTraining(
@@ -84,7 +132,7 @@ def _following(
     student: ScoreModel,
     settings: Distillation,
     preprocessing: Preprocessing,
-    pictures: Pictures | None,
+    pictures: Pictures,
     folder: pathlib.Path,
 ) -> tuple[Follow, dict[str, Any]]:
     """Return what follows a picture's moves, and the options of the model that learns from it."""
@@ -99,14 +147,12 @@ def _following(
         "feature_width": features.width,
         "block": settings.block,
     }
-    return functools.partial(_follow, features, student.patch_size, labels), options
+    return KeptTokens(features, student.patch_size, labels), options
 
 
 def _shared_labels(labels: np.ndarray, logits: np.ndarray, settings: Distillation) -> np.ndarray:
     """Return means of the labels and the teacher's probabilities, float32 `(N, K)`."""
-    scaled = logits / settings.temperature
-    said = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    said /= said.sum(axis=1, keepdims=True)
+    said = softmax(logits / settings.temperature, axis=1)
     known = one_hot(labels, logits.shape[1])
     return (known + settings.logits_share * (said - known)).astype(np.float32)
 
@@ -121,18 +167,12 @@ def _alongside(settings: Distillation, preprocessing: Preprocessing) -> dict[str
     }
 
 
-def _repeat(logits: np.ndarray, indices: np.ndarray, moves: Moves, grid: tuple[int, int]):
-    """Return a teacher's logits, which are the same however a picture moves."""
-    return {"teacher": logits[indices]}
-
-
 def _features(
     settings: Distillation,
-    pictures: Pictures | None,
+    pictures: Pictures,
     folder: pathlib.Path,
     grid: tuple[int, int],
 ) -> TeacherFeatures:
-    _require_pictures(pictures)
     path = pathlib.Path(settings.cache or folder / "teacher.npy")
     if not path.exists():
         teacher = from_pretrained(settings.teacher, attention="none")
@@ -151,9 +191,8 @@ def _features(
     return TeacherFeatures(tokens)
 
 
-def _logits(path: str, pictures: Pictures | None, num_classes: int) -> np.ndarray:
+def _logits(path: str, pictures: Pictures, num_classes: int) -> np.ndarray:
     """Return a teacher's logits of all training pictures, `(N, K)`."""
-    _require_pictures(pictures)
     logits = _kept(path, len(pictures))
     if logits.shape != (len(pictures), num_classes):
         raise InputError(
@@ -179,14 +218,6 @@ def _kept(path: str | os.PathLike, count: int) -> np.ndarray:
     return kept
 
 
-def _require_pictures(pictures: Pictures | None) -> None:
-    if pictures is None:
-        raise UsageError(
-            "What a teacher said once is kept for pictures in memory. Received: data.in_memory "
-            "= false. Set it to true, or let the teacher run along: kind soft or hard, no cache"
-        )
-
-
 def _preprocessing(teacher: ScoreModel, settings: Distillation) -> Preprocessing:
     """Return the teacher's preprocessing, of the whole picture at the size asked for."""
     found = recorded_preprocessing(teacher.record, settings.teacher)
@@ -194,28 +225,13 @@ def _preprocessing(teacher: ScoreModel, settings: Distillation) -> Preprocessing
     return dataclasses.replace(found, image_size=size, crop_fraction=1.0)
 
 
-def _follow(
-    features: TeacherFeatures,
-    patch_size: tuple[int, int],
-    labels: np.ndarray | None,
-    indices: np.ndarray,
-    moves: Moves,
-    grid: tuple[int, int],
-) -> dict[str, np.ndarray]:
-    """Return the targets of a batch; `moves` are in pixels, the features' shifts in patches."""
-    shifts = moves.shifts / np.array(patch_size)
-    tokens, valid = features.batch(indices, shifts, moves.mirrored, grid)
-    found = {"teacher": tokens, "valid": valid}
-    return found if labels is None else found | {"labels": labels[indices]}
-
-
 def _renormalise(ours: Preprocessing, theirs: Preprocessing, images):
     """Make the student's input the teacher's: another size, another mean and deviation."""
-    pixels = images * ops.convert_to_tensor(np.float32(ours.std), images.dtype)
-    pixels = pixels + ops.convert_to_tensor(np.float32(ours.mean), images.dtype)
+    pixels = images * ops.convert_to_tensor(np.asarray(ours.std, np.float32), images.dtype)
+    pixels = pixels + ops.convert_to_tensor(np.asarray(ours.mean, np.float32), images.dtype)
     if tuple(images.shape[1:3]) != tuple(theirs.image_size):
         pixels = ops.image.resize(
             pixels, theirs.image_size, "bicubic", antialias=True, data_format="channels_last"
         )
-    pixels = pixels - ops.convert_to_tensor(np.float32(theirs.mean), images.dtype)
-    return pixels / ops.convert_to_tensor(np.float32(theirs.std), images.dtype)
+    pixels = pixels - ops.convert_to_tensor(np.asarray(theirs.mean, np.float32), images.dtype)
+    return pixels / ops.convert_to_tensor(np.asarray(theirs.std, np.float32), images.dtype)

@@ -58,8 +58,15 @@ def finetune(
         )
     import_minimize()  # without it all would end after the features are computed
     new = with_new_head(model, folder.class_names, image_size, **overrides)
-    run = Run(new, folder, validation, settings or FineTuning(), output, overwrite)
-    run.report = report or run.report
+    run = Run(
+        new,
+        folder,
+        settings or FineTuning(),
+        validation=validation,
+        output=output,
+        overwrite=overwrite,
+        report=report,
+    )
     learn = fit_head if run.settings.method == "frozen" else train
     learn(run)
     run.result.seconds = run.seconds()

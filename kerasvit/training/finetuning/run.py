@@ -2,7 +2,9 @@
 
 import dataclasses
 import datetime
+import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -14,6 +16,7 @@ from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.models.base import ScoreModel
 from kerasvit.training.compilation import jit_compile
 from kerasvit.training.data.features import run_pictures
+from kerasvit.training.data.folders import PictureFolder
 from kerasvit.training.finetuning.batches import TrainingBatches
 from kerasvit.training.finetuning.heads import set_head
 from kerasvit.training.finetuning.layer_decay import layer_wise_rates
@@ -32,19 +35,37 @@ _WARMUP_SHARE = 0.1
 
 
 class Run:
-    """One run: what it works on, and the best model so far."""
+    """One run: what it works on, and the best model so far.
 
-    def __init__(self, model, folder, validation, settings, output, overwrite) -> None:
+    Args:
+        model: with its new head.
+        folder: the pictures to learn from.
+        settings: how it learns.
+        validation: held-out pictures; None for none.
+        output: the file of the best model; None for no file.
+        overwrite: whether an existing file is replaced.
+        report: called with a line for each epoch; None to say nothing.
+    """
+
+    def __init__(
+        self,
+        model: ScoreModel,
+        folder: PictureFolder,
+        settings: FineTuning,
+        *,
+        validation: PictureFolder | None = None,
+        output: str | os.PathLike | None = None,
+        overwrite: bool = False,
+        report: Callable[[str], None] | None = None,
+    ) -> None:
         self.result = FineTuned(model)
+        self.report = report or (lambda line: None)
         self.folder, self.validation, self.settings = folder, validation, settings
         self.output, self.overwrite = output, overwrite
         self.preprocessing = Preprocessing.from_dict(model.record["preprocessing"])
         self.view = model.classifying()
         self.started = time.perf_counter()
         self.best: list[np.ndarray] = []
-
-    def report(self, line: str) -> None:
-        """Say nothing, unless the caller listens."""
 
     def seconds(self) -> float:
         """Return the time since the run began."""
@@ -66,7 +87,8 @@ class Run:
         figures["seconds"] = self.seconds()
         self.result.history.append(figures)
         self.report(", ".join(f"{name} {value:.5g}" for name, value in figures.items()))
-        if accuracy is None or not self.best or accuracy > self.result.accuracy:
+        best = self.result.accuracy
+        if accuracy is None or best is None or accuracy > best:
             self.result.accuracy = accuracy
             self._keep(figures)
 
@@ -122,7 +144,10 @@ def train(run: Run) -> None:
     if settings.method == "lora":
         enable_lora(model, settings.lora_rank, settings.seed)
     batches = TrainingBatches(
-        *(run.folder, run.preprocessing, settings.batch_size, settings.seed),
+        run.folder,
+        run.preprocessing,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
         smallest_crop=settings.smallest_crop,
         flip=settings.flip,
         workers=2,

@@ -13,6 +13,13 @@ from kerasvit.fields import Rule, check_names, nearest, problem, read_table
 from kerasvit.images.preprocessing import PREPROCESSING_RULES, Preprocessing
 from kerasvit.training.recipe.tables import CONVOLUTIONAL, Recipe
 
+# Arguments of a model that a run gives it, and who decides about them.
+_CHOSEN_ELSEWHERE = {
+    "attention": "a run makes no scores, and its file returns all",
+    "dtype": "say run.precision",
+    "name": "say model.name, and about.release for what comes out",
+}
+
 
 def read_recipe(source: str | os.PathLike, changes: Sequence[str] = ()) -> Recipe:
     """Read a recipe and change some of its values.
@@ -134,6 +141,9 @@ def _contradictions(recipe: Recipe) -> Iterator[tuple[str, Any]]:
     schedule, augmentation, distillation = recipe.schedule, recipe.augmentation, recipe.distillation
     if not recipe.model.name and not recipe.model.weights:
         yield "model.name must say which model trains", "nothing"
+    for name, place in _CHOSEN_ELSEWHERE.items():
+        if name in recipe.model.arguments:
+            yield f"model.arguments cannot have {name!r}: {place}", recipe.model.arguments[name]
     total = sum(epochs for _, epochs in schedule.stages)
     if schedule.stages and total != schedule.epochs:
         yield "the epochs of schedule.stages must add up to schedule.epochs", total

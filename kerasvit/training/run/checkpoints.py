@@ -36,7 +36,7 @@ def save_state(
     """
     if hasattr(model, "jax_state_sync"):
         model.jax_state_sync()
-    arrays = {f"{_GENERATOR}{name}": state for name, state in generators.items()}
+    arrays: dict[str, Any] = {f"{_GENERATOR}{name}": state for name, state in generators.items()}
     paths = {}
     for group, variables in _groups(model).items():
         paths[group] = [variable.path for variable in variables]

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasvit.errors import UsageError
 from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.training.data.datasets import (
     Pictures,
@@ -36,24 +37,41 @@ class RunData:
     """
 
     def __init__(self, data: Data, preprocessing: Preprocessing) -> None:
-        self.data, self.folders = data, ()
+        self.data = data
+        self.folders: tuple[PictureFolder, ...] = ()
+        self.train: Pictures | PictureFolder
+        self.test: Pictures | PictureFolder
         if data.dataset == "cifar10" and not data.path:
-            parts = load_cifar10(data)
-            self.train, self.test = (part.resized(preprocessing) for part in parts)
+            train, test = load_cifar10(data)
+            self.train, self.test = train.resized(preprocessing), test.resized(preprocessing)
         else:
             self.train, self.test = self._open(preprocessing)
         self.class_names = self.train.class_names
         self.pictures = self.train if isinstance(self.train, Pictures) else None
 
-    def _open(self, preprocessing: Preprocessing) -> tuple[Any, Any]:
-        self.folders = open_folders(self.data)
+    def _open(
+        self, preprocessing: Preprocessing
+    ) -> tuple[Pictures | PictureFolder, Pictures | PictureFolder]:
+        train, test = self.folders = open_folders(self.data)
         if not self.data.in_memory:
-            return self.folders
-        train, test = self.folders
+            return train, test
         return (
             decode(train, preprocessing, "training pictures"),
             decode(test, preprocessing, "test pictures"),
         )
+
+    def decoded(self) -> Pictures:
+        """Return the decoded training pictures.
+
+        Raises:
+            UsageError: if they stay in their files.
+        """
+        if self.pictures is None:
+            raise UsageError(
+                "What a teacher said once is kept for pictures in memory. Received: data.in_memory "
+                "= false. Set it to true, or let the teacher run along: kind soft or hard, no cache"
+            )
+        return self.pictures
 
     def __len__(self) -> int:
         """Return the number of training pictures."""

@@ -3,17 +3,16 @@
 import math
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 
-from kerasvit.training.data.in_memory import Steps
+from kerasvit.training.data.in_memory import BatchSource, Steps
 from kerasvit.training.distribution import is_first_host
 
 
 def fit_steps(
     model: keras.Model,
-    batches: Any,
+    batches: BatchSource,
     first: int,
     last: int,
     epoch_steps: int,
@@ -26,7 +25,7 @@ def fit_steps(
 
     Args:
         model: compiled.
-        batches: a `MemoryBatches` or `StreamedBatches`.
+        batches: those of the whole run.
         first: number of the first step of the run, counted from 0.
         last: number of the step after the last.
         epoch_steps: steps of an epoch of the run; fewer are fitted where there are fewer.

@@ -167,7 +167,12 @@ class _Training:
             # TensorFlow makes its metrics in the first step, too late to be given values.
             self.model.evaluate(tests, steps=1, verbose=0)
         fit_steps(
-            *(self.model, batches, first, last, steps, tests),
+            self.model,
+            batches,
+            first,
+            last,
+            epoch_steps=steps,
+            tests=tests,
             evaluate_every=run.evaluate_every,
             callbacks=callbacks,
         )

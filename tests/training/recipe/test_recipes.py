@@ -83,6 +83,9 @@ def test_change_of_another_form_is_refused(change):
         ({"distillation": {"kind": "hard"}}, "teacher must be"),
         ({"data": []}, "must be a table"),
         ({"model": {}}, r"model\.name must say"),
+        ({"model": {**MODEL["model"], "arguments": {"attention": "full"}}}, "makes no scores"),
+        ({"model": {**MODEL["model"], "arguments": {"dtype": "int8"}}}, "say run.precision"),
+        ({"model": {**MODEL["model"], "arguments": {"name": 3}}}, "say model.name"),
         (
             {"distillation": {"kind": "features", "teacher": "x"}, "augmentation": {"mixup": 0.8}},
             "features follow",
