@@ -5,7 +5,7 @@ import os
 import pathlib
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -19,6 +19,9 @@ from kerasvit.images.reading import read
 from kerasvit.render.files import write_png
 from kerasvit.render.layer_sheet import layer_sheet
 from kerasvit.saliency import explain, explain_blocks, fuse_heads
+
+if TYPE_CHECKING:
+    from kerasvit.models.base import ScoreModel
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +76,7 @@ class AttentionCallback(keras.callbacks.Callback):
         colormap: str = "cividis",
         notebook: bool = True,
         overwrite: bool = False,
-        model: Any = None,
+        model: "ScoreModel | None" = None,
     ) -> None:
         super().__init__()
         if every < 1:

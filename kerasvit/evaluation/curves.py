@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from kerasvit.images.resampling import resize_array
 from kerasvit.saliency.methods.baselines import Baseline, make_baseline
 from kerasvit.saliency.request import model_outputs
 from kerasvit.saliency.targets import Objective
+
+if TYPE_CHECKING:
+    from kerasvit.models.base import ScoreModel
 
 # Chefer, Gur and Wolf, CVPR 2021: 10 % to 90 % of the pixels in steps of 10 %.
 PERTURBATION = tuple(np.linspace(0.1, 0.9, 9).round(2).tolist())
@@ -71,7 +74,7 @@ def pixel_ranks(maps: np.ndarray, size: tuple[int, int], descending: bool = True
 
 
 def replaced_outputs(
-    model: Any,
+    model: "ScoreModel",
     start: np.ndarray,
     end: np.ndarray,
     ranks: np.ndarray,
@@ -122,7 +125,7 @@ def confidence(objective: Objective, outputs: np.ndarray) -> np.ndarray:
 
 
 def perturbation_curves(
-    model: Any,
+    model: "ScoreModel",
     pixels: np.ndarray,
     maps: np.ndarray,
     objective: Objective,
@@ -160,7 +163,7 @@ def perturbation_curves(
 
 
 def insertion_deletion(
-    model: Any,
+    model: "ScoreModel",
     pixels: np.ndarray,
     maps: np.ndarray,
     objective: Objective,

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from kerasvit.saliency import METHODS, explain
 from kerasvit.saliency.methods.baselines import Baseline
 from kerasvit.saliency.request import make_request, model_outputs
 from kerasvit.saliency.targets import Objective, Target, make_objective
+
+if TYPE_CHECKING:
+    from kerasvit.models.base import ScoreModel
 
 _CHECKED = 4
 
@@ -36,7 +39,7 @@ class Evaluation:
         steps: of insertion and deletion.
     """
 
-    model: Any
+    model: "ScoreModel"
     pixels: np.ndarray
     objective: Objective
     baseline: Baseline
@@ -69,7 +72,7 @@ class Evaluation:
 
     def explain_other(
         self,
-        model: Any,
+        model: "ScoreModel",
         pixels: np.ndarray,
         target: Target,
         method: str,
@@ -165,7 +168,7 @@ PROTOCOLS = {
 
 
 def evaluate_saliency(
-    model: Any,
+    model: "ScoreModel",
     pixels: np.ndarray,
     methods: Sequence[str],
     metrics: Sequence[str] = ("perturbation", "insertion_deletion", "grid_pointing"),

@@ -4,7 +4,7 @@ import json
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -16,11 +16,14 @@ from kerasvit.evaluation.masks import evaluate_masks, objects_of
 from kerasvit.files import atomic_path
 from kerasvit.images import Preprocessing, read
 
+if TYPE_CHECKING:
+    from kerasvit.models.base import ScoreModel
+
 MASK_SUFFIX = ".png"
 
 
 def evaluate_files(
-    model: Any,
+    model: "ScoreModel",
     preprocessing: Preprocessing,
     paths: Sequence[str | os.PathLike[str]],
     methods: Sequence[str],

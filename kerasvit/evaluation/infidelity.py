@@ -1,12 +1,15 @@
 """Infidelity: does a map foretell by how much the output changes?"""
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from kerasvit.saliency.methods.baselines import Baseline, make_baseline
 from kerasvit.saliency.request import model_outputs
 from kerasvit.saliency.targets import Objective
+
+if TYPE_CHECKING:
+    from kerasvit.models.base import ScoreModel
 
 
 class Hidden(NamedTuple):
@@ -22,7 +25,7 @@ class Hidden(NamedTuple):
 
 
 def hide_patches(
-    model: Any,
+    model: "ScoreModel",
     pixels: np.ndarray,
     grid: tuple[int, int],
     objective: Objective,
@@ -78,7 +81,7 @@ def infidelity(maps: np.ndarray, hidden: Hidden) -> np.ndarray:
 
 
 def _hidden_outputs(
-    model: Any, picture: np.ndarray, ground: np.ndarray, sets: np.ndarray, batch_size: int
+    model: "ScoreModel", picture: np.ndarray, ground: np.ndarray, sets: np.ndarray, batch_size: int
 ) -> np.ndarray:
     height, width = (
         side // cells for side, cells in zip(picture.shape[:2], sets.shape[1:], strict=True)

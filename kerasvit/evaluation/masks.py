@@ -1,7 +1,7 @@
 """Methods against the masks of a data set's objects, on the pixels of the photographs."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from kerasvit.images.geometry import Geometry
 from kerasvit.saliency.explain import explain, explain_blocks
 from kerasvit.saliency.mass import mass_mask
 from kerasvit.saliency.targets import Target
+
+if TYPE_CHECKING:
+    from kerasvit.models.base import ScoreModel
 
 BACKGROUND, VOID = 0, 255
 
@@ -48,7 +51,7 @@ def objects_of(labels: np.ndarray) -> list[np.ndarray]:
 
 
 def evaluate_masks(
-    model: Any,
+    model: "ScoreModel",
     examples: Iterable[tuple[np.ndarray, Geometry, np.ndarray]],
     methods: Sequence[str],
     *,
@@ -101,7 +104,11 @@ def evaluate_masks(
 
 
 def _jaccard(
-    model: Any, pixels: np.ndarray, geometry: Geometry, objects: list[np.ndarray], mass: float
+    model: "ScoreModel",
+    pixels: np.ndarray,
+    geometry: Geometry,
+    objects: list[np.ndarray],
+    mass: float,
 ) -> float:
     """Return DINO's index: the heads' masks on the grid, laid on the photograph patch by patch."""
     block = next(iter(explain_blocks(model, pixels[None]).values()))

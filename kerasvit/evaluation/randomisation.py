@@ -1,17 +1,20 @@
 """The parameter-randomisation check: does a map depend on what the model has learnt?"""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasvit.saliency.backends import to_numpy
 
+if TYPE_CHECKING:
+    from kerasvit.models.base import ScoreModel
+
 HEAD, EMBEDDING = "head", "embedding"
 
 
 def randomisation(
-    model: Any,
+    model: "ScoreModel",
     make_maps: Callable[[Any], np.ndarray],
     seed: int = 0,
     stages: int | None = None,
@@ -46,11 +49,12 @@ def randomisation(
     return found
 
 
-def _shuffled_stages(model: Any, generator: np.random.Generator) -> Iterator[str]:
+def _shuffled_stages(model: "ScoreModel", generator: np.random.Generator) -> Iterator[str]:
     """Shuffle one part after the other, and yield each part's name when it is done."""
     blocks = model.all_blocks()
     inside = {id(variable) for block in blocks for variable in block.weights}
-    late = [layer for layer in (getattr(model, name, None) for name in _LATE) if layer is not None]
+    names = ("norm", *model.head_names)
+    late = [layer for layer in model.layers if layer.name in names]
     last = {id(variable) for layer in late for variable in layer.weights}
     rest = [v for v in model.weights if id(v) not in inside | last]
     parts = [(HEAD, [variable for layer in late for variable in layer.weights])]

@@ -1,13 +1,16 @@
 """What a model takes a picture for."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from kerasvit.errors import InputError
 from kerasvit.numerics import softmax
 from kerasvit.saliency.request import model_outputs
+
+if TYPE_CHECKING:
+    from kerasvit.models.base import ScoreModel
 
 
 class Prediction(NamedTuple):
@@ -24,7 +27,7 @@ class Prediction(NamedTuple):
     probability: float
 
 
-def predictions(model: Any, pixels: np.ndarray, count: int) -> list[Prediction]:
+def predictions(model: "ScoreModel", pixels: np.ndarray, count: int) -> list[Prediction]:
     """Return the most probable classes of one picture.
 
     Args:
@@ -38,7 +41,7 @@ def predictions(model: Any, pixels: np.ndarray, count: int) -> list[Prediction]:
     return top_classes(model, model_outputs(model, pixels[None])[0], count)
 
 
-def top_classes(model: Any, logits: np.ndarray, count: int) -> list[Prediction]:
+def top_classes(model: "ScoreModel", logits: np.ndarray, count: int) -> list[Prediction]:
     """Return the most probable classes of one image's logits.
 
     Args:
@@ -61,7 +64,7 @@ def top_classes(model: Any, logits: np.ndarray, count: int) -> list[Prediction]:
     ]
 
 
-def class_name(model: Any, index: int) -> str:
+def class_name(model: "ScoreModel", index: int) -> str:
     """Return what a class of a model is called."""
     names = model.record.get("class_names") or []
     return names[index] if index < len(names) else f"class {index}"

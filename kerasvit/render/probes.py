@@ -8,6 +8,7 @@ from PIL import Image
 
 from kerasvit.files import atomic_path
 from kerasvit.images.geometry import Geometry
+from kerasvit.layout import BlockKey
 from kerasvit.render.canvas import Canvas
 from kerasvit.render.colour import colourise, import_matplotlib
 from kerasvit.render.look import Look
@@ -100,7 +101,7 @@ def _figure(width: float, height: float):
 def _name_blocks(set_ticks, keys: Sequence[str]) -> None:
     """Name the blocks by stage and number, as many as there is room for."""
     step = max(1, len(keys) // 12)
-    names = [f"{key[:2]} {int(key.split('_')[3])}" for key in keys]
+    names = [f"{block.stage} {block.depth}" for block in map(BlockKey.parse, keys)]
     set_ticks(range(0, len(keys), step), names[::step], fontsize=8)
 
 

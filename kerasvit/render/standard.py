@@ -7,16 +7,14 @@ from PIL import Image
 
 from kerasvit.errors import InputError, UsageError
 from kerasvit.images.geometry import Geometry
+from kerasvit.layout import STAGES, BlockKey
 from kerasvit.render.canvas import Canvas
 from kerasvit.render.labels import heading, legend
 from kerasvit.render.look import Look, check_photograph
 from kerasvit.render.sheet import GAP, MARGIN, WIDTH, Panel, Section, sectioned_sheet
 from kerasvit.saliency.normalise import normalise
-from kerasvit.saliency.scores import block_number
 
 SCALES = ("panel", "shared")
-
-_STAGES = {"ca": "class attention", "sa": "self-attention"}
 
 
 def saliency_sheet(
@@ -137,8 +135,8 @@ def framed(
 
 def block_title(key: str) -> str:
     """Return what a block is called in a picture: `"class attention 0"`."""
-    stage = _STAGES.get(key.split("_")[0])
-    return f"{stage} {block_number(key)}" if stage else key
+    block = BlockKey.parse(key)
+    return f"{STAGES[block.stage]} {block.depth}"
 
 
 def titled(name: str, values: np.ndarray) -> str:

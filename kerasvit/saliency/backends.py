@@ -3,9 +3,12 @@
 import contextlib
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from kerasvit.models.base import ScoreModel
 
 # `function(model, tensors, *static)`: what a model does with named tensors of Keras' backend.
 # Static arguments are hashable and are no tensors.
@@ -13,7 +16,7 @@ Function = Callable[..., Any]
 
 
 def run(
-    model: Any, function: Function, inputs: Mapping[str, np.ndarray], static: tuple = ()
+    model: "ScoreModel", function: Function, inputs: Mapping[str, np.ndarray], static: tuple = ()
 ) -> Any:
     """Run a function of a model without any gradients.
 
@@ -39,7 +42,7 @@ def run(
 
 
 def differentiate(
-    model: Any,
+    model: "ScoreModel",
     function: Function,
     inputs: Mapping[str, np.ndarray],
     constants: Mapping[str, np.ndarray],
@@ -126,7 +129,7 @@ _CODE: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def _compiled(
-    model: Any, function: Function, static: tuple, transform: Callable[..., Any]
+    model: "ScoreModel", function: Function, static: tuple, transform: Callable[..., Any]
 ) -> Callable[..., Any]:
     """Return JAX's compiled code, from the last call for an equal model if there was one.
 

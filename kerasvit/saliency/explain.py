@@ -1,7 +1,7 @@
 """One call from a model and its input to a saliency map."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,9 +15,12 @@ from kerasvit.saliency.result import SaliencyMap
 from kerasvit.saliency.scores import block_keys, select_block
 from kerasvit.saliency.targets import Target
 
+if TYPE_CHECKING:
+    from kerasvit.models.base import ScoreModel
+
 
 def explain(
-    model: Any,
+    model: "ScoreModel",
     pixels: np.ndarray,
     method: str = "attention",
     *,
@@ -85,7 +88,7 @@ def explain(
 
 
 def explain_blocks(
-    model: Any,
+    model: "ScoreModel",
     pixels: np.ndarray,
     layers: Sequence[int | str] | str | None = None,
     *,

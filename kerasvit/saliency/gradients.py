@@ -5,17 +5,21 @@ zeros is theirs: the only handle that every backend offers, JAX included.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasvit.layout import BlockKey
 from kerasvit.saliency.backends import differentiate
 from kerasvit.saliency.request import make_request, model_outputs
 from kerasvit.saliency.targets import Target, make_objective
 
+if TYPE_CHECKING:
+    from kerasvit.models.base import ScoreModel
+
 
 def attention_gradients(
-    model: Any,
+    model: "ScoreModel",
     pixels: np.ndarray,
     target: Target = None,
     places: Sequence[str] | None = None,
@@ -44,14 +48,14 @@ def attention_gradients(
     logits = model_outputs(view, request.pixels)
     weights = make_objective(model, logits, target).weights
     if places is None:
-        places = [f"{block.name}_att" for block in model.all_blocks()]
+        places = [str(BlockKey.parse(block.name)) for block in model.all_blocks()]
     logits, found, gradients = tap_gradients(view, request.pixels, weights, places)
     ordered = {place: found[place] for place in places}
     return logits, ordered, {place: gradients[place] for place in places}
 
 
 def tap_gradients(
-    model: Any, pixels: np.ndarray, weights: np.ndarray, places: Sequence[str]
+    model: "ScoreModel", pixels: np.ndarray, weights: np.ndarray, places: Sequence[str]
 ) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Return what is at some places of a model, and the gradients with respect to it.
 
@@ -72,18 +76,20 @@ def tap_gradients(
     return logits, found, gradients
 
 
-def _tapped(model: Any, tensors: Mapping[str, Any], places: tuple[str, ...]) -> tuple[Any, Any]:
+def _tapped(
+    model: "ScoreModel", tensors: Mapping[str, Any], places: tuple[str, ...]
+) -> tuple[Any, Any]:
     taps = {place: tensors[place] for place in places}
     logits, found = model.call_with_taps(tensors["pixels"], taps)
     return _objective(logits, tensors), (logits, found)
 
 
-def _zeros(model: Any, places: Sequence[str], pixels: np.ndarray) -> dict[str, np.ndarray]:
+def _zeros(model: "ScoreModel", places: Sequence[str], pixels: np.ndarray) -> dict[str, np.ndarray]:
     return {place: np.zeros(model.tap_shape(place, pixels.shape), np.float32) for place in places}
 
 
 def read_out_gradients(
-    model: Any, pixels: np.ndarray, weights: np.ndarray, blocks: Sequence[Any]
+    model: "ScoreModel", pixels: np.ndarray, weights: np.ndarray, blocks: Sequence[Any]
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return the gradients of each block's scores when the head reads that block's own output.
 
@@ -99,22 +105,24 @@ def read_out_gradients(
         logits: `(B, K)`, the model's own.
         gradients: by key of the scores, shaped as the scores.
     """
-    names = tuple(block.name for block in blocks)
-    zeros = _zeros(model, [f"{name}_att" for name in names], pixels)
+    keys = tuple(BlockKey.parse(block.name) for block in blocks)
+    zeros = _zeros(model, [str(key) for key in keys], pixels)
     constants = {"pixels": pixels, "weights": weights}
-    return differentiate(model, _read_out, zeros, constants, (names,))
+    return differentiate(model, _read_out, zeros, constants, (keys,))
 
 
-def _read_out(model: Any, tensors: Mapping[str, Any], names: tuple[str, ...]) -> tuple[Any, Any]:
-    taps = {f"{name}_att": tensors[f"{name}_att"] for name in names}
-    outputs = {f"{name}_output": None for name in names}
+def _read_out(
+    model: "ScoreModel", tensors: Mapping[str, Any], keys: tuple[BlockKey, ...]
+) -> tuple[Any, Any]:
+    taps = {str(key): tensors[str(key)] for key in keys}
+    outputs = {key.place("output"): None for key in keys}
     logits, found = model.call_with_taps(tensors["pixels"], {**taps, **outputs}, isolate=True)
     objectives = [_objective(model.read_out(found[place]), tensors) for place in outputs]
     return sum(objectives), logits
 
 
 def input_gradients(
-    model: Any, pixels: np.ndarray, weights: np.ndarray
+    model: "ScoreModel", pixels: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the gradients with respect to the model's input.
 
@@ -131,7 +139,7 @@ def input_gradients(
     return logits, gradients["pixels"]
 
 
-def _plain(model: Any, tensors: Mapping[str, Any]) -> tuple[Any, Any]:
+def _plain(model: "ScoreModel", tensors: Mapping[str, Any]) -> tuple[Any, Any]:
     logits, _ = model.call_with_taps(tensors["pixels"], {})
     return _objective(logits, tensors), logits
 

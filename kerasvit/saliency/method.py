@@ -2,12 +2,15 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasvit.errors import UsageError
 from kerasvit.saliency.options import MethodOptions
 from kerasvit.saliency.request import Request
 from kerasvit.saliency.result import SaliencyMap
+
+if TYPE_CHECKING:
+    from kerasvit.models.base import ScoreModel
 
 # The arguments of `explain` that not every method has a use for.
 SHARED = ("target", "layer", "heads", "query", "stage")
@@ -56,7 +59,7 @@ class Method:
     interpolation: str = "bicubic"
     unfit: tuple[Unfit, ...] = ()
 
-    def reason_against(self, model: Any) -> Unfit | None:
+    def reason_against(self, model: "ScoreModel") -> Unfit | None:
         """Return why the method has no meaning for a model, or None."""
         for unfit in self.unfit:
             if unfit.applies(getattr(model, unfit.argument, None)):

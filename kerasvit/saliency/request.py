@@ -2,18 +2,21 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasvit.errors import InputError, UsageError
 from kerasvit.images.geometry import Geometry
-from kerasvit.layout import TokenLayout
+from kerasvit.layout import BlockKey, TokenLayout
 from kerasvit.saliency.backends import run, to_numpy
 from kerasvit.saliency.maps import Heads, Query
 from kerasvit.saliency.result import SaliencyMap
 from kerasvit.saliency.scores import select_block
 from kerasvit.saliency.targets import Target, check_count
+
+if TYPE_CHECKING:
+    from kerasvit.models.base import ScoreModel
 
 STAGES = ("sa", "ca")
 
@@ -34,7 +37,7 @@ class Request:
         heads: how heads are combined, see `fuse_heads`.
     """
 
-    model: Any
+    model: "ScoreModel"
     pixels: np.ndarray
     query: Query
     stage: str
@@ -50,8 +53,10 @@ class Request:
 
     def keys(self, stage: str | None = None) -> list[str]:
         """Return the keys of all blocks of a stage, also those whose scores are not asked for."""
-        blocks = self.model.class_blocks if (stage or self.stage) == "ca" else self.model.blocks
-        return [f"{block.name}_att" for block in blocks]
+        stage = stage or self.stage
+        blocks = self.model.class_blocks if stage == "ca" else self.model.blocks
+        wanted = blocks if stage in stages_of(self.model) else ()
+        return [str(BlockKey.parse(block.name)) for block in wanted]
 
     def chosen_key(self) -> str:
         """Return the key of the block to look at: `layer`, or the one that the stage is known by.
@@ -62,15 +67,17 @@ class Request:
         usual = "first" if self.stage == "ca" else "last"
         return select_block(self.keys(), usual if self.layer is None else self.layer)
 
-    def view(self, mode: str, blocks: Sequence[int] | None = None, **overrides: Any) -> Any:
+    def view(
+        self, mode: str, blocks: Sequence[int] | None = None, **overrides: Any
+    ) -> "ScoreModel":
         """Return the model in another attention mode, with those overrides that it knows."""
         # A pair of logits is for training by distillation; predictions need their mean.
         overrides = {"distillation_output": "average", **overrides}
-        known = getattr(self.model, "view_arguments", ())
+        known = self.model.view_arguments
         overrides = {name: value for name, value in overrides.items() if name in known}
         return self.model.with_attention(mode, blocks=blocks, **overrides)
 
-    def run(self, view: Any) -> Iterator[tuple[np.ndarray, Mapping, Mapping]]:
+    def run(self, view: "ScoreModel") -> Iterator[tuple[np.ndarray, Mapping, Mapping]]:
         """Yield logits and scores of one batch after the other, so that scores need not pile up."""
         for chosen in self.batches():
             inputs = {"pixels": self.pixels[chosen]}
@@ -89,7 +96,7 @@ class Request:
 
 
 def make_request(
-    model: Any,
+    model: "ScoreModel",
     pixels: np.ndarray,
     query: Query = "class",
     stage: str | None = None,
@@ -119,13 +126,18 @@ def make_request(
         )
     if batch_size < 1:
         raise UsageError(f"A batch holds at least one image. Received: batch_size={batch_size}.")
-    stages = STAGES if model.class_blocks else STAGES[:1]
+    if model.gives_tokens:
+        raise UsageError(
+            "A model that reads out every token has no logits of an image to explain. Received: "
+            'pooling="none". Make it with pooling="class" or "average".'
+        )
+    stages = stages_of(model)
     if stage is not None and stage not in stages:
         raise UsageError(
             f"This model has no such stage of attention. Received: stage={stage!r}. "
             f"Choose {' or '.join(map(repr, stages))}."
         )
-    if query == "class" and not _has_class_query(model):
+    if query == "class" and stages == ("sa",) and "class" not in model.token_layout().prefix:
         query = "mean"
     check_count(target, len(pixels))
     places = None if geometries is None else tuple(geometries)
@@ -142,21 +154,24 @@ def make_request(
     )
 
 
-def _has_class_query(model: Any) -> bool:
-    """Tell whether a class token or a learned query stands for the image; else all patches do."""
-    return bool(getattr(model, "use_class_token", True) or model.class_blocks)
+def stages_of(model: "ScoreModel") -> tuple[str, ...]:
+    """Return the stages of attention that what the head reads has gone through.
+
+    A CaiT whose head reads the mean patch has class attention, but nothing of it reaches the head.
+    """
+    return STAGES if model.class_blocks and not model.reads_patches else STAGES[:1]
 
 
-def model_outputs(model: Any, pixels: np.ndarray, batch_size: int = 8) -> np.ndarray:
+def model_outputs(model: "ScoreModel", pixels: np.ndarray, batch_size: int = 8) -> np.ndarray:
     """Return a model's first output, `(B, K)`, float32, running `batch_size` images at once."""
     starts = range(0, len(pixels), batch_size)
     batches = [run(model, _first, {"pixels": pixels[i : i + batch_size]}) for i in starts]
     return np.concatenate(batches).astype(np.float32)
 
 
-def _first(model: Any, tensors: Mapping[str, Any]) -> Any:
+def _first(model: "ScoreModel", tensors: Mapping[str, Any]) -> Any:
     return model(tensors["pixels"], training=False)[0]
 
 
-def _call(model: Any, tensors: Mapping[str, Any]) -> Any:
+def _call(model: "ScoreModel", tensors: Mapping[str, Any]) -> Any:
     return model(tensors["pixels"], training=False)

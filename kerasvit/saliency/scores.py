@@ -1,27 +1,19 @@
 """Finding a block in the dictionary of scores that a model returns."""
 
 import itertools
-import re
 from collections.abc import Iterable, Mapping
 
 from kerasvit.errors import UsageError
-
-_NUMBER = re.compile(r"\d+")
+from kerasvit.layout import BlockKey
 
 
 def block_number(key: str) -> int:
     """Return the depth that a key names: 7 for `"sa_ffn_block_07_att"`.
 
     Raises:
-        UsageError: if the key holds no number.
+        UsageError: if the key is none of a block's scores.
     """
-    numbers = _NUMBER.findall(key)
-    if not numbers:
-        raise UsageError(
-            "A key of the scores must hold the number of its block, as in 'sa_ffn_block_00_att'. "
-            f"Received: {key!r}. Pass the second or third output of the model as it is."
-        )
-    return int(numbers[-1])
+    return BlockKey.parse(key).depth
 
 
 def block_keys(scores: Mapping[str, object] | Iterable[str]) -> list[str]:

@@ -3,12 +3,15 @@
 import dataclasses
 import difflib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kerasvit.errors import InputError, UsageError
 from kerasvit.numerics import softmax
+
+if TYPE_CHECKING:
+    from kerasvit.models.base import ScoreModel
 
 Target = int | str | Sequence[int | str] | np.ndarray | None
 
@@ -41,7 +44,7 @@ class Objective:
         return Objective(self.weights[chosen], classes)
 
 
-def make_objective(model: Any, logits: np.ndarray, target: Target = None) -> Objective:
+def make_objective(model: "ScoreModel", logits: np.ndarray, target: Target = None) -> Objective:
     """Find out what each image's map explains.
 
     Args:
@@ -92,11 +95,11 @@ def _along(directions: np.ndarray, shape: tuple[int, ...]) -> Objective:
     return Objective((directions / np.maximum(lengths, 1e-12)).astype(np.float32), None)
 
 
-def _classes(model: Any, logits: np.ndarray, target: Target) -> tuple[int, ...]:
+def _classes(model: "ScoreModel", logits: np.ndarray, target: Target) -> tuple[int, ...]:
     check_count(target, len(logits))
     if target is None or isinstance(target, str | int):
         target = ["top1" if target is None else target] * len(logits)
-    names = getattr(model, "record", {}).get("class_names") or []
+    names = model.record.get("class_names") or []
     return tuple(
         int(row.argmax())
         if isinstance(wanted, str) and wanted == "top1"

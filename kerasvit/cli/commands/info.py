@@ -47,7 +47,7 @@ def _model_facts(name: str, **overrides):
 
 def _architecture(model):
     parameters = sum(math.prod(variable.shape) for variable in model.weights)
-    class_layers = getattr(model, "num_class_layers", 0)
+    class_layers = model.num_class_layers
     return [
         ("class", type(model).__name__),
         ("parameters", f"{parameters:,}"),

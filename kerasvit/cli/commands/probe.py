@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 import pathlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasvit.cli.options import (
     add_inputs,
@@ -12,6 +12,9 @@ from kerasvit.cli.options import (
     add_resize,
     load_resized_model,
 )
+
+if TYPE_CHECKING:
+    from kerasvit.models.base import ScoreModel
 
 WEIGHTS = ("positions", "filters")
 PICTURES = ("distance", "entropy", "features")
@@ -139,7 +142,7 @@ class Prober:
         options: of the command line.
     """
 
-    def __init__(self, model: Any, label: str, pictures: list[Picture], options) -> None:
+    def __init__(self, model: "ScoreModel", label: str, pictures: list[Picture], options) -> None:
         self.model, self.label, self.pictures = model, label, pictures
         self.options = options
         self.surveyed: dict[str, dict[str, Any]] | None = None

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from kerasvit.saliency.options import MethodOptions
 from kerasvit.saliency.request import STAGES, Request, make_request
 from kerasvit.saliency.result import SaliencyMap
 from kerasvit.saliency.scores import block_keys, block_number, select_block
+
+if TYPE_CHECKING:
+    from kerasvit.models.base import ScoreModel
 
 _LARGEST_SCORES = 4 * 2**30
 
@@ -58,7 +61,7 @@ def attention_by_block(request: Request, keys: list[str]) -> dict[str, SaliencyM
 
 
 def block_scores(
-    model: Any, pixels: np.ndarray
+    model: "ScoreModel", pixels: np.ndarray
 ) -> tuple[dict[str, np.ndarray], dict[str, TokenLayout]]:
     """Return every score of every block for one image, as probabilities.
 

@@ -1,11 +1,14 @@
 """What stands in for a part of the picture that is taken away."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kerasvit.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from kerasvit.models.base import ScoreModel
 
 BASELINES = ("mean", "black", "blur")
 
@@ -15,7 +18,9 @@ Baseline = str | float | np.ndarray
 _BLUR = 10 / 224
 
 
-def make_baseline(model: Any, pixels: np.ndarray, baseline: Baseline = "mean") -> np.ndarray:
+def make_baseline(
+    model: "ScoreModel", pixels: np.ndarray, baseline: Baseline = "mean"
+) -> np.ndarray:
     """Return pictures without content, in the model's own input values.
 
     Args:
@@ -60,8 +65,8 @@ def _broadcasts(values: np.ndarray, shape: tuple[int, ...]) -> bool:
         return False
 
 
-def _black(model: Any) -> np.ndarray:
-    preprocessing = getattr(model, "record", {}).get("preprocessing")
+def _black(model: "ScoreModel") -> np.ndarray:
+    preprocessing = model.record.get("preprocessing")
     if not isinstance(preprocessing, Mapping):
         raise UsageError(
             "What black is depends on the mean and std that the pixels were normalised by. "

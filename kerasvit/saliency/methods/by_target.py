@@ -57,9 +57,9 @@ def read_query(request: Request) -> Query:
         )
     if request.query != "class" or request.stage == "ca":
         return request.query
-    if getattr(request.model, "pooling", "class") == "average":
+    if request.model.reads_patches:
         return "patches"
-    return "mean" if getattr(request.model, "use_distillation_token", False) else "class"
+    return "mean" if request.model.is_distilled else "class"
 
 
 def on_grid(tokens: np.ndarray, grid: tuple[int, int], num_prefix: int = 0) -> np.ndarray:

@@ -3,7 +3,7 @@
 import dataclasses
 import types
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from kerasvit.saliency.backends import run
 from kerasvit.saliency.options import MethodOptions, option
 from kerasvit.saliency.request import Request
 from kerasvit.saliency.result import SaliencyMap
+
+if TYPE_CHECKING:
+    from kerasvit.models.base import ScoreModel
 
 _WEAK = 1e-5
 OUTPUTS = ("mask", "values")
@@ -142,7 +145,7 @@ def last_keys(request: Request) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(keys), np.concatenate(logits)
 
 
-def _joint_projection(model: Any, tensors: Mapping[str, Any]) -> tuple[Any, Any]:
+def _joint_projection(model: "ScoreModel", tensors: Mapping[str, Any]) -> tuple[Any, Any]:
     """Return the first output, and the last block's queries, keys and values side by side."""
     block = model.blocks[-1]
     place = f"{block.name}_tokens"

@@ -1,10 +1,11 @@
 """The head-wise method of "Beyond Intuition": attention carried back, times gradients."""
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasvit.layout import BlockKey
 from kerasvit.saliency.gradients import tap_gradients
 from kerasvit.saliency.maps import query_tokens
 from kerasvit.saliency.methods.by_target import (
@@ -16,6 +17,9 @@ from kerasvit.saliency.methods.relevance import carry_back, check_start
 from kerasvit.saliency.options import MethodOptions, option
 from kerasvit.saliency.request import Request
 from kerasvit.saliency.result import SaliencyMap
+
+if TYPE_CHECKING:
+    from kerasvit.models.base import ScoreModel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +76,7 @@ def explain_headwise(request: Request, options: HeadwiseOptions) -> SaliencyMap:
             lambda key: weighed_heads(scores[key], gradients[key]), keys, layout, query
         )
         last = _integrated_gradient(view, pixels, objective.weights, keys[-1], options.steps)
-        stage = request.layout(keys[-1].split("_")[0])
+        stage = request.layout(BlockKey.parse(keys[-1]).stage)
         rows = [0] if request.keys("ca") else query_tokens(layout, query)
         return carried * on_grid(last[:, rows].mean(axis=1), layout.grid, stage.num_prefix)
 
@@ -88,7 +92,7 @@ def explain_headwise(request: Request, options: HeadwiseOptions) -> SaliencyMap:
 
 
 def _integrated_gradient(
-    view: Any, pixels: np.ndarray, weights: np.ndarray, key: str, steps: int
+    view: "ScoreModel", pixels: np.ndarray, weights: np.ndarray, key: str, steps: int
 ) -> np.ndarray:
     """Return the positive part of a block's mean gradient on the way from zero, `(B, Q, N)`."""
     total: np.ndarray | float = 0.0

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from kerasvit.saliency.options import MethodOptions, option
 from kerasvit.saliency.request import Request, model_outputs
 from kerasvit.saliency.result import SaliencyMap
 from kerasvit.saliency.targets import Objective
+
+if TYPE_CHECKING:
+    from kerasvit.models.base import ScoreModel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +38,7 @@ class RiseOptions(MethodOptions):
 
 
 def occlusion(
-    model: Any,
+    model: "ScoreModel",
     pixels: np.ndarray,
     objective: Objective,
     baseline: np.ndarray,
@@ -65,7 +68,7 @@ def occlusion(
 
 
 def rise(
-    model: Any,
+    model: "ScoreModel",
     pixels: np.ndarray,
     objective: Objective,
     baseline: np.ndarray,
@@ -132,7 +135,7 @@ def random_masks(
 
 
 def _scores(
-    model: Any,
+    model: "ScoreModel",
     pixels: np.ndarray,
     baseline: np.ndarray,
     masks: np.ndarray,

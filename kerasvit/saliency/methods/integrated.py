@@ -1,7 +1,7 @@
 """Methods by the gradient of the input: integrated gradients and SmoothGrad."""
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from kerasvit.saliency.methods.by_target import explain_target, read_query
 from kerasvit.saliency.options import MethodOptions, option
 from kerasvit.saliency.request import Request
 from kerasvit.saliency.result import SaliencyMap
+
+if TYPE_CHECKING:
+    from kerasvit.models.base import ScoreModel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +51,7 @@ def patch_sums(values: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
 
 
 def integrated_gradients(
-    model: Any,
+    model: "ScoreModel",
     pixels: np.ndarray,
     weights: np.ndarray,
     baseline: np.ndarray,
@@ -80,7 +83,7 @@ def integrated_gradients(
 
 
 def smooth_gradients(
-    model: Any,
+    model: "ScoreModel",
     pixels: np.ndarray,
     weights: np.ndarray,
     samples: int = SmoothOptions.samples,

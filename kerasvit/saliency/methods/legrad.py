@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from kerasvit.errors import UsageError
-from kerasvit.layout import TokenLayout
+from kerasvit.layout import BlockKey, TokenLayout
 from kerasvit.saliency.gradients import read_out_gradients
 from kerasvit.saliency.methods.by_target import (
     explain_target,
@@ -81,7 +81,7 @@ def explain_legrad(request: Request, options: LegradOptions) -> SaliencyMap:
         method="legrad",
         layout=layout,
         stage=request.stage,
-        layers=tuple(f"{block.name}_att" for block in blocks),
+        layers=tuple(str(BlockKey.parse(block.name)) for block in blocks),
         query=read_query(request),
         settings={"start_layer": start},
     )

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from kerasvit.layout import TokenLayout
+from kerasvit.layout import BlockKey, TokenLayout
 from kerasvit.saliency.gradients import tap_gradients
 from kerasvit.saliency.maps import Query, attention_maps, query_tokens
 from kerasvit.saliency.methods.by_target import (
@@ -126,7 +126,7 @@ def explain_grad_cam(request: Request, options: OneBlockOptions) -> SaliencyMap:
     """
     key = request.chosen_key()
     layout = request.layout(request.stage)
-    place = key.removesuffix("_att") + "_tokens"
+    place = BlockKey.parse(key).place("tokens")
 
     def compute(view, pixels, objective):
         _, tokens, gradients = tap_gradients(view, pixels, objective.weights, [place])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerasvit.errors import UsageError
-from kerasvit.layout import TokenLayout
+from kerasvit.layout import BlockKey, TokenLayout
 from kerasvit.saliency.gradients import tap_gradients
 from kerasvit.saliency.maps import Query, query_tokens
 from kerasvit.saliency.methods.by_target import explain_target, on_grid, read_query
@@ -82,8 +82,8 @@ def carry_back(
     Returns:
         `(B, rows, columns)`, float32, the row of R on the grid.
     """
-    class_keys = block_keys(key for key in keys if key.startswith("ca"))
-    own_keys = block_keys(key for key in keys if not key.startswith("ca"))
+    class_keys = block_keys(key for key in keys if BlockKey.parse(key).stage == "ca")
+    own_keys = block_keys(key for key in keys if BlockKey.parse(key).stage != "ca")
     if class_keys:
         # What reaches the patches; they are what the self-attention stage gives out.
         row = _class_row(matrix, class_keys)[:, 1:]

@@ -1,19 +1,22 @@
 """Pictures of what a model holds: tokens, embeddings, filters, and how alike two layers are."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasvit.errors import InputError, UsageError
-from kerasvit.layout import TokenLayout
+from kerasvit.layout import BlockKey, TokenLayout
 from kerasvit.saliency.backends import run, to_numpy
 from kerasvit.saliency.request import make_request
-from kerasvit.saliency.scores import block_number, select_block
+from kerasvit.saliency.scores import select_block
+
+if TYPE_CHECKING:
+    from kerasvit.models.base import ScoreModel
 
 
 def block_outputs(
-    model: Any,
+    model: "ScoreModel",
     pixels: np.ndarray,
     layers: Sequence[int | str] = ("last",),
     stage: str = "sa",
@@ -37,19 +40,21 @@ def block_outputs(
     """
     request = make_request(model, pixels, stage=stage, batch_size=batch_size)
     keys = {select_block(request.keys(), layer) for layer in layers}
-    names = [key.removesuffix("_att") for key in sorted(keys, key=block_number)]
-    view, places = request.view("none"), tuple(f"{name}_output" for name in names)
+    blocks = sorted(map(BlockKey.parse, keys))
+    view, places = request.view("none"), tuple(block.place("output") for block in blocks)
     parts = [
         run(view, _read, {"pixels": request.pixels[chosen]}, (places,))
         for chosen in request.batches()
     ]
     return {
-        name: np.concatenate([part[place] for part in parts]).astype(np.float32)
-        for name, place in zip(names, places, strict=True)
+        block.block: np.concatenate([part[place] for part in parts]).astype(np.float32)
+        for block, place in zip(blocks, places, strict=True)
     }
 
 
-def _read(model: Any, tensors: Mapping[str, Any], places: tuple[str, ...]) -> dict[str, Any]:
+def _read(
+    model: "ScoreModel", tensors: Mapping[str, Any], places: tuple[str, ...]
+) -> dict[str, Any]:
     return model.call_with_taps(tensors["pixels"], dict.fromkeys(places))[1]
 
 
@@ -123,7 +128,7 @@ def principal_components(rows: np.ndarray, count: int) -> np.ndarray:
     return components * np.sign(components[np.arange(count), largest])[:, None]
 
 
-def position_similarity(model: Any) -> np.ndarray:
+def position_similarity(model: "ScoreModel") -> np.ndarray:
     """Return how alike the position embeddings of the patches are.
 
     Args:
@@ -141,7 +146,7 @@ def position_similarity(model: Any) -> np.ndarray:
     return (unit @ unit.T).reshape(*position.grid, *position.grid)
 
 
-def patch_filters(model: Any, count: int = 28) -> np.ndarray:
+def patch_filters(model: "ScoreModel", count: int = 28) -> np.ndarray:
     """Return the first principal components of the filters that embed the patches.
 
     Args:

@@ -1,21 +1,25 @@
 """The probes of a model over pictures, one picture at a time, so that scores do not pile up."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kerasvit.errors import InputError
+from kerasvit.layout import BlockKey
 from kerasvit.saliency.methods.attention import block_scores
 from kerasvit.saliency.probes.attention import attention_distance, attention_entropy
 from kerasvit.saliency.probes.features import block_outputs, linear_cka
+
+if TYPE_CHECKING:
+    from kerasvit.models.base import ScoreModel
 
 # With fewer pictures than this nearly all features look alike.
 FEWEST_PICTURES = 8
 
 
 def survey_attention(
-    model: Any, pictures: Iterable[np.ndarray]
+    model: "ScoreModel", pictures: Iterable[np.ndarray]
 ) -> dict[str, dict[str, np.ndarray]]:
     """Return how far and how widely each head looks, the mean over pictures.
 
@@ -38,7 +42,7 @@ def survey_attention(
         for key, rows in scores.items():
             layout = layouts[key]
             _add(entropies, key, attention_entropy(rows[None], layout)[0])
-            if key.startswith("sa"):
+            if BlockKey.parse(key).stage == "sa":
                 _add(distances, key, attention_distance(rows[None], layout)[0])
         count += 1
     if not count:
@@ -53,7 +57,7 @@ def _add(totals: dict[str, np.ndarray], key: str, values: np.ndarray) -> None:
     totals[key] = totals.get(key, 0) + values
 
 
-def survey_features(model: Any, pictures: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
+def survey_features(model: "ScoreModel", pictures: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
     """Return the mean token of the patches after each self-attention block.
 
     Args:
