@@ -9,7 +9,6 @@ from kerasvit.conversion.names.rules import Layout
 from kerasvit.errors import UsageError
 from kerasvit.models import factory
 from kerasvit.models.base import ScoreModel
-from kerasvit.models.cait.model import CaiT
 
 # What a publisher's own code has, by argument of the model; timm's has all.
 _PLAIN = {
@@ -73,7 +72,7 @@ def export_layout(model: ScoreModel, name: str) -> ExportLayout:
 
 def unchecked_layout(model: ScoreModel, name: str) -> ExportLayout:
     """Return `export_layout` of a model whose head another room sees to."""
-    if isinstance(model, CaiT):
+    if model.family == "cait":
         return ExportLayout(layouts.TIMM_CAIT)
     rules = layouts.vit_layout(_markers(model, name))
     if name != "dinov2":
@@ -83,7 +82,7 @@ def unchecked_layout(model: ScoreModel, name: str) -> ExportLayout:
 
 def _check(model: ScoreModel, name: str) -> None:
     problem = None
-    if isinstance(model, CaiT) != (name == "cait") and name != "timm":
+    if (model.family == "cait") != (name == "cait") and name != "timm":
         problem = f"it is for {'CaiT' if name == 'cait' else 'ViT'} alone"
     elif model.reads_several_tokens:
         problem = "it has no head that reads several blocks or the mean patch"
@@ -91,8 +90,8 @@ def _check(model: ScoreModel, name: str) -> None:
         received = getattr(model, argument, wanted)
         if problem is None and received != wanted:
             problem = f"it has {argument}={wanted!r}, and this model {received!r}"
-    if problem is None and name != "timm" and not isinstance(model, CaiT):
-        if model.norms_after_pooling():
+    if problem is None and name != "timm" and model.family == "vit":
+        if model.normed_after_pooling:
             problem = "its norm comes before the pooling"
         elif name in ("deit3", "dinov2") and model.layer_scale_init_value is None:
             problem = "it has LayerScale, and this model has none"
@@ -105,7 +104,7 @@ def _check(model: ScoreModel, name: str) -> None:
 
 
 def _needs(model: ScoreModel, name: str) -> Mapping[str, Any]:
-    if name != "dinov2" or isinstance(model, CaiT):
+    if name != "dinov2" or model.family == "cait":
         return _NEEDS[name]
     # With registers, the class token's position is part of the token.
     kind = "patches" if model.num_registers else "all"
@@ -115,7 +114,7 @@ def _needs(model: ScoreModel, name: str) -> Mapping[str, Any]:
 def _markers(model: ScoreModel, name: str) -> set[str]:
     """Return names that tell `vit_layout` which of its rules apply."""
     markers = set()
-    if model.norms_after_pooling() and model.use_final_norm:
+    if model.normed_after_pooling and model.use_final_norm:
         markers.add("fc_norm.weight")
     if model.block_type == "branched":
         markers.add("blocks.0.attns.0.norm.weight")

@@ -114,31 +114,11 @@ def make_request(
         UsageError: if the model lacks the stage, or the batch size is not positive.
     """
     pixels = to_numpy(pixels)
-    if pixels.ndim != 4 or not len(pixels):
-        raise InputError(
-            "A model's input has four axes, batch, height, width, channels, and at least one "
-            f"image. Received: shape {pixels.shape}. Add a missing batch axis: pixels[None]."
-        )
-    if geometries is not None and len(geometries) != len(pixels):
-        raise InputError(
-            "There must be one geometry for each image. "
-            f"Received: {len(geometries)} geometries for {len(pixels)} images."
-        )
-    if batch_size < 1:
-        raise UsageError(f"A batch holds at least one image. Received: batch_size={batch_size}.")
-    if model.gives_tokens:
-        raise UsageError(
-            "A model that reads out every token has no logits of an image to explain. Received: "
-            'pooling="none". Make it with pooling="class" or "average".'
-        )
-    stages = stages_of(model)
-    if stage is not None and stage not in stages:
-        raise UsageError(
-            f"This model has no such stage of attention. Received: stage={stage!r}. "
-            f"Choose {' or '.join(map(repr, stages))}."
-        )
-    if query == "class" and stages == ("sa",) and "class" not in model.token_layout().prefix:
-        query = "mean"
+    _check_pixels(pixels, geometries, batch_size)
+    stages = _stages(model, stage)
+    if query == "class" and stages == ("sa",):
+        tokens = model.token_layout(pixels.shape[1:3]).prefix
+        query = query if "class" in tokens else "mean"
     check_count(target, len(pixels))
     places = None if geometries is None else tuple(geometries)
     return Request(
@@ -152,6 +132,37 @@ def make_request(
         layer,
         heads,
     )
+
+
+def _check_pixels(pixels: np.ndarray, geometries: Sequence[Geometry] | None, batch_size: int):
+    if pixels.ndim != 4 or not len(pixels):
+        raise InputError(
+            "A model's input has four axes, batch, height, width, channels, and at least one "
+            f"image. Received: shape {pixels.shape}. Add a missing batch axis: pixels[None]."
+        )
+    if geometries is not None and len(geometries) != len(pixels):
+        raise InputError(
+            "There must be one geometry for each image. "
+            f"Received: {len(geometries)} geometries for {len(pixels)} images."
+        )
+    if batch_size < 1:
+        raise UsageError(f"A batch holds at least one image. Received: batch_size={batch_size}.")
+
+
+def _stages(model: "ScoreModel", stage: str | None) -> tuple[str, ...]:
+    """Return `stages_of` a model that can be explained, at the stage that is asked for."""
+    if model.gives_tokens:
+        raise UsageError(
+            "A model that reads out every token has no logits of an image to explain. Received: "
+            'pooling="none". Make it with pooling="class" or "average".'
+        )
+    stages = stages_of(model)
+    if stage is not None and stage not in stages:
+        raise UsageError(
+            f"This model has no such stage of attention. Received: stage={stage!r}. "
+            f"Choose {' or '.join(map(repr, stages))}."
+        )
+    return stages
 
 
 def stages_of(model: "ScoreModel") -> tuple[str, ...]:

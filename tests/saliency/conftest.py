@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from kerasvit.layout import TokenLayout
+from kerasvit.models.family import FamilyFacts
 
 PREFIXES = {
     0: (),
@@ -27,7 +28,7 @@ def _named(stage, count):
     return [types.SimpleNamespace(name=f"{stage}_ffn_block_{i:02d}") for i in range(count)]
 
 
-class FakeModel:
+class FakeModel(FamilyFacts):
     """A model of softmax rows, each image's from its own pixels, that counts what it is asked for.
 
     With class layers it is shaped like CaiT: no prefix tokens in the self-attention stage, whose
@@ -36,6 +37,7 @@ class FakeModel:
 
     def __init__(self, num_layers=3, num_class_layers=0, num_heads=2, prefix=("class",), patch=4):
         self.num_layers, self.num_class_layers = num_layers, num_class_layers
+        self.record = {}
         self.num_heads, self.patch = num_heads, patch
         self.prefix = () if num_class_layers else prefix
         self.blocks = _named("sa", num_layers)
@@ -46,6 +48,10 @@ class FakeModel:
             "scores_before_mixing" if num_class_layers else "distillation_output",
         )
         self.log = []
+
+    @property
+    def is_distilled(self):
+        return "distillation" in self.prefix
 
     def with_attention(self, mode, blocks=None, **overrides):
         assert set(overrides) <= set(self.view_arguments)

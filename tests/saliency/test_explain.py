@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+import kerasvit
 from kerasvit.errors import InputError, UsageError
 from kerasvit.images.geometry import Geometry
 from kerasvit.saliency import explain, explain_blocks
@@ -216,3 +217,18 @@ def test_a_model_that_gives_nan_is_refused(fakes, pixels):
     for method in ("attention", "rollout"):
         with pytest.raises(InputError, match="finite"):
             explain(fakes.Model(), pixels, method)
+
+
+@pytest.mark.parametrize("method", ["attention", "rollout", "relevance", "legrad", "gradcam"])
+def test_the_mean_patch_of_cait_is_explained_by_what_reaches_it(method):
+    sizes = {"image_shape": (16, 24, 3), "patch_size": 8, "num_classes": 3, "hidden_dim": 12}
+    sizes |= {"num_layers": 2, "num_heads": 3, "mlp_dim": 16, "layer_scale_init_value": 0.5}
+    model = kerasvit.CaiT(**sizes, pooling="avg")
+    pixels = np.random.default_rng(0).normal(size=(2, 16, 24, 3)).astype(np.float32)
+    result = explain(model, pixels, method=method)
+    assert (result.values.shape, result.stage) == ((2, 2, 3), "sa")
+    assert np.abs(result.values).max() > 0
+    with pytest.raises(UsageError, match="no such stage"):
+        explain(model, pixels, method=method, stage="ca")
+    with pytest.raises(UsageError, match="every token"):
+        explain(kerasvit.CaiT(**sizes, pooling="none"), pixels, method=method)

@@ -10,7 +10,7 @@ from kerasvit.models.base import ScoreModel
 
 def reads_blocks(model: ScoreModel) -> bool:
     """Tell whether a model's head is one that timm has no model for."""
-    return getattr(model, "head_blocks", 1) > 1 or getattr(model, "head_patch_mean", False)
+    return model.reads_several_tokens
 
 
 class Probe:

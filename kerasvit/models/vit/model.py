@@ -1,7 +1,6 @@
 """Vision Transformer: every ViT of timm, DeiT, DINO and DINOv2 by its arguments."""
 
 import keras
-from keras import ops
 
 from kerasvit.errors import UsageError
 from kerasvit.layers.base import PACKAGE, kept_arguments
@@ -10,13 +9,14 @@ from kerasvit.models.arguments import Converted
 from kerasvit.models.base import ScoreModel
 from kerasvit.models.forms import Blocks, ImageShape, PatchSize, Pooling, Record
 from kerasvit.models.taps import NO_TAPS, Taps
-from kerasvit.models.vit.arguments import check_arguments, check_stage
+from kerasvit.models.vit.arguments import check_arguments
+from kerasvit.models.vit.family import ViTFacts
 from kerasvit.models.vit.layers import BLOCKS, make_layers
-from kerasvit.models.vit.readout import PATCH_POOLINGS, linear_probe_feature, pool
+from kerasvit.models.vit.readout import distilled_logits, linear_probe_feature, pool
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class VisionTransformer(ScoreModel):
+class VisionTransformer(ViTFacts, ScoreModel):
     """Vision Transformer that returns logits and the scores of every self-attention block.
 
     DeiT is the same model; distilled DeiT has `use_distillation_token`; DeiT III has LayerScale and
@@ -144,39 +144,7 @@ class VisionTransformer(ScoreModel):
     attention_blocks: Blocks = Converted(None, forms.blocks)
     record: Record = Converted(None, forms.record)
 
-    family = "vit"
     view_arguments = ("distillation_output",)
-
-    @property
-    def has_class_token(self) -> bool:
-        """Whether one of the tokens is a class token."""
-        return self.use_class_token
-
-    @property
-    def is_distilled(self) -> bool:
-        """Whether there is a distillation token, and so two heads."""
-        return self.use_distillation_token
-
-    @property
-    def reads_patches(self) -> bool:
-        """Whether the head's feature is pooled from all patch tokens alike."""
-        return self.pooling in PATCH_POOLINGS
-
-    @property
-    def reads_several_tokens(self) -> bool:
-        """Whether the head reads tokens of several blocks, or the mean patch beside the class."""
-        return self.head_blocks > 1 or self.head_patch_mean
-
-    @property
-    def normed_after_pooling(self) -> bool:
-        """Whether the last norm acts on the pooled feature instead of the tokens."""
-        if self.norm_after_pooling is None:
-            return self.pooling in PATCH_POOLINGS
-        return self.norm_after_pooling
-
-    def norms_after_pooling(self) -> bool:
-        """Tell the same as `normed_after_pooling`."""
-        return self.normed_after_pooling
 
     def _check_arguments(self) -> None:
         super()._check_arguments()
@@ -188,17 +156,9 @@ class VisionTransformer(ScoreModel):
     def _input_shape_of(self, layer, input_shape):
         if layer is getattr(self, "head", None):
             return (input_shape[0], self.hidden_dim * (self.head_blocks + self.head_patch_mean))
-        if layer is getattr(self, "norm", None) and self.norms_after_pooling():
+        if layer is getattr(self, "norm", None) and self.normed_after_pooling:
             return (input_shape[0], self.hidden_dim)
         return super()._input_shape_of(layer, input_shape)
-
-    def _prefix(self, stage: str) -> tuple[str, ...]:
-        check_stage(stage, self.pooling)
-        if stage == "ca" and not self.pool_prefix:
-            return ()
-        names = (("class", self.use_class_token), ("distillation", self.use_distillation_token))
-        registers = (f"register_{index}" for index in range(self.num_registers))
-        return (*(name for name, present in names if present), *registers)
 
     def _forward(self, images, training, taps: Taps = NO_TAPS):
         outputs, sa_scores = self._encode(images, training, taps)
@@ -263,7 +223,8 @@ class VisionTransformer(ScoreModel):
 
     def _classify(self, outputs, training=None, taps: Taps = NO_TAPS):
         if self.use_distillation_token:
-            return self._classify_distilled(outputs[-1]), {}
+            heads = self.heads() or (None, None)
+            return distilled_logits(outputs[-1], heads, self.distillation_output), {}
         features, scores = self._pool(outputs, training, taps)
         if self.use_final_norm and self.normed_after_pooling:
             features = self.norm(features)
@@ -286,11 +247,3 @@ class VisionTransformer(ScoreModel):
         feature, scores = pooling(tokens, training=training, **arguments)
         feature = taps.read(pooling, (tokens,), feature, scores)
         return feature, {} if scores is None else {f"{pooling.name}_att": scores}
-
-    def _classify_distilled(self, tokens):
-        outputs = [tokens[:, 0], tokens[:, 1]]
-        if self.num_classes:
-            outputs = [self.head(outputs[0]), self.distillation_head(outputs[1])]
-        if self.distillation_output == "both":
-            return ops.stack(outputs, axis=1)
-        return (outputs[0] + outputs[1]) / 2

@@ -6,6 +6,7 @@ POOLINGS = ("class", "average", "max", "average_max", "attention")
 
 # Of all patch tokens alike. Where nothing else is said, the last norm acts on their feature.
 PATCH_POOLINGS = ("average", "max", "average_max")
+# The name that conversion knows it by.
 NORMED_AFTER = PATCH_POOLINGS
 
 
@@ -52,3 +53,22 @@ def linear_probe_feature(outputs: list, num_prefix: int, patch_mean: bool, inter
         width = len(features) * features[0].shape[-1]
         return ops.reshape(ops.stack(features, axis=-1), (-1, width))
     return ops.concatenate(features, axis=-1)
+
+
+def distilled_logits(tokens, heads, output: str):
+    """Return what a distilled model makes of its class token and its distillation token.
+
+    Args:
+        tokens: tensor `(B, N, D)`, these two first.
+        heads: the layer that reads each, or None to give the token itself.
+        output: "average" of the two, or "both", side by side in axis 1.
+
+    Returns:
+        Tensor `(B, K)`, or `(B, 2, K)`.
+    """
+    logits = [tokens[:, 0], tokens[:, 1]]
+    logits = [
+        feature if head is None else head(feature)
+        for head, feature in zip(heads, logits, strict=True)
+    ]
+    return ops.stack(logits, axis=1) if output == "both" else (logits[0] + logits[1]) / 2
