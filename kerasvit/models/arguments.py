@@ -32,7 +32,12 @@ class Converted(Generic[Given, Kept]):
         self.name = name
 
     def __get__(self, model: Any, owner: type | None = None) -> Kept:
-        return self if model is None else vars(model)[self.name]  # type: ignore[return-value]
+        if model is None:
+            return self  # type: ignore[return-value]
+        if self.name not in vars(model):
+            # Keras on TensorFlow looks what an attribute was before it is set.
+            raise AttributeError(f"{type(model).__name__!r} object has no attribute {self.name!r}")
+        return vars(model)[self.name]
 
     def __set__(self, model: Any, value: Given) -> None:
         vars(model)[self.name] = self.convert(value)

@@ -5,6 +5,7 @@ import inspect
 import numpy as np
 import pytest
 
+import kerasvit
 from kerasvit.errors import UsageError
 from kerasvit.models import CaiT, VisionTransformer, create_model
 
@@ -135,3 +136,9 @@ def test_a_derived_class_comes_back_from_its_config(model_type):
     again = model_type.from_config(model.get_config())
     assert again.extra == 7
     assert again.get_config() == model.get_config()
+
+
+def test_an_argument_that_is_not_set_yet_is_an_attribute_error():
+    """Keras on TensorFlow asks for what an attribute was before it sets it."""
+    model = kerasvit.CaiT.__new__(kerasvit.CaiT)
+    assert not hasattr(model, "image_shape")
