@@ -1,6 +1,7 @@
 """From an RGB picture to a model's input, as the release of the model's weights prescribes."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,9 +25,15 @@ Box = tuple[float, float, float, float]
 
 INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 
+_SIDES = numbers(2, 1, whole=True)
+
 # What a preprocessing may hold, wherever it is written down: `Preprocessing`, recipes, releases.
 PREPROCESSING_RULES: dict[str, Rule] = {
-    "image_size": numbers(2, 1, whole=True),
+    "image_size": Rule(
+        lambda value: _SIDES.holds(value) and math.prod(map(int, value)) <= MAX_PIXELS,
+        f"{_SIDES.words}, of at most {MAX_PIXELS} pixels",
+        _SIDES.make,
+    ),
     "crop_fraction": Rule(
         lambda value: is_number(value, 0, 1) and value > 0, "a number in (0, 1]", float
     ),
@@ -166,7 +173,8 @@ class Preprocessing:
         short_side = min(self.image_size) if short_side is None else short_side
         if not is_whole(short_side, 1):
             raise UsageError(
-                f"short_side must be a whole number from 1. Received: short_side={short_side!r}."
+                "short_side must be a whole number of at least 1. "
+                f"Received: short_side={short_side!r}."
             )
         height, width = image.shape[:2]
         size = aspect_size((height, width), short_side, patch_size)
@@ -245,7 +253,8 @@ def _check_picture(image: np.ndarray) -> None:
 
 def _size(name: str, value: Any) -> tuple[int, int]:
     """Return a (height, width) of positive ints, whatever sequence it came as."""
-    rule = PREPROCESSING_RULES["image_size"]
-    if not rule.holds(value):
-        raise UsageError(f"{name} must be {rule.words}. Received: {name}={value!r}.")
-    return rule.make(value)
+    if not _SIDES.holds(value):
+        raise UsageError(
+            f"{name} must be 2 whole numbers of at least 1. Received: {name}={value!r}."
+        )
+    return _SIDES.make(value)

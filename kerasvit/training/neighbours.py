@@ -1,5 +1,7 @@
 """Classification by nearest neighbours, as DINO evaluates features that have no head."""
 
+import math
+
 import numpy as np
 
 from kerasvit.errors import InputError, UsageError
@@ -38,9 +40,9 @@ def neighbour_votes(
     Source: Caron et al. 2021, appendix (https://arxiv.org/abs/2104.14294), dino/eval_knn.py, after
     Wu et al. 2018, section 3.4 (https://arxiv.org/abs/1805.01978).
     """
-    if k < 1 or not temperature > 0:
+    if k < 1 or not 0 < temperature < math.inf:
         raise UsageError(
-            "Neighbours: k is at least 1 and temperature above 0. "
+            "Neighbours: k is at least 1, and temperature a finite number above 0. "
             f"Received: k={k!r}, temperature={temperature!r}."
         )
     labels = _checked_labels(train_labels, train_features, num_classes)

@@ -57,7 +57,15 @@ max_steps = 1
 
 # A table of the recipe, a key and values that it cannot have.
 WRONG_KEYS = {
-    "preprocessing.image_size": ("0", "[0, 8]", "[33, 33]", "[8.5, 8]", "abc", "true"),
+    "preprocessing.image_size": (
+        "0",
+        "[1000000, 1000000]",
+        "[0, 8]",
+        "[33, 33]",
+        "[8.5, 8]",
+        "abc",
+        "true",
+    ),
     "preprocessing.crop_fraction": ("0", "-1", "nan", "inf", "true", "abc"),
     "preprocessing.std": ("[0, 1, 1]", "[1, 1]", "123"),
     "optimizer.learning_rate": ("-1", "nan", "inf", "abc", "[]"),
@@ -94,7 +102,7 @@ FINETUNE = {
     "--hold-out": ("-1", "2", "nan"),
     "--lora": ("0", "-1", "abc"),
     "--seed": ("-1", "abc"),
-    "--image-size": ("0", "-1", "33"),
+    "--image-size": ("0", "-1", "33", "1000000000"),
     "-m": ("nothing", ""),
 }
 
@@ -110,10 +118,10 @@ def test_finetune_refuses_values_out_of_range(run, recipe, tmp_path, option):
 
 EVALUATE = {
     "--batch-size": ("0", "-1", "nan"),
-    "--image-size": ("0", "-1", "33"),
+    "--image-size": ("0", "-1", "33", "1000000000"),
     "--limit": ("-1", "abc"),
     "-k": ("0", "-1", "abc"),
-    "--temperature": ("0", "-1", "nan", "abc"),
+    "--temperature": ("0", "-1", "nan", "inf", "1e400", "abc"),
     "-m": ("nothing", ""),
 }
 
