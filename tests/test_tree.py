@@ -47,7 +47,15 @@ ORDER = {
     "kerasvit.layers": ["base", "primitives", "attention", "blocks"],
     "kerasvit.models": ["base", "cait vit", "factory"],
     "kerasvit.render": ["colour", "sheet", "look", "maps standard video", "viewer"],
-    "kerasvit.saliency": ["scores maps", "result", "request", "gradients", "methods", "probes"],
+    "kerasvit.saliency": [
+        "scores maps",
+        "figures",
+        "result",
+        "request",
+        "gradients",
+        "methods",
+        "probes",
+    ],
     "kerasvit.training": ["losses recipe", "data", "finetuning", "distillation run"],
 }
 # What imports in a circle, each to be undone by moving what is imported.

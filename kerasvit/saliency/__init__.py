@@ -1,6 +1,7 @@
 """Where a model looks: from attention scores and gradients to maps on the grid of patches."""
 
 from kerasvit.saliency.explain import explain, explain_blocks
+from kerasvit.saliency.figures.plotting import plot
 from kerasvit.saliency.gradients import attention_gradients, input_gradients
 from kerasvit.saliency.maps import attention_maps, fuse_heads, query_tokens
 from kerasvit.saliency.mass import mass_mask
@@ -22,6 +23,7 @@ from kerasvit.saliency.probes.features import (
 )
 from kerasvit.saliency.result import SaliencyMap
 from kerasvit.saliency.scores import block_keys, select_block
+from kerasvit.saliency.several import SaliencyMaps
 from kerasvit.saliency.targets import find_class, make_objective
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Normalised",
     "RolloutRule",
     "SaliencyMap",
+    "SaliencyMaps",
     "attention_distance",
     "attention_entropy",
     "attention_gradients",
@@ -50,6 +53,7 @@ __all__ = [
     "normalise",
     "patch_filters",
     "pca_to_rgb",
+    "plot",
     "position_similarity",
     "query_tokens",
     "rollout",

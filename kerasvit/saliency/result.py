@@ -1,41 +1,26 @@
 """A saliency map with everything that is needed to read, draw and repeat it."""
 
 import dataclasses
-import json
 import os
-import zipfile
-import zlib
 from typing import Any, Self
 
 import numpy as np
 
 from kerasvit.errors import InputError, UsageError
-from kerasvit.files import write_npz
 from kerasvit.images.geometry import Geometry
 from kerasvit.images.resampling import resize_array
 from kerasvit.layout import TokenLayout
+from kerasvit.saliency.archive import damage_named, read_archive, write_archive
+from kerasvit.saliency.figures.shown import Shown
 from kerasvit.saliency.maps import Heads, Query, fuse_heads
 from kerasvit.saliency.mass import mass_mask
 from kerasvit.saliency.normalise import Normalised, normalise
-
-_FORMAT = "kerasvit saliency map, version 1"
-
-# What NumPy, zipfile, zlib and json raise on files that are something else or cut short.
-_DAMAGE = (
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    NotImplementedError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+from kerasvit.saliency.numbers import rows_of
+from kerasvit.saliency.pictures import Photograph
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class SaliencyMap:
+class SaliencyMap(Shown):
     """The maps of a batch of images, not normalised, and how they were made.
 
     Args:
@@ -51,6 +36,8 @@ class SaliencyMap:
         settings: the method's other options; they must be plain values that JSON can hold.
         geometries: where each image's input lies on its photograph, if known.
         logits: `(B, K)`, the model's first output in the same run, if kept.
+        photographs: the pictures that were explained, if kept; no file holds them.
+        class_names: of the model's classes in order, if known; they are for titles.
 
     Raises:
         InputError: if the shapes of the fields do not fit each other.
@@ -67,6 +54,8 @@ class SaliencyMap:
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     geometries: tuple[Geometry, ...] | None = None
     logits: np.ndarray | None = None
+    photographs: tuple[Photograph, ...] | None = None
+    class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape = np.shape(self.values)
@@ -75,7 +64,7 @@ class SaliencyMap:
                 "The values of a saliency map are (B, rows, columns) or (B, H, rows, columns) on "
                 f"the layout's grid of {self.layout.grid}. Received: shape {shape}."
             )
-        for name in ("target", "geometries", "logits"):
+        for name in ("target", "geometries", "logits", "photographs"):
             field = getattr(self, name)
             if field is not None and len(field) != shape[0]:
                 raise InputError(
@@ -93,7 +82,7 @@ class SaliencyMap:
                 f"There is no such image. Received: index={index!r}, {len(self)} images."
             )
         chosen = slice(index % len(self), index % len(self) + 1)
-        names = ("values", "target", "geometries", "logits")
+        names = ("values", "target", "geometries", "logits", "photographs")
         fields = {name: getattr(self, name) for name in names}
         cut = {name: field[chosen] for name, field in fields.items() if field is not None}
         return dataclasses.replace(self, **cut)
@@ -173,9 +162,11 @@ class SaliencyMap:
         arrays = {"values": np.asarray(self.values, np.float32)}
         if self.logits is not None:
             arrays["logits"] = np.asarray(self.logits, np.float32)
-        # NumPy's numbers are no JSON.
-        header = json.dumps(self._header(), ensure_ascii=False, default=np.generic.item)
-        write_npz(path, {**arrays, "header": np.array(header)}, overwrite)
+        names = ("method", "stage", "layers", "heads", "query", "target", "settings")
+        header = {name: getattr(self, name) for name in names}
+        header["layout"] = dataclasses.asdict(self.layout)
+        header["geometries"] = self.geometries and [place.to_dict() for place in self.geometries]
+        write_archive(path, arrays, header, overwrite)
 
     @classmethod
     def load_npz(cls, path: str | os.PathLike[str]) -> Self:
@@ -184,45 +175,23 @@ class SaliencyMap:
         Raises:
             InputError: if the file is missing, damaged, or something else.
         """
-        try:
-            # NumPy leaves a file open that it could not read, unless it is handed an open one.
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-            header = json.loads(str(arrays.pop("header")))
-            if header.pop("format") != _FORMAT:
-                raise ValueError("another format")
-            return cls(**arrays, **_restored(header))
-        except _DAMAGE as error:
-            raise _unreadable(path, error) from error
+        with damage_named(path):
+            return cls(**read_archive(path))
 
-    def _header(self) -> dict[str, Any]:
-        names = ("method", "stage", "layers", "heads", "query", "target", "settings")
-        plain = {name: getattr(self, name) for name in names}
-        places = self.geometries and [geometry.to_dict() for geometry in self.geometries]
-        layout = dataclasses.asdict(self.layout)
-        return {"format": _FORMAT, **plain, "layout": layout, "geometries": places}
+    def picture_name(self, index: int) -> str:
+        """Return the name of an image's file, or `""`."""
+        return "" if self.photographs is None else self.photographs[index].name
 
+    def target_name(self, index: int) -> str:
+        """Return what the class that an image's map explains is called, or `""`."""
+        if self.target is None:
+            return ""
+        number = int(self.target[index])
+        return self.class_names[number] if number < len(self.class_names) else f"class {number}"
 
-def _restored(header: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields as `SaliencyMap` takes them: JSON knows lists only."""
-    layout: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in header["layout"].items()
-    }
-    places = header["geometries"] and tuple(
-        Geometry(**{name: tuple(value) for name, value in place.items()})
-        for place in header["geometries"]
-    )
-    tuples = {
-        name: tuple(header[name]) if isinstance(header[name], list) else header[name]
-        for name in ("layers", "query", "target")
-    }
-    return {**header, **tuples, "layout": TokenLayout(**layout), "geometries": places}
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row for each patch, see `Shown.rows`."""
+        return rows_of(self)
 
-
-def _unreadable(path: str | os.PathLike[str], error: Exception) -> InputError:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return InputError(
-        f"{os.fspath(path)!r} is not a saliency map that kerasvit saved. "
-        f"Received: {reason}. Pass a file that SaliencyMap.save_npz wrote."
-    )
+    def _singles(self) -> list[Self]:
+        return [self.select(index) for index in range(len(self))]

@@ -1,6 +1,7 @@
 """The saliency methods, one row each: what is known of a method is said here and nowhere else."""
 
 from kerasvit.errors import UsageError
+from kerasvit.saliency.figures.appearance import APPEARANCES, Appearance
 from kerasvit.saliency.method import Method, Unfit
 from kerasvit.saliency.methods.attention import (
     explain_attention,
@@ -167,6 +168,7 @@ _ROWS = (
 )
 
 METHODS: dict[str, Method] = {row.name: row for row in _ROWS}
+APPEARANCES.update({row.name: Appearance(row.normalisation, row.interpolation) for row in _ROWS})
 
 
 def find_method(name: str) -> Method:

@@ -1,0 +1,1 @@
+"""Saliency maps as figures of Matplotlib, which is imported when the first one is drawn."""
