@@ -142,18 +142,23 @@ def explain(
         "heads": heads,
     }
     several = is_list_of_pictures(pixels) or stands_for_several(pixels)
-    if not several and not is_picture(pixels):
-        request = make_request(model, pixels, geometries=geometries, target=target, **arguments)
-        return row.explain(request, options)
+    if several or is_picture(pixels):
+        _refuse_geometries(geometries)
+        photographs = open_pictures(pixels if is_list_of_pictures(pixels) else [pixels])
+        results = _explain_pictures(row, model, photographs, target, arguments, options)
+        return SaliencyMaps(results) if several else results[0]
+    if isinstance(pixels, np.ndarray) and pixels.dtype.kind in "iu":
+        pixels = pixels.astype(np.float32)  # Not every backend multiplies integers by weights.
+    request = make_request(model, pixels, geometries=geometries, target=target, **arguments)
+    return row.explain(request, options)
+
+
+def _refuse_geometries(geometries: Sequence[Geometry] | None) -> None:
     if geometries is not None:
         raise UsageError(
             "The geometries of pictures are made with them. Received: geometries of "
             f"{len(geometries)} images. Leave them out, or pass prepared pixels."
         )
-    sources = pixels if is_list_of_pictures(pixels) else [pixels]
-    photographs = open_pictures(sources)
-    results = _explain_pictures(row, model, photographs, target, arguments, options)
-    return SaliencyMaps(results) if several else results[0]
 
 
 def _explain_pictures(
