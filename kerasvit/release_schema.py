@@ -23,7 +23,7 @@ from kerasvit.fields import (
     problem,
     read_table,
 )
-from kerasvit.images.preprocessing import PREPROCESSING_RULES
+from kerasvit.images.rules import PREPROCESSING_RULES
 
 LAYOUTS = (
     *("timm", "dino", "dino_full", "dino_linear", "dinov2", "dinov2_linear", "deit", "deit3"),

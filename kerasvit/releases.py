@@ -85,7 +85,9 @@ def _load() -> tuple[dict[str, Release], dict[str, str]]:
 
 
 def _index(texts: dict[str, str]) -> tuple[dict[str, Release], dict[str, str]]:
-    records = [(file, one) for file, text in texts.items() for one in parse_releases(text, file)]
+    records = [
+        (file, record) for file, text in texts.items() for record in parse_releases(text, file)
+    ]
     uses = collections.Counter(
         name for _, release in records for name in (release.name, *release.aliases)
     )
@@ -96,4 +98,4 @@ def _index(texts: dict[str, str]) -> tuple[dict[str, Release], dict[str, str]]:
                 raise record_error(file, release.name, f"the name {name!r} is used twice")
         if release.backbone is not None and release.backbone not in releases:
             raise record_error(file, release.name, "backbone must be a release", release.backbone)
-    return releases, {alias: one.name for _, one in records for alias in one.aliases}
+    return releases, {alias: record.name for _, record in records for alias in record.aliases}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kerasvit.images.preprocessing import INTERPOLATIONS
+from kerasvit.images.rules import INTERPOLATIONS
 
 # Pillow's numbers of its filters, which transformers stores.
 _FILTERS = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")

@@ -1,7 +1,6 @@
 """From an RGB picture to a model's input, as the release of the model's weights prescribes."""
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,9 +8,8 @@ import numpy as np
 from PIL import Image
 
 from kerasvit.errors import InputError, UsageError
-from kerasvit.fields import Rule, is_list, is_number, is_whole, numbers, one_of
+from kerasvit.fields import is_whole
 from kerasvit.images.cropping import (
-    CROP_MODES,
     aspect_size,
     centred_offset,
     cut_window,
@@ -19,33 +17,10 @@ from kerasvit.images.cropping import (
 )
 from kerasvit.images.geometry import Geometry
 from kerasvit.images.reading import MAX_PIXELS
+from kerasvit.images.rules import PREPROCESSING_RULES, SIDES
 
 # Top, left, bottom, right in pixels of a picture, with fractions.
 Box = tuple[float, float, float, float]
-
-INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
-
-_SIDES = numbers(2, 1, whole=True)
-
-# What a preprocessing may hold, wherever it is written down: `Preprocessing`, recipes, releases.
-PREPROCESSING_RULES: dict[str, Rule] = {
-    "image_size": Rule(
-        lambda value: _SIDES.holds(value) and math.prod(map(int, value)) <= MAX_PIXELS,
-        f"{_SIDES.words}, of at most {MAX_PIXELS} pixels",
-        _SIDES.make,
-    ),
-    "crop_fraction": Rule(
-        lambda value: is_number(value, 0, 1) and value > 0, "a number in (0, 1]", float
-    ),
-    "crop_mode": one_of(*CROP_MODES),
-    "interpolation": one_of(*INTERPOLATIONS),
-    "mean": numbers(3),
-    "std": Rule(
-        lambda value: is_list(value, lambda number: is_number(number, 0) and number > 0, 3),
-        "a list of 3 numbers above 0",
-        lambda value: tuple(map(float, value)),
-    ),
-}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -253,8 +228,8 @@ def _check_picture(image: np.ndarray) -> None:
 
 def _size(name: str, value: Any) -> tuple[int, int]:
     """Return a (height, width) of positive ints, whatever sequence it came as."""
-    if not _SIDES.holds(value):
+    if not SIDES.holds(value):
         raise UsageError(
             f"{name} must be 2 whole numbers of at least 1. Received: {name}={value!r}."
         )
-    return _SIDES.make(value)
+    return SIDES.make(value)

@@ -41,8 +41,8 @@ def evaluate_accuracy(
         InputError: if no picture can be read, or the outputs are not finite.
     """
     started = time.perf_counter()
-    scores, kept = run_pictures(model.classifying(), preprocessing, folder, batch_size, advance)
-    return report_of(scores, folder, kept, started)
+    scores, read = run_pictures(model.classifying(), preprocessing, folder, batch_size, advance)
+    return report_of(scores, folder, read, started)
 
 
 def evaluate_neighbours(
@@ -82,13 +82,13 @@ def evaluate_neighbours(
     started = time.perf_counter()
     view, run = model.headless(), []
     for pictures in (train, folder):
-        features, kept = run_pictures(view, preprocessing, pictures, batch_size, advance)
-        run.append((features.reshape(len(features), -1), kept))
-    (train_features, voting), (features, kept) = run
+        features, read = run_pictures(view, preprocessing, pictures, batch_size, advance)
+        run.append((features.reshape(len(features), -1), read))
+    (train_features, voting), (features, read) = run
     labels, num_classes = train.labels[voting], len(train.class_names)
     votes = neighbour_votes(features, train_features, labels, num_classes, k, temperature)
     own = {"k": k, "temperature": temperature, "n": len(voting), "broken": _broken(train)}
-    return {**report_of(votes, folder, kept, started), "neighbours": own}
+    return {**report_of(votes, folder, read, started), "neighbours": own}
 
 
 def report_of(
@@ -117,7 +117,7 @@ def report_of(
         )
     labels, names = folder.labels[kept], folder.class_names
     right = scores.argmax(axis=1) == labels
-    found = {
+    classes = {
         names[label]: {"n": int(count), "top1": round(float(right[labels == label].mean()), 5)}
         for label, count in zip(*np.unique(labels, return_counts=True), strict=True)
     }
@@ -126,7 +126,7 @@ def report_of(
         "n": len(labels),
         "top1": round(float(right.mean()), 5),
         **top5,
-        "classes": found,
+        "classes": classes,
         "seconds": round(time.perf_counter() - started, 2),
         "broken": _broken(folder),
     }

@@ -140,10 +140,10 @@ def _fit(features, labels, num_classes, penalty, max_iterations, start=None) -> 
     objective = _cross_entropy(scaled, labels, num_classes, penalty)
     # The gradient alone decides where it ends.
     options = {"maxiter": max_iterations, "gtol": _TOLERANCE, "ftol": 0.0}
-    found = import_minimize()(
+    optimum = import_minimize()(
         objective, parameters.ravel(), jac=True, method="L-BFGS-B", options=options
     )
-    best = found.x.reshape(parameters.shape)
+    best = optimum.x.reshape(parameters.shape)
     kernel = best[:-1] / scale[:, None]
     return LinearProbe(kernel, best[-1] - mean @ kernel, penalty)
 

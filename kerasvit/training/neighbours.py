@@ -65,9 +65,9 @@ def neighbour_votes(
 def _votes(similarity, labels, num_classes, k, temperature) -> np.ndarray:
     k = min(k, similarity.shape[1])
     nearest = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
-    chosen = np.take_along_axis(similarity, nearest, axis=1).astype(np.float64)
+    similarities = np.take_along_axis(similarity, nearest, axis=1).astype(np.float64)
     # Relative to the nearest one: the same shares, and no overflow at low temperatures.
-    weights = np.exp((chosen - chosen.max(axis=1, keepdims=True)) / temperature)
+    weights = np.exp((similarities - similarities.max(axis=1, keepdims=True)) / temperature)
     votes = np.zeros((len(similarity), num_classes))
     rows = np.arange(len(similarity))[:, None]
     np.add.at(votes, (rows, labels[nearest]), weights)

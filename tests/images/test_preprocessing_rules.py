@@ -10,7 +10,7 @@ from hypothesis import strategies
 from kerasvit.errors import InputError, UsageError
 from kerasvit.images import Preprocessing
 from kerasvit.images.cropping import CROP_MODES
-from kerasvit.images.preprocessing import INTERPOLATIONS, PREPROCESSING_RULES
+from kerasvit.images.rules import INTERPOLATIONS, PREPROCESSING_RULES
 from kerasvit.release_schema import parse_releases
 from kerasvit.training.recipe.reading import parse_recipe
 

@@ -170,21 +170,21 @@ def mix(
     Source: Zhang et al. 2018 (https://arxiv.org/abs/1710.09412), Yun et al. 2019
     (https://arxiv.org/abs/1905.04899); both in one run as in DeiT, `timm.data.Mixup` by batch.
     """
-    applies, chosen = rng.random() < probability, rng.random() < switch
-    use_cutmix = cutmix > 0 and (chosen or mixup <= 0)
+    applies, prefers_cutmix = rng.random() < probability, rng.random() < switch
+    use_cutmix = cutmix > 0 and (prefers_cutmix or mixup <= 0)
     alpha = cutmix if use_cutmix else mixup
     if not applies or alpha <= 0:
         return images, targets
-    kept = float(rng.beta(alpha, alpha))
+    share = float(rng.beta(alpha, alpha))
     if use_cutmix:
         height, width = images.shape[1:3]
-        top, left, bottom, right = _cut_window(height, width, kept, rng)
+        top, left, bottom, right = _cut_window(height, width, share, rng)
         mixed = images.copy()
         mixed[:, top:bottom, left:right] = images[::-1, top:bottom, left:right]
-        kept = 1.0 - (bottom - top) * (right - left) / (height * width)
+        share = 1.0 - (bottom - top) * (right - left) / (height * width)
     else:
-        mixed = images * np.float32(kept) + images[::-1] * np.float32(1.0 - kept)
-    return mixed, (kept * targets + (1.0 - kept) * targets[::-1]).astype(targets.dtype)
+        mixed = images * np.float32(share) + images[::-1] * np.float32(1.0 - share)
+    return mixed, (share * targets + (1.0 - share) * targets[::-1]).astype(targets.dtype)
 
 
 def _cut_window(height: int, width: int, kept: float, rng: np.random.Generator):

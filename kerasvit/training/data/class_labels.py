@@ -90,12 +90,12 @@ def _pictures_named_by_wnid(root: pathlib.Path) -> PictureFolder | None:
     if not root.is_dir():
         return None
     number = {wnid: index for index, wnid in enumerate(imagenet_wnids())}
-    found = []
+    labelled = []
     for path in sorted(root.iterdir()):
         match = _WNID.match(path.name)
         if path.suffix.lower() in SUFFIXES and match and match[0] in number and path.is_file():
-            found.append((path, number[match[0]]))
-    if not found:
+            labelled.append((path, number[match[0]]))
+    if not labelled:
         return None
-    paths, labels = zip(*found, strict=True)
+    paths, labels = zip(*labelled, strict=True)
     return PictureFolder(paths, np.array(labels), imagenet_wnids())

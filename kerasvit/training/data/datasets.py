@@ -44,8 +44,8 @@ class Pictures:
 
     def reduced(self, limit: int) -> "Pictures":
         """Return about `limit` of them, evenly from the whole; all for 0."""
-        chosen = evenly(len(self), limit)
-        return dataclasses.replace(self, images=self.images[chosen], labels=self.labels[chosen])
+        indices = evenly(len(self), limit)
+        return dataclasses.replace(self, images=self.images[indices], labels=self.labels[indices])
 
     def resized(self, preprocessing: Preprocessing) -> "Pictures":
         """Return them as the preprocessing resizes and crops them."""

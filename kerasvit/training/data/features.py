@@ -60,22 +60,24 @@ def run_pictures(
         InputError: if no picture can be read.
     """
     batch_size = min(batch_size, len(folder))
-    outputs, kept = [], []
+    outputs, read = [], []
     for size, pixels, indices in prepared_batches(preprocessing, folder, batch_size):
         if len(indices):
             # One shape for all batches, so that nothing is compiled twice.
             missing = [(0, batch_size - len(pixels)), *[(0, 0)] * 3]
-            found = np.asarray(model.predict_on_batch(np.pad(pixels, missing))[0], np.float32)
-            outputs.append(found[: len(pixels)])
-            kept += indices
+            batch_outputs = np.asarray(
+                model.predict_on_batch(np.pad(pixels, missing))[0], np.float32
+            )
+            outputs.append(batch_outputs[: len(pixels)])
+            read += indices
         if advance is not None:
             advance(size)
-    if not kept:
+    if not read:
         raise InputError(
             "There must be a picture that can be read. "
             f"Received: {len(folder)}, {len(folder.broken)} of them broken. Check the folder."
         )
-    return np.concatenate(outputs), np.array(kept)
+    return np.concatenate(outputs), np.array(read)
 
 
 def prepared_batches(

@@ -139,15 +139,15 @@ class TestBatches(keras.utils.PyDataset):
         return -(-len(self.indices) // self.batch_size)
 
     def __getitem__(self, number: int) -> Batch:
-        chosen = self.indices[number * self.batch_size : (number + 1) * self.batch_size]
+        indices = self.indices[number * self.batch_size : (number + 1) * self.batch_size]
         if isinstance(self.pictures, np.ndarray):
-            return self.normalise(self.pictures[chosen]), self.labels[chosen]
-        found = {index: self.pictures.try_read(index) for index in chosen}
-        good = {index: picture for index, picture in found.items() if picture is not None}
+            return self.normalise(self.pictures[indices]), self.labels[indices]
+        pictures = {index: self.pictures.try_read(index) for index in indices}
+        good = {index: picture for index, picture in pictures.items() if picture is not None}
         if not good:
             raise InputError(
-                f"None of {len(chosen)} test pictures can be read. "
-                f"Received: {str(self.pictures.paths[chosen[0]])!r} and others. Check the data."
+                f"None of {len(indices)} test pictures can be read. "
+                f"Received: {str(self.pictures.paths[indices[0]])!r} and others. Check the data."
             )
         images = [self.preprocessing.evaluate(picture).image for picture in good.values()]
         return self.normalise(np.stack(images)), self.labels[list(good)]

@@ -8,8 +8,8 @@ from kerasvit.training.data.folders import PictureFolder
 
 def first_of_each_class(folder: PictureFolder, count: int) -> PictureFolder:
     """Return the first pictures of each class, in the folder's order, `count` at most."""
-    kept = [np.flatnonzero(folder.labels == label)[:count] for label in np.unique(folder.labels)]
-    return select(folder, np.sort(np.concatenate(kept)))
+    firsts = [np.flatnonzero(folder.labels == label)[:count] for label in np.unique(folder.labels)]
+    return select(folder, np.sort(np.concatenate(firsts)))
 
 
 def hold_out(

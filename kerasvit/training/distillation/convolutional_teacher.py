@@ -163,15 +163,15 @@ def write_targets(
     said = np.zeros((len(images), teacher.output.shape[-1]), np.float32)
     shape = (len(images), 2, *sample.shape[1:])
     with atomic_path(features, overwrite=True) as temporary:
-        kept = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
+        tokens_file = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
         for start in range(0, len(images), _AT_A_TIME):
             part = slice(start, start + _AT_A_TIME)
             pixels = normalise(images[part])
             for mirrored, view in enumerate((pixels, pixels[:, :, ::-1])):
                 tokens, outputs = _tokens(model, view)
-                kept[part, mirrored] = (tokens - mean) / deviation
+                tokens_file[part, mirrored] = (tokens - mean) / deviation
                 said[part] += outputs / 2
-        kept.flush()
+        tokens_file.flush()
     with atomic_path(logits, overwrite=True) as temporary:
         np.save(temporary, said)
 

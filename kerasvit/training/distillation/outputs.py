@@ -32,10 +32,12 @@ def student_outputs(student: keras.Model, place: str | None) -> Callable:
     view = student.with_attention("none", **overrides)
 
     def outputs(images, training):
-        logits, found = view.call_with_taps(images, {place: None} if place else {}, False, training)
+        logits, tapped = view.call_with_taps(
+            images, {place: None} if place else {}, False, training
+        )
         if place is None:
             return logits, None
-        return logits, found[place][:, view.token_layout(images.shape[1:3]).num_prefix :]
+        return logits, tapped[place][:, view.token_layout(images.shape[1:3]).num_prefix :]
 
     return outputs
 

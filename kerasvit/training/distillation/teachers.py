@@ -160,10 +160,10 @@ def _shared_labels(labels: np.ndarray, logits: np.ndarray, settings: Distillatio
 def _alongside(settings: Distillation, preprocessing: Preprocessing) -> dict[str, Any]:
     """Return the options of a model that runs its teacher in every step."""
     teacher = from_pretrained(settings.teacher, attention="none")
-    theirs = _preprocessing(teacher, settings)
+    teachers = _preprocessing(teacher, settings)
     return {
         "teacher": teacher,
-        "teacher_inputs": functools.partial(_renormalise, preprocessing, theirs),
+        "teacher_inputs": functools.partial(_renormalise, preprocessing, teachers),
     }
 
 
@@ -205,24 +205,24 @@ def _logits(path: str, pictures: Pictures, num_classes: int) -> np.ndarray:
 def _kept(path: str | os.PathLike, count: int) -> np.ndarray:
     """Return what was computed once for each training picture."""
     try:
-        kept = np.load(path, mmap_mode="r")
+        targets = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise InputError(
             f"{os.fspath(path)!r} holds nothing of a teacher: {error}. Remove it, or name another."
         ) from error
-    if len(kept) != count:
+    if len(targets) != count:
         raise InputError(
             f"{os.fspath(path)!r} must have what the teacher says of each training picture. "
-            f"Received: {len(kept)} for {count} pictures. Remove it, or name another."
+            f"Received: {len(targets)} for {count} pictures. Remove it, or name another."
         )
-    return kept
+    return targets
 
 
 def _preprocessing(teacher: ScoreModel, settings: Distillation) -> Preprocessing:
     """Return the teacher's preprocessing, of the whole picture at the size asked for."""
-    found = recorded_preprocessing(teacher.record, settings.teacher)
-    size = (settings.image_size,) * 2 if settings.image_size else found.image_size
-    return dataclasses.replace(found, image_size=size, crop_fraction=1.0)
+    recorded = recorded_preprocessing(teacher.record, settings.teacher)
+    size = (settings.image_size,) * 2 if settings.image_size else recorded.image_size
+    return dataclasses.replace(recorded, image_size=size, crop_fraction=1.0)
 
 
 def _renormalise(ours: Preprocessing, theirs: Preprocessing, images):

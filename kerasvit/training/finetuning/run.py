@@ -76,8 +76,8 @@ class Run:
         if self.validation is None:
             return None
         batch_size = self.settings.batch_size
-        outputs, kept = run_pictures(self.view, self.preprocessing, self.validation, batch_size)
-        return top_k_accuracy(outputs, self.validation.labels[kept])
+        outputs, read = run_pictures(self.view, self.preprocessing, self.validation, batch_size)
+        return top_k_accuracy(outputs, self.validation.labels[read])
 
     def epoch_ends(self, **figures: float) -> None:
         """Note an epoch, and keep the model if it is the best one."""
@@ -126,9 +126,9 @@ def fit_head(run: Run) -> None:
     """Make the best linear classifier of the model's features its head."""
     folder, settings = run.folder, run.settings
     backbone = run.result.model.headless()
-    features, kept = run_pictures(backbone, run.preprocessing, folder, settings.batch_size)
+    features, read = run_pictures(backbone, run.preprocessing, folder, settings.batch_size)
     features = features.reshape(len(features), -1)
-    labels, num_classes = folder.labels[kept], len(folder.class_names)
+    labels, num_classes = folder.labels[read], len(folder.class_names)
     probe = fit_linear_probe(features, labels, num_classes, seed=settings.seed)
     set_head(run.result.model, probe)
     accuracy = top_k_accuracy(probe.logits(features), labels)
@@ -183,8 +183,10 @@ def _optimizer(model: ScoreModel, settings: FineTuning, steps: int):
 
 
 def _nan_error(run: Run) -> UsageError:
-    kept = run.output is not None and run.best
-    state = f"{str(run.output)!r} holds the best model so far" if kept else "Nothing is written"
+    is_written = run.output is not None and run.best
+    state = (
+        f"{str(run.output)!r} holds the best model so far" if is_written else "Nothing is written"
+    )
     return UsageError(
         "The loss must stay finite. "
         f"Received: NaN or infinity in epoch {len(run.result.history)}. {state}. "

@@ -10,7 +10,8 @@ from typing import Any
 
 from kerasvit.errors import InputError, UsageError
 from kerasvit.fields import Rule, check_names, nearest, problem, read_table
-from kerasvit.images.preprocessing import PREPROCESSING_RULES, Preprocessing
+from kerasvit.images.preprocessing import Preprocessing
+from kerasvit.images.rules import PREPROCESSING_RULES
 from kerasvit.training.recipe.tables import CONVOLUTIONAL, Recipe
 
 # Arguments of a model that a run gives it, and who decides about them.

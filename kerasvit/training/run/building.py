@@ -45,7 +45,7 @@ def build_model(recipe: Recipe, num_classes: int) -> ScoreModel:
 
 
 def _take_weights(model: ScoreModel, source: ScoreModel, name: str) -> None:
-    shapes = [[tuple(weight.shape) for weight in one.weights] for one in (model, source)]
+    shapes = [[tuple(weight.shape) for weight in each.weights] for each in (model, source)]
     if shapes[0] != shapes[1]:
         raise UsageError(
             "model.weights must have the shapes of the model that trains. "

@@ -66,8 +66,8 @@ def restore_state(path: str | os.PathLike, model: keras.Model) -> None:
         InputError: if the file is missing or damaged, or the state of another model.
     """
     arrays = _restore(path, model, ("model", "optimizer"))
-    kept = [name for name in arrays if name.startswith(_GENERATOR)]
-    set_generator_states({name.removeprefix(_GENERATOR): arrays[name] for name in kept})
+    names = [name for name in arrays if name.startswith(_GENERATOR)]
+    set_generator_states({name.removeprefix(_GENERATOR): arrays[name] for name in names})
 
 
 def restore_metrics(path: str | os.PathLike, model: keras.Model) -> None:
@@ -88,7 +88,7 @@ def _restore(
     for name in names:
         shapes = [variable.shape for variable in groups[name]]
         saved = [arrays.get(f"{name}.{number}") for number in range(len(meta["paths"][name]))]
-        if [tuple(shape) for shape in shapes] != [getattr(one, "shape", None) for one in saved]:
+        if [tuple(shape) for shape in shapes] != [getattr(array, "shape", None) for array in saved]:
             raise InputError(
                 f"{str(path)!r} is the state of another run: its {name} has {len(saved)} weights "
                 f"of other shapes. Received: a model with {len(shapes)}. Use the recipe that it "

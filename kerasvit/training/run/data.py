@@ -107,19 +107,19 @@ class RunData:
 
     def tests(self, preprocessing: Preprocessing, batch_size: int, limit: int = 0) -> TestBatches:
         """Return test batches, of about `limit` pictures, evenly from the whole; all for 0."""
-        chosen = evenly(len(self.test), limit)
+        indices = evenly(len(self.test), limit)
         if isinstance(self.test, PictureFolder):
-            return TestBatches(self.test, self.test.labels, preprocessing, batch_size, chosen)
+            return TestBatches(self.test, self.test.labels, preprocessing, batch_size, indices)
         part = self.test.reduced(limit).resized(preprocessing)
         return TestBatches(part.images, part.labels, preprocessing, batch_size)
 
     def examples(self, count: int) -> list[np.ndarray]:
         """Return some test pictures, uint8 `(h, w, 3)`, evenly from the whole."""
-        chosen = evenly(len(self.test), count)
+        indices = evenly(len(self.test), count)
         if isinstance(self.test, PictureFolder):
-            found = [self.test.try_read(int(index)) for index in chosen]
-            return [picture for picture in found if picture is not None]
-        return list(self.test.images[chosen])
+            pictures = [self.test.try_read(int(index)) for index in indices]
+            return [picture for picture in pictures if picture is not None]
+        return list(self.test.images[indices])
 
 
 def scaled(augmentation: Augmentation, share: float) -> Augmentation:

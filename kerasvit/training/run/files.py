@@ -98,9 +98,9 @@ def write_model(model: ScoreModel, record: dict[str, Any], path: pathlib.Path) -
         OutputError: if it cannot be written.
     """
     config = {**model.get_config(), "attention": "full", "record": record, "dtype": "float32"}
-    kept = type(model).from_config(config)
-    kept.set_weights(model.get_weights())
-    kept.save(path)
+    written = type(model).from_config(config)
+    written.set_weights(model.get_weights())
+    written.save(path)
 
 
 def _check_same(recipe: Recipe, saved: dict[str, Any], state: pathlib.Path) -> None:

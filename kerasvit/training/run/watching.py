@@ -140,9 +140,9 @@ class StateOfSteps(keras.callbacks.Callback):
         """Save after the steps that are asked for."""
         self.step += 1
         ends = self.last and self.step >= self.last
-        asked = ends or (self.every and self.step % self.every == 0)
+        is_due = ends or (self.every and self.step % self.every == 0)
         # The end of an epoch has its own state, once the epoch is evaluated.
-        if not asked or self.step % self.state.steps == 0:
+        if not is_due or self.step % self.state.steps == 0:
             return
         if math.isfinite((logs or {}).get("loss", 0.0)):
             self.state.meta["step"] = self.step
@@ -207,8 +207,10 @@ def tensorboard(folder: pathlib.Path) -> list[keras.callbacks.Callback]:
 
 def nan_error(state: pathlib.Path) -> UsageError:
     """Return the error of a run whose loss or weights are no longer finite."""
-    kept = f"The last good state is {str(state)!r}" if state.is_file() else "No epoch was complete"
+    remaining = (
+        f"The last good state is {str(state)!r}" if state.is_file() else "No epoch was complete"
+    )
     return UsageError(
         "The loss must stay finite. Received: NaN or infinity, in the loss or the weights. "
-        f"{kept}. Lower optimizer.learning_rate or set optimizer.clip_norm=1"
+        f"{remaining}. Lower optimizer.learning_rate or set optimizer.clip_norm=1"
     )
