@@ -19,7 +19,6 @@ LONGER_MODULES = {
     "kerasvit/evaluation/evaluate.py": 260,
     "conversion/names/layouts.py": 300,
     "conversion/names/unwrapping/unwrapper.py": 280,
-    "kerasvit/images/preprocessing.py": 251,
     "kerasvit/look/run.py": 320,
     "kerasvit/release_schema.py": 260,
 }

@@ -5,7 +5,8 @@ come first; then the named architecture's own grid; a guess is never made.
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from kerasvit.conversion.architecture.detected import Detected
 from kerasvit.conversion.facts.facts import Facts, Rank, by_name, certain, flag
@@ -58,7 +59,7 @@ def image_size_facts(
     return _as_facts(own or likely[0], detected, facts, own is not None, origin)
 
 
-def named_readings(variants: Iterable[dict], detected: Detected) -> list[Reading]:
+def named_readings(variants: Iterable[Mapping[str, Any]], detected: Detected) -> list[Reading]:
     """Return how the positions of named architectures are read, each once.
 
     Args:
@@ -129,7 +130,7 @@ def _as_facts(
 ) -> Facts:
     patch = detected.structure["patch_size"]
     size = (reading.grid[0] * patch[0], reading.grid[1] * patch[1])
-    values = {"position_embedding": reading.kind} if reading.kind else {}
+    values: dict[str, Any] = {"position_embedding": reading.kind} if reading.kind else {}
     if "image_size" in facts and _grid(facts["image_size"].value, detected) == reading.grid:
         # As it was said: SigLIP's 384 pixels are no multiple of 14.
         return certain("the tensors", values) | facts.among(["image_size"])

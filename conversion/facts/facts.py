@@ -199,11 +199,12 @@ def _facts(origin: str, values: Mapping[str, Any], rank: Rank) -> Facts:
     return Facts(Fact(name, value, origin, rank) for name, value in values.items())
 
 
-def shown_value(value: Any, between: str = "x") -> str:
-    """Return a value as a message or a command line has it."""
+def shown_value(value: Any, between: str | None = None) -> str:
+    """Return a value as a message has it, or a command line, whose values a blank is between."""
     if isinstance(value, list | tuple):
-        shown = [f"{item:g}" if isinstance(item, float) else str(item) for item in value]
-        return between.join(shown) if len(shown) <= 3 else f"{len(shown)} values"
+        usual = "x" if all(isinstance(item, int) for item in value) else ", "
+        shown = [shown_value(item) for item in value]
+        return (between or usual).join(shown) if len(shown) <= 4 else f"{len(shown)} values"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

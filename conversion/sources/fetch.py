@@ -159,7 +159,7 @@ def _answer(url: str, limits: Limits) -> Iterator[Any]:
 
     # Compressed on the way, a file of weights would be no shorter, and its length unknown.
     headers = {"Accept-Encoding": "identity", "User-Agent": "kerasvit"}
-    options = {"stream": True, "allow_redirects": False, "headers": headers}
+    options: dict[str, Any] = {"stream": True, "allow_redirects": False, "headers": headers}
     with requests.Session() as session:
         for _ in range(_MAX_REDIRECTS):
             with session.get(url, timeout=(limits.connect, limits.stall), **options) as response:
@@ -232,7 +232,7 @@ def _progress(url: str, length: int | None) -> Any:
     from tqdm import tqdm
 
     # disable=None: no bar where stderr is no terminal.
-    options = {"unit": "B", "unit_scale": True, "leave": False, "disable": None}
+    options: dict[str, Any] = {"unit": "B", "unit_scale": True, "leave": False, "disable": None}
     return tqdm(desc=addresses.file_name(url), total=length, **options)
 
 

@@ -198,10 +198,9 @@ def _translated(file: HubFile, error: Exception) -> Exception:
     if isinstance(error, errors.GatedRepoError | errors.RepositoryNotFoundError):
         advice = "Check the name; for a gated or private repository, log in with: hf auth login"
         return _failure(file, error, advice)
-    is_disk_error = isinstance(error, OSError) and (
+    if isinstance(error, OSError) and (
         error.filename is not None or error.errno in (errno.ENOSPC, errno.EDQUOT)
-    )
-    if is_disk_error:
+    ):
         return OutputError(
             f"The Hub's cache {constants.HF_HUB_CACHE!r} must be a folder that can be written. "
             f"Received: {error.strerror}. Set HF_HOME to another folder"

@@ -28,7 +28,7 @@ class Prepared:
     """A picture made ready for a model.
 
     Args:
-        pixels: float32 array `(h, w, 3)`, normalised: what the model is given.
+        pixels: float32 array `(h, w, 3)`, or `(h, w, 1)`, normalised: what the model is given.
         image: uint8 array `(h, w, 3)`, the same before normalisation: what the model sees.
         geometry: where it lies on the original picture.
     """
@@ -49,8 +49,9 @@ class Preprocessing:
             up; "border" fits the longer side and fills the rest with the mean colour.
         interpolation: a filter of Pillow: "nearest", "box", "bilinear", "hamming", "bicubic"
             or "lanczos".
-        mean: three floats, per channel, of pixel values scaled to [0, 1].
-        std: three floats above 0, per channel, likewise.
+        mean: three floats, per channel, of pixel values scaled to [0, 1]; one for all. A
+            model whose mean and std are one each sees grey pictures (luminance, Pillow's mode "L").
+        std: floats above 0, likewise.
 
     Raises:
         UsageError: if a value is out of its range; the message names it.
@@ -117,7 +118,7 @@ class Preprocessing:
         top, left = centred_offset(size, self.image_size)
         bottom, right = top + self.image_size[0], left + self.image_size[1]
         # Only "border" ever pads: the other modes resize to at least the input's size.
-        fill = [round(255 * value) for value in self.mean]
+        fill = [round(255 * value) for value in self.mean] * (3 // len(self.mean))
         window = cut_window(self._resize(image, size), (top, left, bottom, right), fill)
         vertical, horizontal = original[0] / size[0], original[1] / size[1]
         box = top * vertical, left * horizontal, bottom * vertical, right * horizontal
@@ -194,8 +195,12 @@ class Preprocessing:
         return np.rint(shares * 255.0).astype(np.uint8)
 
     def _prepared(self, image: np.ndarray, original: tuple[int, int], box: Box) -> Prepared:
+        values = image
+        if len(self.mean) == len(self.std) == 1:
+            grey = Image.fromarray(image).convert("L")
+            values, image = np.asarray(grey)[..., None], np.array(grey.convert("RGB"))
         # In float32 and in this order, as torchvision's ToTensor and Normalize do it.
-        scaled = image.astype(np.float32) / np.float32(255.0)
+        scaled = values.astype(np.float32) / np.float32(255.0)
         centred = scaled - np.asarray(self.mean, np.float32)
         pixels = centred / np.asarray(self.std, np.float32)
         top, left, bottom, right = map(float, box)

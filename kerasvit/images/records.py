@@ -11,7 +11,7 @@ def recorded_preprocessing(record: Mapping[str, Any], name: str) -> Preprocessin
     """Return how pictures are prepared for a model.
 
     Args:
-        record: the model's, whose "preprocessing" is what `Preprocessing.to_dict` returned.
+        record: the model's, whose "preprocessing" is one, or what `Preprocessing.to_dict` returned.
         name: what a message calls the model.
 
     Raises:
@@ -23,4 +23,7 @@ def recorded_preprocessing(record: Mapping[str, Any], name: str) -> Preprocessin
             "training. Received: a model without it. Set model.record['preprocessing'] (see "
             "kerasvit.images.Preprocessing), and save a file again"
         )
-    return Preprocessing.from_dict(record["preprocessing"])
+    preprocessing = record["preprocessing"]
+    if isinstance(preprocessing, Preprocessing):
+        return preprocessing
+    return Preprocessing.from_dict(preprocessing)

@@ -1,6 +1,8 @@
 """What a preprocessing may hold, wherever it is written down: the class, recipes, releases."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 from kerasvit.fields import Rule, is_list, is_number, numbers, one_of
 from kerasvit.images.cropping import CROP_MODES
@@ -9,6 +11,11 @@ from kerasvit.images.reading import MAX_PIXELS
 INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 
 SIDES = numbers(2, 1, whole=True)
+
+
+def _is_of_channels(value: Any, check: Callable[[Any], bool]) -> bool:
+    return is_list(value, check, 3) or is_list(value, check, 1)
+
 
 # What a preprocessing may hold, wherever it is written down: `Preprocessing`, recipes, releases.
 PREPROCESSING_RULES: dict[str, Rule] = {
@@ -22,10 +29,14 @@ PREPROCESSING_RULES: dict[str, Rule] = {
     ),
     "crop_mode": one_of(*CROP_MODES),
     "interpolation": one_of(*INTERPOLATIONS),
-    "mean": numbers(3),
+    "mean": Rule(
+        lambda value: _is_of_channels(value, is_number),
+        "a list of 3 numbers, or of 1 for grey pictures",
+        lambda value: tuple(map(float, value)),
+    ),
     "std": Rule(
-        lambda value: is_list(value, lambda number: is_number(number, 0) and number > 0, 3),
-        "a list of 3 numbers above 0",
+        lambda value: _is_of_channels(value, lambda number: is_number(number, 0) and number > 0),
+        "a list of 3 numbers above 0, or of 1 for grey pictures",
         lambda value: tuple(map(float, value)),
     ),
 }

@@ -87,4 +87,5 @@ def plain(value: Any) -> Any:
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    return value
+    # A `Preprocessing` that somebody put into a record.
+    return plain(value.to_dict()) if hasattr(value, "to_dict") else value

@@ -253,7 +253,9 @@ def test_a_signal_leaves_nothing(checkpoint, tmp_path, number, code):
         if line.startswith("Assigned"):
             process.send_signal(number)
             break
+    process.stderr.read()
     assert process.wait(60) == code
+    process.stderr.close()
     assert not list(folder.iterdir())
 
 

@@ -262,3 +262,29 @@ def test_extreme_aspects_fail_fast_instead_of_filling_the_memory(size):
     with pytest.raises(InputError, match="narrow"):
         preprocessing().keep_aspect(image, patch_size=(16, 16))
     assert preprocessing(crop_mode="squash").evaluate(image).image.shape == (224, 224, 3)
+
+
+def test_a_model_of_one_channel_sees_the_luminance():
+    image = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    grey = Preprocessing((32, 32), mean=(0.5,), std=(0.25,))
+    colour = Preprocessing((32, 32), mean=(0.0,) * 3, std=(1.0,) * 3)
+    prepared = grey.evaluate(image)
+    seen = np.asarray(Image.fromarray(colour.evaluate(image).image).convert("L"))
+    assert prepared.pixels.shape == (32, 32, 1)
+    np.testing.assert_allclose(prepared.pixels[..., 0], (seen / 255 - 0.5) / 0.25, atol=1e-6)
+    assert (prepared.image == seen[..., None]).all()
+    both = Preprocessing((32, 32), mean=(0.5,), std=(0.25,) * 3)
+    assert both.evaluate(image).pixels.shape == (32, 32, 3)
+
+
+def test_a_record_may_hold_a_preprocessing_and_be_saved(tmp_path):
+    import kerasvit
+    from kerasvit.images.records import recorded_preprocessing
+
+    model = kerasvit.create_model("vit_nano_patch4_32", num_layers=1, attention="none")
+    preprocessing = Preprocessing((32, 32), mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+    model.record["preprocessing"] = preprocessing
+    assert recorded_preprocessing(model.record, "it") == preprocessing
+    model.save(tmp_path / "model.keras")
+    loaded = kerasvit.from_pretrained(tmp_path / "model.keras")
+    assert recorded_preprocessing(loaded.record, "it") == preprocessing

@@ -98,7 +98,10 @@ def _file_facts(path: str):
 
 def _parity(parity) -> str:
     worst = max(parity["scores"].values(), default=0.0)
-    return f"logits within {parity['logits']:.1e} of the largest, scores within {worst:.1e} of timm"
+    return (
+        f"logits within {parity['logits']:.1e} of the largest, scores within {worst:.1e} of "
+        f"{parity.get('reference', 'timm')}"
+    )
 
 
 def _preprocessing(table) -> str:
