@@ -43,7 +43,8 @@ def test_predict_and_saliency_speak_the_new_classes(finetune, run, colours, tmp_
     model = tmp_path / "out.keras"
     picture = colours / "rot" / "0.png"
     assert run("predict", "-m", model, picture).out.startswith(f"{picture}: rot ")
-    drawn = run("saliency", "-m", model, picture, "--class", "blau", "-o", tmp_path / "maps")
+    explained = ("--method", "relevance", "--class", "blau")
+    drawn = run("saliency", "-m", model, picture, *explained, "-o", tmp_path / "maps")
     assert drawn.code == 0, drawn.err
     assert "fine-tuned from" in run("info", model).out
 
