@@ -71,7 +71,8 @@ def formats_and_modes() -> None:
     from kerasvit.exporting import FORMATS
 
     for name, target in FORMATS.items():
-        if target.backend == keras.backend.backend():
+        # A page is the ONNX file once more.
+        if target.backend == keras.backend.backend() and name != "web":
             for kind in KINDS:
                 model = make_model(kind)
                 found = [measure(model, name, mode) for mode in MODES]
@@ -94,11 +95,12 @@ def main() -> None:
     """Run one process a backend."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--architectures", action="store_true")
+    parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=BACKENDS)
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.here:
         return architectures() if options.architectures else formats_and_modes()
-    for backend in BACKENDS[:1] if options.architectures else BACKENDS:
+    for backend in BACKENDS[:1] if options.architectures else options.backends:
         environment = {**os.environ, "KERAS_BACKEND": backend}
         command = [sys.executable, __file__, *sys.argv[1:], "--here"]
         subprocess.run(command, env=environment, check=True)

@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import keras
 
+from kerasvit.errors import UsageError
 from kerasvit.files import atomic_path
 from kerasvit.layers.base import kept_arguments, nested_layers
 from kerasvit.models.arguments import DeclaredArguments
@@ -60,6 +61,17 @@ class SavedModel(DeclaredArguments, keras.Model):
         """
         with atomic_path(filepath, overwrite=overwrite) as temporary:
             super().save(temporary, overwrite=True, **kwargs)
+
+    def export(self, filepath, *arguments, **kwargs) -> None:
+        """Raise `UsageError`: the files that Keras exports have no names for scores.
+
+        `kerasvit.export` writes the same formats and more, with every output by its name, and
+        compares each with the model.
+        """
+        raise UsageError(
+            "Keras' own export cannot write a model with nested outputs. "
+            f"Received: export({str(filepath)!r}). Call kerasvit.export(model, path, format=...)"
+        )
 
     def load_weights(self, filepath, skip_mismatch: bool = False, **kwargs) -> None:
         """Load the weights of a file, as Keras does, but only of one that has exactly these.

@@ -177,3 +177,11 @@ def test_errors_of_the_other_process_come_back_as_they_were(make_model, tmp_path
     with pytest.raises(UsageError, match="block numbers"):
         export_elsewhere(make_model(), "jax", {**order, "request": {"blocks": [7]}})
     assert not list(tmp_path.iterdir())
+
+
+def test_keras_own_export_names_ours(make_model, tmp_path):
+    model = make_model()
+    with pytest.raises(UsageError, match=r"kerasvit\.export\(model") as error:
+        model.export(tmp_path / "a.onnx", format="onnx")
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.iterdir())
