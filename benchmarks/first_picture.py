@@ -57,6 +57,7 @@ def main() -> int:
         png = str(pathlib.Path(folder) / "timm.png")
         scripts = [Script("timm", ("-c", TIMM, options.model, str(checkpoint), picture, png))]
         command = ("-m", "kerasvit", "saliency", picture, "-m", str(converted), "--overwrite")
+        command += ("--method", "attention")
         scripts += [
             Script(
                 f"kerasvit-{backend}",

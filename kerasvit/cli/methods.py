@@ -32,7 +32,13 @@ class MethodsAction(argparse.Action):
         setattr(namespace, self.dest, values)
 
 
-def add_methods(parser: argparse.ArgumentParser, *names: str, default: str, hint: str) -> None:
+def add_methods(
+    parser: argparse.ArgumentParser,
+    *names: str,
+    default: str | None,
+    hint: str,
+    usual: str | None = None,
+) -> None:
     """Add `--method`.
 
     Args:
@@ -40,12 +46,13 @@ def add_methods(parser: argparse.ArgumentParser, *names: str, default: str, hint
         *names: of the option, without the hyphens.
         default: the methods where it is left out.
         hint: continues the help.
+        usual: what the help says of the default, if not its value.
     """
     parser.add_argument(
         *(f"--{name}" for name in names),
         action=MethodsAction,
         default=default,
         metavar="METHOD,...",
-        help=f"one or several of %(methods)s; defaults to {default}; {hint}; what each shows and "
-        "which options it takes: kerasvit list --methods",
+        help=f"one or several of %(methods)s; defaults to {usual or default}; {hint}; what each "
+        "shows and which options it takes: kerasvit list --methods",
     )

@@ -20,7 +20,7 @@ from kerasvit.render import (
     write_gif,
     write_png,
 )
-from kerasvit.render.standard import block_title
+from kerasvit.render.standard import block_title, blocks_title
 from kerasvit.render.viewer.page import write_viewer
 from kerasvit.saliency import METHODS, SaliencyMap, block_scores
 
@@ -58,8 +58,9 @@ class Artist:
         """
         if "sheet" in files:
             write_png(files["sheet"], self.sheet(explained, title), overwrite)
-            for method in explained.maps:
-                file = files[overlay_name(method, len(explained.maps) == 1)]
+            single = self.settings.has_one_overlay
+            for method in list(explained.maps)[: 1 if single else None]:
+                file = files[overlay_name(method, single)]
                 write_png(file, self.overlay(explained, method), overwrite)
         if "arrays" in files:
             write_npz(files["arrays"], self.arrays(explained), overwrite)
@@ -135,9 +136,11 @@ class Artist:
         if method == "attention":
             heads = self.settings.heads
             shown = f"head {heads}" if isinstance(heads, int) else heads
-            return f"{block_title(result.layers[0])} · {shown}"
+            return f"{blocks_title(result.layers)} · {shown}"
         if "target" not in METHODS[method].takes:
             return name
+        if result.settings.get("times_attention"):
+            name += " x attention"
         wanted = self.explainer.class_name(result.target[0]) if result.target else "the feature"
         return f"{name} for {wanted}"
 
@@ -171,9 +174,12 @@ class Artist:
         )
 
     def arrays(self, explained: Explained) -> dict[str, np.ndarray]:
-        """Return every map by its method, the heads by their block, and what they mean."""
-        arrays = {key: block.values[0] for key, block in explained.blocks.items()}
-        arrays |= {method: result.values[0] for method, result in explained.maps.items()}
+        """Return every map by its method, the heads by their block, and what they mean.
+
+        The map that is laid over the photograph comes first.
+        """
+        arrays = {method: result.values[0] for method, result in explained.maps.items()}
+        arrays |= {key: block.values[0] for key, block in explained.blocks.items()}
         geometry = explained.picture.geometry
         arrays["box"] = np.array(geometry.box)
         arrays["original_size"] = np.array(geometry.original_size)

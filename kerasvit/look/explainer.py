@@ -11,6 +11,7 @@ from kerasvit.images import Prepared
 from kerasvit.images.cropping import aspect_size
 from kerasvit.images.geometry import Geometry
 from kerasvit.look.classes import Prediction, class_name, predictions
+from kerasvit.look.first import first_methods
 from kerasvit.look.models import LoadedModel, load_model
 from kerasvit.look.pictures import open_picture
 from kerasvit.look.settings import Settings
@@ -69,7 +70,7 @@ class Explainer:
 
     Args:
         model: as for `load_model`.
-        settings: what is asked for; None for the attention of the model.
+        settings: what is asked for; None for what suits the model.
 
     Raises:
         UsageError: if the model has no such class.
@@ -152,7 +153,7 @@ class Explainer:
         return self.preprocessing.keep_aspect(image, self.settings.resize, patch_size=patch_size)
 
     def explain(self, picture: PreparedPicture) -> Explained:
-        """Make the maps of every method.
+        """Make the maps of every method, the one that leads first.
 
         Raises:
             InputError: if the scores or outputs are not finite.
@@ -168,16 +169,35 @@ class Explainer:
                 target = classes[0].number
         maps: dict[str, SaliencyMap] = {}
         blocks: dict[str, SaliencyMap] = {}
-        for method in self.settings.methods:
+        for method in self._methods((pixels.shape[1], pixels.shape[2])):
             if method == "attention":
                 blocks = self._blocks(pixels, geometries)
-                maps[method] = _shown_block(blocks).fuse(self.settings.heads)
+                maps[method] = self._shown(blocks)
             else:
                 arguments = self.settings.arguments(method, target)
                 maps[method] = explain(
                     self.model, pixels, method, geometries=geometries, **arguments
                 )
         return Explained(picture, maps, blocks, classes)
+
+    def _methods(self, image_size: tuple[int, int]) -> tuple[str, ...]:
+        settings = self.settings
+        if not settings.is_open:
+            return settings.methods
+        explains_class = settings.target is not None or bool(settings.options)
+        return first_methods(self.model, image_size, explains_class)
+
+    def _shown(self, blocks: dict[str, SaliencyMap]) -> SaliencyMap:
+        """Return the attention that is drawn: one block's, or the mean over class attention's.
+
+        Asked for by name it is the block that the papers draw: CaiT's first, a ViT's last.
+        """
+        fused = [block.fuse(self.settings.heads) for block in blocks.values()]
+        is_class_attention = fused[0].stage == "ca"
+        if not (self.settings.is_open and is_class_attention):
+            return fused[0 if is_class_attention else -1]
+        mean = np.mean([block.values for block in fused], axis=0)
+        return dataclasses.replace(fused[0], values=mean, layers=tuple(blocks))
 
     def _blocks(self, pixels: np.ndarray, geometries: list[Geometry]) -> dict[str, SaliencyMap]:
         settings = self.settings
@@ -203,9 +223,3 @@ class Explainer:
                 self.model, pixels, "all", query=settings.query, stage=settings.stage
             )
         return {key: block.fuse(settings.heads) for key, block in blocks.items()}
-
-
-def _shown_block(blocks: dict[str, SaliencyMap]) -> SaliencyMap:
-    """Return the block whose heads are fused into the map: CaiT's first, a ViT's last."""
-    ordered = list(blocks.values())
-    return ordered[0 if ordered[0].stage == "ca" else -1]

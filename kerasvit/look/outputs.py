@@ -76,9 +76,8 @@ def _picture_files(
     suffixes = {}
     if "png" in formats:
         suffixes["sheet"] = ".png"
-        single = len(settings.methods) == 1
-        for method in settings.methods:
-            suffixes[overlay_name(method, single)] = f".{overlay_name(method, single)}.png"
+        names = [overlay_name(method, settings.has_one_overlay) for method in settings.methods]
+        suffixes |= {name: f".{name}.png" for name in names}
     if "npz" in formats:
         suffixes["arrays"] = ".npz"
     if "html" in formats:
@@ -104,7 +103,7 @@ def _video_files(
     place = folder if number == 1 else folder / f"{path.stem}_{number}"
     files = {
         f"{method}.{suffix}": place / f"{path.stem}.{method}.{suffix}"
-        for method in settings.methods
+        for method in settings.video_methods
         for suffix in settings.formats_of("video")
     }
     return Outputs("video", files, place)

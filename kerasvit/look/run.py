@@ -207,7 +207,7 @@ class _Desk:
 
     def draw_video(self, path: pathlib.Path, outputs: Outputs, manifest: Manifest) -> Drawn:
         started = time.perf_counter()
-        for method in self.explainer.settings.methods:
+        for method in self.explainer.settings.video_methods:
             files = [file for name, file in outputs.files.items() if name.startswith(f"{method}.")]
             report = self.listener.frame_done
             draw_video(path, self.explainer, method, files, self.overwrite, report)
@@ -225,6 +225,7 @@ def _facts(explained: Explained, names: list[str]) -> dict[str, Any]:
         "size": list(picture.image.shape[:2]),
         "input_size": list(picture.prepared.image.shape[:2]),
         "outputs": names,
+        "methods": list(explained.maps),
     }
     if explained.classes:
         number, name, probability = explained.classes[0]

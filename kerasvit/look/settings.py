@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasvit.errors import UsageError
+from kerasvit.look.first import BESIDE, LEAD_OPTIONS, LEADS
 from kerasvit.look.spelling import PYTHON, Spelling
 from kerasvit.look.uses import check_uses
 from kerasvit.render import STYLES, colourise
@@ -28,7 +29,10 @@ class Settings:
     """What is drawn of pictures and videos, and how.
 
     Args:
-        method: one or several of `kerasvit.saliency.METHODS`; several are drawn side by side.
+        method: one or several of `kerasvit.saliency.METHODS`; several are drawn side by side. None:
+            of a picture what speaks for the class, and beside it the attention, class attention as
+            the mean over its blocks; the attention alone of a model without classes, of a video, or
+            where `layer`, `heads`, `query` or `stage` is given.
         formats: one or several. Of a picture `"png"`, a sheet and overlays, `"npz"`, the arrays,
             `"html"`, a viewer of every score, `"gif"`, the way through the layers; of a video
             `"mp4"`, `"gif"` and `"npz"`. With `"mp4"` among them, an animated GIF, PNG or WebP
@@ -49,9 +53,9 @@ class Settings:
         frame: which picture of an animation or page of a TIFF is drawn, from 0; None: the first.
         max_pixels: largest width x height that is decoded; None for the default.
         style: how a map lies over its photograph or frame, see `kerasvit.render.overlay`:
-            `"blend"`, `"modulate"` or `"heatmap"`.
+            `"fade"`, `"blend"`, `"modulate"` or `"heatmap"`.
         mass: instead of a style, the share of a map's mass whose patches are shown, in (0, 1].
-        colormap: of Matplotlib.
+        colormap: of Matplotlib; the default's middle stands out from most photographs.
         mode: how a video is drawn: `"side-by-side"`, the frame and its map; `"overlay"`, the map
             over the frame; `"mask"`, the patches with most of the mass, the rest dark. None: a
             mask where `mass` is given, else side by side.
@@ -61,7 +65,7 @@ class Settings:
         UsageError: if a value is unknown or out of range, or two contradict each other.
     """
 
-    method: str | Sequence[str] = "attention"
+    method: str | Sequence[str] | None = None
     formats: str | Sequence[str] | None = None
     target: Target = None
     query: Query = "class"
@@ -73,9 +77,9 @@ class Settings:
     fit: str = "aspect"
     frame: int | None = None
     max_pixels: int | None = None
-    style: str = "blend"
+    style: str = "fade"
     mass: float | None = None
-    colormap: str = "cividis"
+    colormap: str = "inferno"
     mode: str | None = None
     spelling: Spelling = dataclasses.field(default=PYTHON, repr=False, compare=False)
 
@@ -95,8 +99,29 @@ class Settings:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The methods' names."""
-        return _names(self.method)
+        """The methods' names; of a choice that is left to the model, those it is made among."""
+        if self.method is not None:
+            return _names(self.method)
+        return (LEADS[0], BESIDE) if self.is_open else (BESIDE,)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the methods depend on the model, see `kerasvit.look.first.first_methods`."""
+        shown = (self.layer, self.heads, self.query, self.stage)
+        return self.method is None and shown == (None, "mean", "class", None)
+
+    @property
+    def video_methods(self) -> tuple[str, ...]:
+        """The methods of a video: its attention, which costs no gradients, if none is named."""
+        if not self.is_open:
+            return self.methods
+        by_class = self.target is not None or LEADS[0] in self.options
+        return (LEADS[0],) if by_class else (BESIDE,)
+
+    @property
+    def has_one_overlay(self) -> bool:
+        """Whether the first map alone is laid over the photograph in a file of its own."""
+        return self.is_open or len(self.methods) == 1
 
     @property
     def chosen_formats(self) -> tuple[str, ...]:
@@ -149,12 +174,13 @@ class Settings:
             arguments["layer"] = None if self.layer == "all" else self.layer
         if "heads" in takes:
             arguments["heads"] = self.heads
-        return {**arguments, **self.options.get(method, {})}
+        usual = LEAD_OPTIONS.get(method, {}) if self.is_open else {}
+        return {**arguments, **usual, **self.options.get(method, {})}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain values, for JSON."""
         return {
-            "methods": self.methods,
+            "methods": None if self.is_open else self.methods,
             "formats": self.chosen_formats or None,
             "target": self.target,
             "query": self.query,
@@ -200,7 +226,7 @@ class Settings:
                 "The mass is a share above 0 and up to 1. "
                 f"Received: {given('mass', self.mass)}. Try {USUAL_MASS}"
             )
-        if self.mass is not None and self.style != "blend":
+        if self.mass is not None and self.style != "fade":
             raise UsageError(
                 "A map is drawn in a style, or as the patches with a share of its mass. Received: "
                 f"{given('style', self.style)} with {given('mass', self.mass)}. Leave one out"

@@ -10,7 +10,7 @@ from kerasvit.images.geometry import Geometry
 from kerasvit.render.canvas import Canvas
 from kerasvit.render.look import Look, check_photograph
 from kerasvit.render.sheet import WIDTH, Panel, Section, default_columns
-from kerasvit.render.standard import framed, head_sections, titled
+from kerasvit.render.standard import framed, head_sections, heads_are_clipped, legend_note, titled
 
 _FEWEST_COLUMNS, _WIDEST_ROW = 3, 8
 
@@ -61,8 +61,12 @@ def comparison_sheet(
             )
     looks = {name: (looks or {}).get(name, Look()) for name in maps}
     canvas = Canvas.at_sheet_size(image, geometry, colormap, width=width)
-    sections = [*_rows(canvas, seen, maps, looks), *head_sections(canvas, blocks or {})]
-    note = "each map in its own range"
+    sections = list(_rows(canvas, seen, maps, looks))
+    sections += head_sections(canvas, blocks or {}, Look())
+    is_clipped = heads_are_clipped(blocks or {}, Look()) or any(
+        looks[name].clips(values).any() for name, values in maps.items()
+    )
+    note = legend_note("each map in its own range", looks.values(), bool(is_clipped))
     return framed(sections, title, lines, predictions, note, colormap, width)
 
 
@@ -74,7 +78,7 @@ def _rows(
     for name, values in maps.items():
         look = looks[name]
         title = f"{name}, {look.title}" if look.style == "mask" else name
-        above.append(Panel(look.overlay(canvas, values), titled(title, values)))
+        above.append(Panel(look.overlay(canvas, values), titled(title, values, look)))
         below.append(Panel(look.heatmap(canvas, values), name))
     return Section(above, columns=columns), Section(below, columns=columns)
 

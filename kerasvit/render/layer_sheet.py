@@ -80,7 +80,7 @@ def _first_row(canvas: Canvas, average: np.ndarray, title: str) -> Section:
     panels = [
         Panel(canvas.photograph, "picture"),
         canvas.heatmap(values, "nearest", f"{title} · flat" if flat.all() else title),
-        Panel(canvas.overlay(values, "blend", 0.7, "bicubic"), "overlay"),
+        Panel(canvas.overlay(values, "fade", 0.7, "bicubic"), "overlay"),
     ]
     return Section(panels, columns=3)
 

@@ -9,7 +9,7 @@ from kerasvit.errors import InputError
 from kerasvit.images.geometry import Geometry
 from kerasvit.render.canvas import Canvas
 from kerasvit.saliency import METHODS, mass_mask
-from kerasvit.saliency.normalise import normalise
+from kerasvit.saliency.normalise import Clipped, clip_brightest, normalise
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,16 +22,18 @@ class Look:
         normalisation: see `normalise`.
         interpolation: of the map, see `Geometry.place`; masks keep their patches.
         alpha: see `overlay`.
+        clip: whether patches that outshine the rest are cut to the rest, see `clip_brightest`.
     """
 
-    style: str = "blend"
+    style: str = "fade"
     mass: float = 0.6
     normalisation: str = "minmax"
     interpolation: str = "bicubic"
     alpha: float = 0.7
+    clip: bool = True
 
     @classmethod
-    def of(cls, method: str, style: str = "blend", mass: float = 0.6) -> Self:
+    def of(cls, method: str, style: str = "fade", mass: float = 0.6) -> Self:
         """Return how the map of a saliency method is drawn, see `kerasvit.saliency.Method`.
 
         Args:
@@ -59,13 +61,35 @@ class Look:
         if self.style == "mask":
             chosen = chosen_patches(values, self.mass)
             return canvas.overlay(chosen, self.style, self.alpha, "nearest")
-        scaled = normalise(values, self.normalisation).values
-        return canvas.overlay(scaled, self.style, self.alpha, self.interpolation)
+        return canvas.overlay(self.scaled(values), self.style, self.alpha, self.interpolation)
 
     def heatmap(self, canvas: Canvas, values: np.ndarray) -> np.ndarray:
         """Draw a map `(rows, columns)`, not normalised, alone; uint8 `(H, W, 3)`."""
-        scaled = normalise(values, self.normalisation).values
-        return canvas.overlay(scaled, "heatmap", 1, self.interpolation)
+        return canvas.overlay(self.scaled(values), "heatmap", 1, self.interpolation)
+
+    def scaled(self, values: np.ndarray, axes: tuple[int, ...] = (-2, -1)) -> np.ndarray:
+        """Return maps `(..., rows, columns)` in [0, 1], as they are drawn.
+
+        Args:
+            values: not normalised.
+            axes: what shares one range, see `normalise`.
+
+        Raises:
+            InputError: if a value is not finite.
+        """
+        return normalise(self._clipped(values, axes).values, self.normalisation, axes).values
+
+    def clips(self, values: np.ndarray, axes: tuple[int, ...] = (-2, -1)) -> np.ndarray:
+        """Return which maps are drawn with their brightest patches cut, see `clip_brightest`."""
+        return self._clipped(values, axes).clipped
+
+    def _clipped(self, values: np.ndarray, axes: tuple[int, ...]) -> Clipped:
+        if not self.clip or not np.isfinite(values).all():
+            return Clipped(values, np.zeros((), bool))
+        # Signed maps are drawn from 0 on.
+        return clip_brightest(
+            np.maximum(values, 0) if self.normalisation == "max" else values, axes
+        )
 
 
 def chosen_patches(values: np.ndarray, mass: float) -> np.ndarray:

@@ -5,13 +5,17 @@ import numpy as np
 from kerasvit.errors import InputError, UsageError
 from kerasvit.render.colour import colourise
 
-STYLES = ("blend", "modulate", "heatmap", "mask")
+STYLES = ("fade", "blend", "modulate", "heatmap", "mask")
 
 # Rec. 601 luma, as in PIL's conversion to grey.
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 # What the model did not see keeps its shapes, at this share of its brightness.
 _DIMMED = 0.45
-# So much of the full cover lies over the photograph where the map is 0.
+# Up to this value "fade" leaves the photograph as it is; above, the cover grows with this power, so
+# that values in the middle are seen.
+FADED = 0.2
+_GROWTH = 0.6
+# "blend" lays so much of its full cover over the photograph where the map is 0.
 _FLOOR = 0.6
 # Under a full cover the photograph loses so much of its own colour, which would mix with the map's.
 _DESATURATION = 0.85
@@ -24,7 +28,7 @@ def overlay(
     values: np.ndarray,
     colormap: str = "cividis",
     alpha: float = 0.7,
-    style: str = "blend",
+    style: str = "fade",
 ) -> np.ndarray:
     """Draw a map over the photograph that it belongs to.
 
@@ -35,10 +39,11 @@ def overlay(
         colormap: see `colourise`.
         alpha: in [0, 1], how much the map covers the photograph where it is highest; for `"mask"`,
             how far the rest recedes. `"modulate"` and `"heatmap"` do not use it.
-        style: `"blend"`, the map's colour over the photograph, stronger where the map is higher, so
-            that the photograph stays visible; `"modulate"`, the grey photograph times the map, in
-            the map's colours; `"heatmap"`, the map alone; `"mask"`, the chosen part as it is within
-            an outline, the rest grey and dark.
+        style: `"fade"`, the map's colour over the photograph, the more of it the higher the map;
+            where it is low, the photograph is as it was; `"blend"`, the map's colour over the whole
+            photograph, half grey, stronger where the map is higher; `"modulate"`, the
+            grey photograph times the map, in the map's colours; `"heatmap"`, the map alone;
+            `"mask"`, the chosen part as it is within an outline, the rest grey and dark.
 
     Returns:
         uint8 `(H, W, 3)`.
@@ -61,10 +66,20 @@ def overlay(
         drawn = colourise(inside_values * grey / 255, colormap).astype(np.float32)
     else:
         drawn = colourise(inside_values, colormap).astype(np.float32)
-        if style == "blend":
+        if style == "fade":
+            drawn = _fade(photograph, grey, inside_values, drawn, alpha)
+        elif style == "blend":
             drawn = _blend(photograph, grey, inside_values, drawn, alpha)
     drawn[outside] = _DIMMED * grey[outside, None]
     return np.rint(drawn).astype(np.uint8)
+
+
+def _fade(
+    photograph: np.ndarray, grey: np.ndarray, values: np.ndarray, colours: np.ndarray, alpha: float
+) -> np.ndarray:
+    """Return the map's colours over the photograph where the map is high, and nothing elsewhere."""
+    weight = alpha * np.clip((values - FADED) / (1 - FADED), 0, 1)[..., None] ** _GROWTH
+    return photograph * (1 - weight) + _shaded(colours, grey) * weight
 
 
 def _blend(
@@ -73,10 +88,15 @@ def _blend(
     """Return the map's colours, shaded by the photograph, over the photograph, half grey."""
     pale = alpha * _DESATURATION
     ground = photograph * (1 - pale) + grey[..., None] * pale
+    weight = alpha * (_FLOOR + (1 - _FLOOR) * values)[..., None]
+    return ground * (1 - weight) + _shaded(colours, grey) * weight
+
+
+def _shaded(colours: np.ndarray, grey: np.ndarray) -> np.ndarray:
+    """Return colours with some of the photograph's light and shade."""
     # Against the photograph's own mean, so that a dark one does not swallow the map.
     shade = 1 + _SHADING * (np.clip(grey / max(grey.mean(), 1), 0, 2) - 1)
-    weight = alpha * (_FLOOR + (1 - _FLOOR) * values)[..., None]
-    return ground * (1 - weight) + np.minimum(colours * shade[..., None], 255) * weight
+    return np.minimum(colours * shade[..., None], 255)
 
 
 def _mask(photograph: np.ndarray, grey: np.ndarray, values: np.ndarray, alpha: float) -> np.ndarray:

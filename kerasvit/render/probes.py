@@ -168,7 +168,7 @@ def feature_sheet(
         title: the heading.
         lines: smaller lines below it.
     """
-    look = Look(interpolation="nearest")
+    look = Look(interpolation="nearest", clip=False)  # The longest tokens are the point.
     sections = []
     for image, geometry, own, lengths in zip(images, geometries, colours, norms, strict=True):
         canvas = Canvas.at_sheet_size(image, geometry, "cividis")

@@ -1,6 +1,7 @@
 """The standard picture of a saliency map: photograph, map, overlay, and every head."""
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from PIL import Image
@@ -15,6 +16,11 @@ from kerasvit.render.sheet import GAP, MARGIN, WIDTH, Panel, Section, sectioned_
 from kerasvit.saliency.normalise import normalise
 
 SCALES = ("panel", "shared")
+_SCALE_AXES = {"panel": (-2, -1), "shared": (-3, -2, -1)}
+_SCALE_NOTES = {
+    "panel": "each map in its own range",
+    "shared": "the heads of a block in one range",
+}
 
 
 def saliency_sheet(
@@ -29,9 +35,10 @@ def saliency_sheet(
     saliency_title: str = "head mean",
     colormap: str = "cividis",
     alpha: float = 0.7,
-    style: str = "blend",
+    style: str = "fade",
     mass: float = 0.6,
     normalisation: str = "minmax",
+    clip: bool = True,
     scale: str = "panel",
     interpolation: str = "bicubic",
     head_interpolation: str = "nearest",
@@ -58,6 +65,8 @@ def saliency_sheet(
         style: see `overlay`; `"mask"` shows the patches with most of the mass.
         mass: their share of the mass, see `mass_mask`.
         normalisation: see `normalise`.
+        clip: whether patches that outshine the rest are cut to the rest, see `clip_brightest`; the
+            title of such a map and the legend say so.
         scale: `"panel"`, each head in its own range; `"shared"`, the heads of a block in one range.
         interpolation: of the saliency map, see `Geometry.place`.
         head_interpolation: of the heads' maps; `"nearest"` shows the patches as they are.
@@ -77,22 +86,24 @@ def saliency_sheet(
         )
     check_photograph(image, geometry)
     _check(maps, saliency)
-    look = Look(style, mass, normalisation, interpolation, alpha)
+    look = Look(style, mass, normalisation, interpolation, alpha, clip)
     canvas = Canvas.at_sheet_size(image, geometry, colormap, width=width)
     first = [
         Panel(canvas.photograph, "photograph"),
-        Panel(look.heatmap(canvas, saliency), titled(saliency_title, saliency)),
+        Panel(look.heatmap(canvas, saliency), titled(saliency_title, saliency, look)),
         Panel(look.overlay(canvas, saliency), look.title),
     ]
     sections = [Section(first, columns=3)]
-    sections += head_sections(canvas, maps, normalisation, scale, head_interpolation)
-    return framed(sections, title, [subtitle], predictions, _note(scale, maps), colormap, width)
+    sections += head_sections(canvas, maps, look, scale, head_interpolation)
+    is_clipped = bool(look.clips(saliency).any()) or heads_are_clipped(maps, look, scale)
+    note = legend_note(_SCALE_NOTES[scale] if maps else "", [look], is_clipped)
+    return framed(sections, title, [subtitle], predictions, note, colormap, width)
 
 
 def head_sections(
     canvas: Canvas,
     maps: Mapping[str, np.ndarray],
-    normalisation: str = "minmax",
+    look: Look,
     scale: str = "panel",
     interpolation: str = "nearest",
 ) -> list[Section]:
@@ -101,20 +112,33 @@ def head_sections(
     Args:
         canvas: what they are drawn on.
         maps: `(heads, rows, columns)` by the key of their block.
-        normalisation: see `normalise`.
+        look: how they are brought into their range.
         scale: `"panel"` or `"shared"`, see `saliency_sheet`.
         interpolation: see `Geometry.place`.
     """
-    axes = (-2, -1) if scale == "panel" else (-3, -2, -1)
+    axes, look = _SCALE_AXES[scale], _look_of_heads(look, scale)
     sections = []
     for key, heads in maps.items():
-        values = normalise(heads, normalisation, axes).values
+        clipped = np.broadcast_to(look.clips(heads, axes), (len(heads), 1, 1))
         panels = [
-            canvas.heatmap(value, interpolation, titled(f"head {index}", head))
-            for index, (value, head) in enumerate(zip(values, heads, strict=True))
+            canvas.heatmap(value, interpolation, _marked(f"head {index}", head, bool(cut.all())))
+            for index, (value, head, cut) in enumerate(
+                zip(look.scaled(heads, axes), heads, clipped, strict=True)
+            )
         ]
         sections.append(Section(panels, block_title(key)))
     return sections
+
+
+def heads_are_clipped(maps: Mapping[str, np.ndarray], look: Look, scale: str = "panel") -> bool:
+    """Tell whether a head is drawn with its brightest patches cut."""
+    look = _look_of_heads(look, scale)
+    return any(look.clips(heads).any() for heads in maps.values())
+
+
+def _look_of_heads(look: Look, scale: str) -> Look:
+    # In one range the heads are compared: the brightest stays brighter than the next.
+    return look if scale == "panel" else dataclasses.replace(look, clip=False)
 
 
 def framed(
@@ -134,19 +158,45 @@ def framed(
 
 
 def block_title(key: str) -> str:
-    """Return what a block is called in a picture: `"class attention 0"`."""
-    block = BlockKey.parse(key)
+    """Return what a block is called in a picture: `"class attention 0"`; other names stay."""
+    try:
+        block = BlockKey.parse(key)
+    except UsageError:
+        return key
     return f"{STAGES[block.stage]} {block.depth}"
 
 
-def titled(name: str, values: np.ndarray) -> str:
-    """Return the title of a map, which says if there was nothing to see."""
-    return f"{name} · flat" if normalise(values).flat.all() else name
+def blocks_title(keys: Sequence[str]) -> str:
+    """Return what the mean over blocks is called: `"class attention 0 + 1"`."""
+    numbers = [str(BlockKey.parse(key).depth) for key in keys[1:]]
+    return " + ".join([block_title(keys[0]), *numbers])
 
 
-def _note(scale: str, maps: Mapping[str, np.ndarray]) -> str:
-    notes = {"panel": "each map in its own range", "shared": "the heads of a block in one range"}
-    return notes[scale] if maps else ""
+def titled(name: str, values: np.ndarray, look: Look) -> str:
+    """Return the title of a map, which says if there was nothing to see, or too much in a patch."""
+    return _marked(name, values, bool(look.clips(values).any()))
+
+
+def _marked(name: str, values: np.ndarray, is_clipped: bool) -> str:
+    if normalise(values).flat.all():
+        return f"{name} · flat"
+    return f"{name} · clipped" if is_clipped else name
+
+
+def legend_note(scale: str, looks: Iterable[Look], is_clipped: bool) -> str:
+    """Return what a legend says of the colours.
+
+    Args:
+        scale: what shares a range; may be empty.
+        looks: how the sheet's overlays are drawn.
+        is_clipped: whether a map's brightest patches are cut.
+    """
+    notes = [scale] if scale else []
+    if any(look.style == "fade" for look in looks):
+        notes.append("low values show the photograph")
+    if is_clipped:
+        notes.append("clipped: 1 % of the patches outshone the rest and are cut to it")
+    return "; ".join(notes)
 
 
 def _check(maps: Mapping[str, np.ndarray], saliency: np.ndarray) -> None:

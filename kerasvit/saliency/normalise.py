@@ -11,6 +11,8 @@ METHODS = ("minmax", "max", "sum", "percentile", None)
 # A softmax over equal logits differs in its last bits; stretching these would draw a picture of
 # rounding errors.
 _FLAT = 1e-6
+# Patches whose height above the lowest one is so many times that of the next are outliers.
+_OUTSHINES = 1.5
 
 
 class Normalised(NamedTuple):
@@ -67,6 +69,47 @@ def normalise(
         low, high = _clipped_range(values, low, high, axes, percentiles)
     scaled = _divide(values - low, np.where(flat, 0, high - low))
     return Normalised(np.clip(scaled, 0, 1).astype(np.float32), flat)
+
+
+class Clipped(NamedTuple):
+    """Maps without the patches that outshone the rest, and which of them had such.
+
+    Args:
+        values: shaped as the maps.
+        clipped: bool, true for each map that was changed; shaped as the maps with the axes kept at
+            size 1.
+    """
+
+    values: np.ndarray
+    clipped: np.ndarray
+
+
+def clip_brightest(maps: np.ndarray, axes: tuple[int, ...] = (-2, -1)) -> Clipped:
+    """Bring patches that outshine the rest down to the rest, so that a drawing shows both.
+
+    One patch can hold most of a map: a register, or a token that the model uses as one. The largest
+    1 % of the patches, at least one, are cut to the next largest where they exceed it by more than
+    half. Unlike a percentile of the values this rids a map of 64 patches of its one outlier too,
+    and leaves a map alone that has none.
+
+    Args:
+        maps: `(..., rows, columns)`, finite.
+        axes: what shares one scale, as for `normalise`.
+
+    Returns:
+        The values and the flags. A map with nothing but its largest patches stays as it is.
+    """
+    values = np.asarray(maps)
+    lowest = values.min(axis=axes, keepdims=True)
+    highest = values.max(axis=axes, keepdims=True)
+    moved = np.moveaxis(values, axes, tuple(range(-len(axes), 0)))
+    ordered = np.sort(moved.reshape(*moved.shape[: -len(axes)], -1), axis=-1)
+    brightest = -(-ordered.shape[-1] // 100)
+    # A map of one patch has no next largest.
+    level = ordered[..., max(ordered.shape[-1] - 1 - brightest, 0)].reshape(lowest.shape)
+    rises = level - lowest > _FLAT * np.maximum(np.abs(lowest), np.abs(highest))
+    clipped = rises & (highest - lowest > _OUTSHINES * (level - lowest))
+    return Clipped(np.where(clipped, np.minimum(values, level), values), clipped)
 
 
 def _clipped_range(

@@ -21,9 +21,21 @@ def test_writes_sheet_overlay_and_arrays(run, photograph, tmp_path):
     with np.load(tmp_path / "out" / "photograph.npz") as arrays:
         assert arrays["ca_ffn_block_00_att"].shape == (4, 8, 12)
         assert arrays["ca_ffn_block_01_att"].shape == (4, 8, 12)
-        np.testing.assert_allclose(
-            arrays["attention"], arrays["ca_ffn_block_00_att"].mean(0), atol=1e-7
-        )
+        blocks = np.stack([arrays["ca_ffn_block_00_att"], arrays["ca_ffn_block_01_att"]])
+        np.testing.assert_allclose(arrays["attention"], blocks.mean((0, 1)), atol=1e-7)
+        assert arrays.files[:2] == ["relevance", "attention"]
+        assert arrays["relevance"].shape == (8, 12)
+
+
+def test_attention_asked_for_by_name_is_that_of_the_first_block(run, photograph, tmp_path):
+    for name, options in (("method", ("--method", "attention")), ("layer", ("--layer", "0"))):
+        result = run("saliency", photograph, "-o", tmp_path / name, *options)
+        assert result.code == 0, result.err
+        with np.load(tmp_path / name / "photograph.npz") as arrays:
+            assert arrays.files[0] == "attention"
+            assert "relevance" not in arrays
+            first = arrays["ca_ffn_block_00_att"].mean(0)
+            np.testing.assert_allclose(arrays["attention"], first, atol=1e-7)
 
 
 def test_arrays_are_the_models_own_scores(run, photograph, tmp_path):

@@ -120,7 +120,7 @@ def test_mass_draws_the_mask(saliency):
     _, folder = saliency("--mass", "0.5", "--format", "png,npz")
     picture = np.asarray(Image.open(folder / "photograph.overlay.png")).astype(int)
     photograph = np.asarray(Image.open(folder.parent / "photograph.png")).astype(int)
-    kept = mass_mask(arrays_of(folder)["attention"], 0.5).repeat(12, 0).repeat(12, 1)
+    kept = mass_mask(arrays_of(folder)["relevance"], 0.5).repeat(12, 0).repeat(12, 1)
     assert (picture == photograph).all(axis=2)[kept].all()
     assert not (picture == photograph).all(axis=2)[~kept].all()
 
@@ -136,7 +136,7 @@ def test_masks_of_objects_end_where_patches_end(saliency, small_vit):
     ("options", "modes"),
     [
         (("--method", "attention"), {"cls", "none"}),
-        (("--mass", "0.6"), {"cls", "none"}),
+        (("--method", "attention", "--mass", "0.6"), {"cls", "none"}),
         (("--method", "attention", "--layer", "all", "--format", "png,gif"), {"cls", "none"}),
         (("--query", "1,2"), {"full", "none"}),
     ],

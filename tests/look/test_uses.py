@@ -140,7 +140,7 @@ def test_the_command_offers_what_the_settings_know():
             assert getattr(options, option) == value
     options = parser.parse_args(["saliency", "x.png"])
     defaults = dataclasses.replace(command.read_settings(options), spelling=Settings().spelling)
-    assert defaults == Settings(method=("attention",))
+    assert defaults == Settings()
 
 
 def test_every_block_of_a_video_is_refused(shipped, animation, tmp_path):

@@ -4,7 +4,7 @@ import pytest
 from kerasvit.errors import InputError, UsageError
 from kerasvit.images.geometry import Geometry
 from kerasvit.render.colour import colourise
-from kerasvit.render.overlay import STYLES, overlay
+from kerasvit.render.overlay import FADED, STYLES, overlay
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_outside_the_crop_the_photograph_is_grey_and_darker(photograph, style):
 
 
 @pytest.mark.parametrize("grid", [(3, 5), (5, 3)])
-@pytest.mark.parametrize("style", ["blend", "modulate", "heatmap"])
+@pytest.mark.parametrize("style", ["fade", "blend", "modulate", "heatmap"])
 def test_a_hot_patch_at_row_1_column_2_shows_there(grid, style):
     image = np.full((grid[0] * 20, grid[1] * 20, 3), 230, np.uint8)
     patches = np.zeros(grid, np.float32)
@@ -88,6 +88,22 @@ def test_the_photograph_stays_visible_under_a_full_map(photograph):
     grey = photograph @ np.array([0.299, 0.587, 0.114])
     drawn_grey = drawn @ np.array([0.299, 0.587, 0.114])
     assert np.corrcoef(grey.ravel(), drawn_grey.ravel())[0, 1] > 0.9
+
+
+def test_faded_maps_leave_the_photograph_where_they_are_low_and_cover_more_the_higher(photograph):
+    values = smooth_map((60, 100))
+    drawn = overlay(photograph, values)
+    low = values <= FADED
+    assert low.any()
+    np.testing.assert_array_equal(drawn[low], photograph[low])
+    colours = np.full((60, 100, 3), 120, np.uint8)
+    changes = [
+        np.abs(overlay(colours, np.full((60, 100), level, np.float32)).astype(int) - 120).mean()
+        for level in (0, FADED, 0.6, 1)
+    ]
+    assert changes[0] == changes[1] == 0 < changes[2]
+    # Grey photographs show it best: the middle of cividis is grey itself.
+    assert changes[3] > changes[2]
 
 
 def test_modulate_is_the_grey_photograph_times_the_map(photograph):

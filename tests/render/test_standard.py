@@ -5,8 +5,9 @@ from PIL import Image
 from kerasvit.errors import InputError, UsageError
 from kerasvit.images.geometry import Geometry
 from kerasvit.render.labels import heading, legend
+from kerasvit.render.look import Look
 from kerasvit.render.sheet import GAP, MARGIN, WIDTH, cell_size
-from kerasvit.render.standard import block_title, saliency_sheet
+from kerasvit.render.standard import block_title, legend_note, saliency_sheet, titled
 
 
 def hot_maps(grid, heads=1, row=1, column=2):
@@ -50,7 +51,7 @@ def test_the_hot_patch_of_every_head_is_in_row_1_column_2(grid, heads):
 
 
 @pytest.mark.parametrize("grid", [(3, 5), (5, 3)])
-@pytest.mark.parametrize("style", ["blend", "modulate", "heatmap"])
+@pytest.mark.parametrize("style", ["fade", "blend", "modulate", "heatmap"])
 def test_the_first_row_shows_the_hot_patch_in_its_place(grid, style):
     size = (grid[0] * 30, grid[1] * 30)
     image = np.full((*size, 3), 235, np.uint8)
@@ -117,6 +118,42 @@ def test_a_flat_map_is_named_so():
     plain = np.asarray(saliency_sheet(image, {}, hot_maps(grid)[0], geometry))
     caption = slice(MARGIN, MARGIN + 28), slice(MARGIN + 560, MARGIN + 1100)
     assert (pages[0][caption] < 200).sum() > (plain[caption] < 200).sum()
+
+
+def outshone(grid, times=20):
+    """A map that rises from 0 to 1, with one patch that holds many times as much."""
+    values = np.linspace(0, 1, grid[0] * grid[1], dtype=np.float32).reshape(grid)
+    values[0, 0] = times
+    return values
+
+
+def test_a_patch_that_outshines_the_rest_is_cut_and_the_sheet_says_so():
+    size, grid = (60, 100), (3, 5)
+    look, values = Look(), outshone(grid)
+    scaled = look.scaled(values)
+    assert scaled[0, 0] == scaled[-1, -1] == 1
+    assert 0.4 < scaled[1, 2] < 0.6
+    assert Look(clip=False).scaled(values)[-1, -1] < 0.1
+    assert titled("map", values, look) == "map · clipped"
+    assert titled("map", values, Look(clip=False)) == "map"
+    assert titled("map", hot_maps(grid)[0], look) == "map"
+    assert "clipped" in legend_note("", [look], True)
+    assert legend_note("", [Look("blend")], False) == ""
+    image = np.full((*size, 3), 90, np.uint8)
+    heads = np.stack([outshone(grid), hot_maps(grid)[0]])
+    pages = [
+        np.asarray(saliency_sheet(image, maps, saliency, whole(size, grid)))
+        for maps, saliency in (
+            ({}, values),
+            ({}, np.minimum(values, 1)),
+            ({"ca_ffn_block_00_att": heads}, np.minimum(values, 1)),
+        )
+    ]
+    foot = slice(-MARGIN - 30, None)
+    # The legend of the plain map is shorter than that of the clipped one, or of a clipped head.
+    plain = (pages[1][foot] < 200).sum()
+    assert (pages[0][foot] < 200).sum() > plain
+    assert (pages[2][foot] < 200).sum() > plain
 
 
 def test_mask_style_shows_the_patches_with_most_of_the_mass():

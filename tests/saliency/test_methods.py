@@ -29,6 +29,7 @@ OTHERS = {
     "noise": 0.5,
     "seed": 7,
     "times_input": True,
+    "times_attention": True,
     "masks": 5,
     "cells": 2,
     "kept": 0.8,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import strategies
 
 from kerasvit.errors import InputError, UsageError
-from kerasvit.saliency.normalise import METHODS, normalise
+from kerasvit.saliency.normalise import METHODS, clip_brightest, normalise
 
 MAPS = hypothesis.extra.numpy.arrays(
     np.float32, (2, 3, 5), elements=strategies.floats(-(2.0**100), 2.0**100, width=32)
@@ -102,3 +102,38 @@ def test_unknown_arguments_are_refused():
     for percentiles in ((99, 1), (-1, 50), (50, 50), (0, 101)):
         with pytest.raises(UsageError, match="percentiles"):
             normalise(np.zeros((3, 5)), "percentile", percentiles=percentiles)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(8, 8), (14, 14), (37, 55)])
+def test_one_percent_of_the_patches_that_outshines_the_rest_is_cut_to_it(rows, columns):
+    maps = np.random.default_rng(0).uniform(0.5, 1, (3, rows, columns)).astype(np.float32)
+    brightest = -(-rows * columns // 100)
+    bright = maps.copy()
+    bright[1].flat[:brightest] = 30
+    values, clipped = clip_brightest(bright)
+    assert clipped.ravel().tolist() == [False, True, False]
+    np.testing.assert_array_equal(values[[0, 2]], bright[[0, 2]])
+    assert values[1].max() == maps[1].flat[brightest:].max()
+    np.testing.assert_array_equal(values[1].flat[brightest:], bright[1].flat[brightest:])
+    assert values.dtype == bright.dtype
+
+
+def test_what_is_nothing_but_its_brightest_patches_is_left_alone():
+    hot = np.zeros((4, 4))
+    hot[1, 2] = 1
+    for maps in (hot, np.ones((4, 4)), np.zeros((1, 1)), np.full((1, 2), 3.0)):
+        values, clipped = clip_brightest(maps)
+        np.testing.assert_array_equal(values, maps)
+        assert not clipped.any()
+
+
+def test_maps_of_one_scale_are_cut_together():
+    heads = np.random.default_rng(1).uniform(0.5, 1, (2, 4, 8, 8))
+    heads[0, 3, 2, 1] = 40
+    heads[1, 0] *= 3
+    assert clip_brightest(heads).clipped[..., 0, 0].tolist() == [[False] * 3 + [True], [False] * 4]
+    together = clip_brightest(heads, (-3, -2, -1))
+    assert together.clipped.shape == (2, 1, 1, 1)
+    # Three of 256 may be cut in the first; a whole head is no outlier.
+    assert together.clipped.ravel().tolist() == [True, False]
+    np.testing.assert_array_equal(together.values[1], heads[1])

@@ -13,7 +13,14 @@ def add_parsers(subparsers, common) -> None:
     add_inputs(parser, "pictures, videos")
     add_model(parser)
     add_output(parser)
-    add_methods(parser, "method", default="attention", hint="several are drawn side by side")
+    add_methods(
+        parser,
+        "method",
+        default=None,
+        usual="what speaks for the class with the attention beside it, or the attention alone of a "
+        "model without classes, of a video, or with --layer, --head, --query or --stage",
+        hint="several are drawn side by side",
+    )
     add_target(parser)
     parser.add_argument(
         "--layer",
@@ -43,10 +50,11 @@ def _add_drawing(parser) -> None:
     )
     parser.add_argument(
         "--style",
-        choices=("blend", "modulate", "heatmap"),
-        default="blend",
-        help="how a map lies over the photograph: its colour over it (default), the grey "
-        "photograph times the map, or the map alone",
+        choices=("fade", "blend", "modulate", "heatmap"),
+        default="fade",
+        help="how a map lies over the photograph: its colours where it is high and the photograph "
+        "elsewhere (fade, the default), its colours over the whole (blend), the grey photograph "
+        "times the map (modulate), or the map alone (heatmap)",
     )
     parser.add_argument(
         "--mass",
@@ -54,7 +62,7 @@ def _add_drawing(parser) -> None:
         metavar="SHARE",
         help="show the patches that hold this share of a map, such as 0.6",
     )
-    parser.add_argument("--colormap", default="cividis", help="of Matplotlib; defaults to cividis")
+    parser.add_argument("--colormap", default="inferno", help="of Matplotlib; defaults to inferno")
     parser.add_argument(
         "--format",
         metavar="FORMAT,...",
@@ -96,11 +104,17 @@ def read_settings(options):
         UsageError: if a name is unknown, or options contradict each other.
     """
     from kerasvit.look import Settings
+    from kerasvit.look.first import LEADS
     from kerasvit.look.settings import FORMATS
     from kerasvit.look.spelling import COMMAND
     from kerasvit.saliency import METHODS
 
-    methods = split_names(options.method, "method", tuple(METHODS))
+    methods = (
+        split_names(options.method, "method", tuple(METHODS))
+        if options.method is not None
+        else None
+    )
+    asked = methods or LEADS[:1]
     return Settings(
         method=methods,
         formats=split_names(options.format, "format", FORMATS) if options.format else None,
@@ -109,7 +123,7 @@ def read_settings(options):
         layer=parse_number(options.layer),
         heads=parse_number(options.head),
         stage=options.stage,
-        options=parse_method_options(options.option, methods),
+        options=parse_method_options(options.option, asked),
         resize=options.resize,
         fit=options.fit,
         frame=options.frame,

@@ -16,6 +16,9 @@ from kerasvit.saliency.request import Request
 from kerasvit.saliency.result import SaliencyMap
 from kerasvit.saliency.scores import block_keys, block_number
 
+# Blocks whose attention relevance is multiplied by: all of class attention, or the last three.
+_LATE = 3
+
 # From a block's key to its matrix `(B, N, N)`, or its class token's row `(B, 1, N)`.
 Matrix = Callable[[str], np.ndarray]
 
@@ -25,6 +28,7 @@ class RelevanceOptions(MethodOptions):
     """The options of relevance."""
 
     start_layer: int = option(0, "first self-attention block that counts")
+    times_attention: bool = option(False, "times the attention of the last blocks")
 
 
 def relevance(
@@ -61,6 +65,33 @@ def relevance(
         return np.maximum(scores[key] * gradients[key], 0).mean(axis=1)
 
     return carry_back(matrix, scores, layout, query, start_layer)
+
+
+def late_attention(
+    scores: Mapping[str, np.ndarray], layout: TokenLayout, query: Query = "class"
+) -> np.ndarray:
+    """Return what the query attends to, the mean over heads and the last blocks.
+
+    One block, or one head, may keep something on a patch of the background; several seldom agree
+    on it, and the class rarely depends on it.
+
+    Args:
+        scores: as for `relevance`.
+        layout: of the self-attention stage.
+        query: as for `relevance`.
+
+    Returns:
+        `(B, rows, columns)`, float32: of all class attention, or of the last three blocks.
+    """
+    class_keys = block_keys(key for key in scores if key.startswith("ca"))
+    if class_keys:
+        rows = [scores[key][:, :, 0].mean(axis=1)[:, 1:] for key in class_keys]
+        return on_grid(np.mean(rows, axis=0), layout.grid).astype(np.float32)
+    tokens = query_tokens(layout, query)
+    rows = [scores[key][:, :, tokens].mean(axis=(1, 2)) for key in block_keys(scores)[-_LATE:]]
+    # Differential attention subtracts.
+    mean = np.maximum(np.mean(rows, axis=0), 0)
+    return on_grid(mean, layout.grid, layout.num_prefix).astype(np.float32)
 
 
 def carry_back(
@@ -130,7 +161,8 @@ def explain_relevance(request: Request, options: RelevanceOptions) -> SaliencyMa
 
     def compute(view, pixels, objective):
         _, scores, gradients = tap_gradients(view, pixels, objective.weights, keys)
-        return relevance(scores, gradients, layout, query, start)
+        maps = relevance(scores, gradients, layout, query, start)
+        return maps * late_attention(scores, layout, query) if options.times_attention else maps
 
     return explain_target(
         request,
@@ -139,5 +171,5 @@ def explain_relevance(request: Request, options: RelevanceOptions) -> SaliencyMa
         stage="sa+ca" if request.keys("ca") else "sa",
         layers=tuple(keys),
         query=query,
-        settings={"start_layer": start},
+        settings={"start_layer": start, "times_attention": options.times_attention},
     )

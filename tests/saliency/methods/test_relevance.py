@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
+from closeness import assert_close
 
 from kerasvit.errors import InputError, UsageError
 from kerasvit.layout import TokenLayout
-from kerasvit.saliency.explain import explain
+from kerasvit.saliency.explain import explain, explain_blocks
 from kerasvit.saliency.gradients import attention_gradients
 from kerasvit.saliency.methods.headwise import weighed_heads
-from kerasvit.saliency.methods.relevance import carry_back, relevance
+from kerasvit.saliency.methods.relevance import carry_back, late_attention, relevance
 
 RNG = np.random.default_rng(3)
 
@@ -137,3 +138,25 @@ def test_options_that_cannot_be_are_refused(real):
         explain(real.vit(), real.pixels, "relevance", layer=1)
     with pytest.raises(UsageError, match="class token alone asks"):
         explain(real.cait(), real.pixels, "relevance", query=(0, 0))
+
+
+@pytest.mark.parametrize("name", ["vit", "cait"])
+def test_times_attention_multiplies_by_the_attention_of_the_last_blocks(real, name):
+    model = getattr(real, name)()
+    plain = explain(model, real.pixels, "relevance", target=[1, 3])
+    found = explain(model, real.pixels, "relevance", target=[1, 3], times_attention=True)
+    blocks = explain_blocks(model, real.pixels, "all")
+    # All of class attention, or the last three of a ViT.
+    attention = np.mean([block.values.mean(axis=1) for block in blocks.values()][-3:], axis=0)
+    assert_close(found.values, plain.values * attention)
+    assert found.settings == {"start_layer": 0, "times_attention": True}
+
+
+def test_the_attention_of_the_last_three_blocks_counts():
+    layout = TokenLayout(("class",), (3, 5), (4, 4))
+    scores, _ = random_blocks(layout, depth=5)
+    late = [scores[f"sa_ffn_block_{index:02d}_att"] for index in (2, 3, 4)]
+    expected = np.mean([block[:, :, 0, 1:].mean(axis=1) for block in late], axis=0)
+    assert_close(late_attention(scores, layout), expected.reshape(2, 3, 5).astype(np.float32))
+    asked = np.mean([block[:, :, 8, 1:].mean(axis=1) for block in late], axis=0)
+    assert_close(late_attention(scores, layout, (1, 2)), asked.reshape(2, 3, 5).astype(np.float32))
