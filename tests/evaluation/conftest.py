@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 
 from kerasvit.layout import TokenLayout
+from kerasvit.models.family import FamilyFacts
 
 PATCH, GRID = 4, (4, 6)
 
 
-class Corners:
+class Corners(FamilyFacts):
     """A model with a class for each quarter of the picture: its logit is the light there."""
 
-    num_classes = 4
+    family = "vit"
+    num_classes, num_layers = 4, 0
+    view_arguments = ()
     record = types.MappingProxyType({})
 
     def with_attention(self, mode, **overrides):
