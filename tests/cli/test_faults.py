@@ -183,7 +183,7 @@ def test_smaller_than_a_patch(saliency, tmp_path, one_line, size):
 def test_what_fills_no_patch_is_cut_and_reported(saliency, tmp_path):
     path = tmp_path / "odd.png"
     picture((39, 30)).save(path)
-    assert saliency(path, "--fit", "exact", "--format", "png,npz").code == 0
+    assert saliency(path, "--fit", "exact", "--style", "blend").code == 0
     arrays = arrays_of(tmp_path, "odd.npz")
     assert arrays["attention"].shape == (7, 9)
     assert arrays["box"].tolist() == [0, 0, 28, 36]
@@ -269,7 +269,7 @@ def test_equal_scores_are_said_to_be_equal(saliency, small_vit, tmp_path):
     picture().save(path)
     result = saliency(path, "-m", model)
     assert result.code == 0
-    assert "every patch has the same value: attention" in result.err
+    assert "every patch has the same value: relevance, attention" in result.err
     arrays = arrays_of(tmp_path, "picture.npz")
     np.testing.assert_allclose(arrays["attention"], 1 / (2 + arrays["attention"].size), rtol=1e-5)
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
