@@ -273,7 +273,7 @@ def test_equal_scores_are_said_to_be_equal(saliency, small_vit, tmp_path):
     arrays = arrays_of(tmp_path, "picture.npz")
     np.testing.assert_allclose(arrays["attention"], 1 / (2 + arrays["attention"].size), rtol=1e-5)
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert manifest["pictures"][0]["flat"] == ["attention"]
+    assert manifest["pictures"][0]["flat"] == ["relevance", "attention"]
 
 
 def test_a_constant_picture_is_drawn(saliency, tmp_path):
