@@ -1,0 +1,22 @@
+"""The documentation names files that exist."""
+
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PLACES = re.compile(r"`((?:kerasvit|conversion|configs|tests|benchmarks|docs|examples)/[\w./-]+)`")
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_named_files_exist(page):
+    places = PLACES.findall((ROOT / page).read_text())
+    assert len(places) > 10
+    assert [place for place in places if not (ROOT / place).exists()] == []
+
+
+def test_every_room_is_on_the_floor_plan():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    folders = [path for path in (ROOT / "kerasvit").iterdir() if (path / "__init__.py").exists()]
+    assert [path.name for path in folders if f"`kerasvit/{path.name}`" not in text] == []
