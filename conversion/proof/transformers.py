@@ -84,10 +84,7 @@ class TransformersReference:
 
 def eager(module: Any) -> Any:
     """Let a model of transformers write its attention out, so that there are scores."""
-    if hasattr(module, "set_attn_implementation"):
-        module.set_attn_implementation("eager")
-    else:
-        module.config._attn_implementation = "eager"
+    module.set_attn_implementation("eager")
     return module
 
 
