@@ -1,6 +1,6 @@
 """Networks of random facts, converted and compared with their own forward pass.
 
-    python -m benchmarks.conversion_draws [--draws 200] [--seed 0]
+    python -m benchmarks.conversion_draws [--draws 200] [--first 0] [--seed 0]
 
 Each draw makes a tiny network of timm or transformers of random weights and random facts: heads,
 epsilon, activation, grid, registers, channels, classes, biases, LayerScale, pooling.
@@ -321,6 +321,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the draws; return 1 if one is wrong, or has an error that is none of ours."""
     parser = argparse.ArgumentParser(prog="benchmarks.conversion_draws", description=__doc__)
     parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument("--first", type=int, default=0, help="number of the first draw")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     from kerasvit.conversion.proof.timm.package import import_timm
@@ -330,7 +331,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     transformers.utils.logging.disable_progress_bar()
     counts: Counter = Counter()
-    for number in range(options.draws):
+    for number in range(options.first, options.first + options.draws):
         source = draw(number, options.seed)
         with tempfile.TemporaryDirectory() as folder:
             place = pathlib.Path(folder) / "network"

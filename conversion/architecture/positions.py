@@ -130,7 +130,11 @@ def _as_facts(
 ) -> Facts:
     patch = detected.structure["patch_size"]
     size = (reading.grid[0] * patch[0], reading.grid[1] * patch[1])
-    values: dict[str, Any] = {"position_embedding": reading.kind} if reading.kind else {}
+    has_prefix = detected.patches_by_kind.get("all") != detected.stored_positions
+    is_free = not has_prefix and "position_embedding" in facts  # both kinds are one
+    values: dict[str, Any] = {}
+    if reading.kind and not is_free:
+        values["position_embedding"] = reading.kind
     if "image_size" in facts and _grid(facts["image_size"].value, detected) == reading.grid:
         # As it was said: SigLIP's 384 pixels are no multiple of 14.
         return certain("the tensors", values) | facts.among(["image_size"])
