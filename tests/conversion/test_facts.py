@@ -16,8 +16,10 @@ from kerasvit.conversion import convert, verify_file
 from kerasvit.conversion.architecture.sincos import _formula, kind_of_positions
 from kerasvit.conversion.facts.facts import by_name, by_user, certain, stated
 from kerasvit.conversion.files.checkpoint import open_checkpoint
+from kerasvit.conversion.proof.timm.package import prepare_torchvision
 from kerasvit.errors import InputError, KerasViTError, UsageError
 
+prepare_torchvision()  # transformers imports it
 transformers = pytest.importorskip("transformers", minversion="5")
 
 
