@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from kerasvit.conversion import convert
 from kerasvit.conversion.architecture.detected import detect
 from kerasvit.conversion.files.checkpoint import open_checkpoint
 from kerasvit.conversion.names.foreign import in_timm_names
@@ -56,7 +57,8 @@ def filled(checkpoint, arguments):
     structure = {
         **detected.structure,
         "num_classes": detected.num_classes,
-        "position_embedding": detected.position_embedding,
+        # 4x4 patches
+        "position_embedding": {n: kind for kind, n in detected.patches_by_kind.items()}[16],
         "layer_scale_init_value": 1.0 if detected.has_layer_scale else None,
         "num_heads": 3,
     }
@@ -76,6 +78,14 @@ def test_agrees_with_its_own_network(name):
     if name == "clip_projection" or name.startswith("open_clip"):
         # The embedding is not normalised here.
         assert logits.shape == expected.shape
+    np.testing.assert_allclose(logits, expected, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_is_converted_when_its_heads_are_said(name):
+    arrays = golden(name)
+    model = convert(stored(arrays), num_heads=3, **CASES[name][1]).model
+    logits, expected = ops.convert_to_numpy(model(arrays["images"])[0]), arrays["logits"]
     np.testing.assert_allclose(logits, expected, atol=1e-5 * np.abs(expected).max())
 
 
