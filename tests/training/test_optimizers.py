@@ -162,6 +162,22 @@ def test_average_follows_the_weights_and_is_lent_to_the_model(model):
 
 
 @pytest.mark.backend
+def test_a_lent_average_survives_an_evaluation_and_the_steps_after_it(model):
+    model.compile(make_optimizer(model, 0.1, 0.0, ema_momentum=0.75), "mse")
+    inputs = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype("float32")
+    targets = np.zeros((4, 3), "float32")
+    for _ in range(2):
+        model.fit(inputs, targets, verbose=0)
+        with averaged(model):
+            first = model.evaluate(inputs, targets, verbose=0)
+            lent = [weight.copy() for weight in model.get_weights()]
+        with averaged(model):
+            assert model.evaluate(inputs, targets, verbose=0) == pytest.approx(first)
+            for weight, before in zip(model.get_weights(), lent, strict=True):
+                np.testing.assert_array_equal(weight, before)
+
+
+@pytest.mark.backend
 def test_gradients_of_several_batches_make_one_step(model):
     optimizer = make_optimizer(model, 0.1, 0.0, accumulation=2)
     before, after = _step(optimizer, model)
