@@ -241,8 +241,7 @@ def averaged(model: keras.Model) -> Iterator[None]:
     # Of the class: a run switches off its optimiser's own, which `fit` would call.
     type(optimizer).finalize_variable_values(optimizer, weights)
     for weight in weights:
-        # A copy: on JAX a step or an evaluation gives the array of a weight away, and this one is
-        # the average's too.
+        # A copy: on JAX an evaluation gives a weight's array away, and this is the average's too.
         weight.assign(ops.convert_to_numpy(weight).copy())
     try:
         yield

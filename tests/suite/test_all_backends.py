@@ -91,6 +91,7 @@ def test_flags_of_xla_are_added_to_ours(all_backends, monkeypatch):
 def test_compiled_programs_are_kept_unless_that_cannot_or_shall_not_be(
     all_backends, monkeypatch, tmp_path, capsys
 ):
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)  # of the run that this is in
     folder = all_backends.cache_folder()
     assert folder.parent == tmp_path / "cache"
     variables = all_backends.environment_of("jax", folder)
