@@ -14,6 +14,7 @@ import numpy as np
 from kerasvit.conversion.files.safetensors import write_safetensors
 from kerasvit.conversion.files.tensors import StoredTensor
 from kerasvit.conversion.names.export_layouts import unchecked_layout
+from kerasvit.conversion.names.export_tensors import tensors_in
 from kerasvit.conversion.names.huggingface_config import config_of, processor_of
 from kerasvit.conversion.names.huggingface_layout import Network, network_of
 from kerasvit.errors import OutputError, UsageError
@@ -57,8 +58,6 @@ class _Checked(Exception):
 
 
 def _tensors(model: ScoreModel, network: Network) -> dict[str, StoredTensor]:
-    from kerasvit.conversion.export import tensors_in
-
     base = tensors_in(model, unchecked_layout(model, network.base), "huggingface")
     tensors: dict[str, StoredTensor] = {}
     if "mask_token" in base:

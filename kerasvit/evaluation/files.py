@@ -60,7 +60,35 @@ def evaluate_files(
     if not metrics and masks is None:
         raise UsageError("There is nothing to measure. Received: no metrics and no masks.")
     folder = None if masks is None else pathlib.Path(masks)
-    good, pixels, failed = [], [], {}
+    good, pixels, failed = _prepared(preprocessing, paths, folder, open_picture, say)
+    if not good:
+        raise InputError(
+            "An evaluation needs photographs. "
+            f"Received: {len(failed)}, none of which can be used. See the messages above."
+        )
+    measured: dict[str, Any] = {"version": __version__, "n": len(good), "methods": {}}
+    if metrics:
+        arguments = {"report": say, **settings}
+        measured |= evaluate_saliency(model, np.stack(pixels), methods, metrics, **arguments)
+    if folder is not None:
+        say("masks")
+        examples = _examples(preprocessing, good, folder, open_picture)
+        shared = {name: settings[name] for name in ("target", "options") if name in settings}
+        measured["masks"] = evaluate_masks(model, examples, methods, **shared)
+    return {**measured, "files": [str(path) for path in good], "failed": failed}
+
+
+def _prepared(
+    preprocessing: Preprocessing,
+    paths: Sequence[str | os.PathLike[str]],
+    folder: pathlib.Path | None,
+    open_picture: Callable[[pathlib.Path], np.ndarray],
+    say: Callable[[str], None],
+) -> tuple[list[pathlib.Path], list[np.ndarray], dict[str, str]]:
+    """Return the photographs that can be used, their pixels, and the messages of the others."""
+    good: list[pathlib.Path] = []
+    pixels: list[np.ndarray] = []
+    failed: dict[str, str] = {}
     for path in map(pathlib.Path, paths):
         try:
             image = open_picture(path)
@@ -73,21 +101,7 @@ def evaluate_files(
                 raise
             failed[str(path)] = str(error)
             say(str(error))
-    if not good:
-        raise InputError(
-            "An evaluation needs photographs. "
-            f"Received: {len(failed)}, none of which can be used. See the messages above."
-        )
-    found: dict[str, Any] = {"version": __version__, "n": len(good), "methods": {}}
-    if metrics:
-        arguments = {"report": say, **settings}
-        found |= evaluate_saliency(model, np.stack(pixels), methods, metrics, **arguments)
-    if folder is not None:
-        say("masks")
-        examples = _examples(preprocessing, good, folder, open_picture)
-        chosen = {name: settings[name] for name in ("target", "options") if name in settings}
-        found["masks"] = evaluate_masks(model, examples, methods, **chosen)
-    return {**found, "files": [str(path) for path in good], "failed": failed}
+    return good, pixels, failed
 
 
 def _examples(

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import keras
 
 from kerasvit.errors import UsageError
-from kerasvit.layers.primitives.direct_calls import DirectCalls
+from kerasvit.layers.direct_calls import DirectCalls
 
 PACKAGE = "kerasvit"
 

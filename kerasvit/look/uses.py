@@ -2,16 +2,45 @@
 
 import dataclasses
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from kerasvit.errors import UsageError
+from kerasvit.look.spelling import Spelling
 from kerasvit.saliency.method import SHARED
 from kerasvit.saliency.methods.table import with_use_for
 
-if TYPE_CHECKING:
-    from kerasvit.look.settings import Settings
+
+class Chosen(Protocol):
+    """What is asked of `kerasvit.look.Settings`, which has itself checked here."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def layer(self) -> int | str | None:
+        """The block that is looked at."""
+        ...
+
+    @property
+    def spelling(self) -> Spelling:
+        """How messages name the options."""
+        ...
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that are drawn."""
+        ...
+
+    @property
+    def video_mode(self) -> str:
+        """How a video is drawn."""
+        ...
+
+    def formats_of(self, kind: str) -> tuple[str, ...]:
+        """Return the formats that suit an input."""
+        ...
+
 
 # What each output is called in a message.
 OF_PICTURES = {
@@ -48,7 +77,7 @@ USERS: dict[str, tuple[str, ...]] = {
 }
 
 
-def outputs_of(settings: "Settings", kinds: Iterable[str]) -> set[str]:
+def outputs_of(settings: Chosen, kinds: Iterable[str]) -> set[str]:
     """Return which of `OUTPUTS` are written.
 
     Args:
@@ -68,7 +97,7 @@ def outputs_of(settings: "Settings", kinds: Iterable[str]) -> set[str]:
     return outputs
 
 
-def check_uses(settings: "Settings", outputs: Iterable[str] = tuple(OUTPUTS)) -> None:
+def check_uses(settings: Chosen, outputs: Iterable[str] = tuple(OUTPUTS)) -> None:
     """See that every setting that differs from its default changes something.
 
     Args:
@@ -106,7 +135,7 @@ def _methods_with_use(option: str, value: Any) -> tuple[str, ...]:
 
 
 def _refusal(
-    settings: "Settings", option: str, value: Any, methods: tuple[str, ...], written: set[str]
+    settings: Chosen, option: str, value: Any, methods: tuple[str, ...], written: set[str]
 ) -> str:
     users = [f"the methods {', '.join(methods)}"] if methods else []
     users += [words for name, words in OUTPUTS.items() if name in USERS[option]]

@@ -12,7 +12,7 @@ from kerasvit.layers.base import (
     require_at_least,
     require_rate,
 )
-from kerasvit.layers.primitives.direct_calls import direct_calls
+from kerasvit.layers.direct_calls import direct_calls
 from kerasvit.layout import BlockKey, TokenLayout
 from kerasvit.models.arguments import DeclaredArguments
 from kerasvit.models.forms import Blocks, ImageShape, PatchSize, Pooling, Record

@@ -13,7 +13,7 @@ from kerasvit.files import atomic_path
 from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.layers.position_resampling import resampling_matrix
 from kerasvit.models.base import ScoreModel
-from kerasvit.training.distillation.outputs import patch_tokens
+from kerasvit.training.outputs import patch_tokens
 
 # Pictures whose tokens are resampled at a time.
 _AT_A_TIME = 1000

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasvit.layers.primitives import direct_calls
+from kerasvit.layers import direct_calls
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "torch", reason="PyTorch alone runs eagerly at each call"

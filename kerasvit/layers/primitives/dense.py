@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from kerasvit.layers.base import PACKAGE, kernel_initializer
-from kerasvit.layers.primitives.direct_calls import DirectCalls
+from kerasvit.layers.direct_calls import DirectCalls
 from kerasvit.layers.primitives.lean_ops import weight_tensor
 
 

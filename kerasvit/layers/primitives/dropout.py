@@ -3,7 +3,7 @@
 import keras
 
 from kerasvit.layers.base import PACKAGE
-from kerasvit.layers.primitives.direct_calls import DirectCalls
+from kerasvit.layers.direct_calls import DirectCalls
 
 
 @keras.saving.register_keras_serializable(PACKAGE)

@@ -16,11 +16,11 @@ from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.training.compilation import jit_compile
 from kerasvit.training.data.in_memory import Normaliser
 from kerasvit.training.data.order import Order
+from kerasvit.training.data.recipe_data import RunData, scaled
+from kerasvit.training.fitting import fit_steps
 from kerasvit.training.losses import LabelAccuracy, LabelCrossEntropy
+from kerasvit.training.recipe.reading import RECIPE, as_written
 from kerasvit.training.recipe.tables import Augmentation, Recipe, Teacher
-from kerasvit.training.run.data import RunData, scaled
-from kerasvit.training.run.files import RECIPE, as_written
-from kerasvit.training.run.fitting import fit_steps
 from kerasvit.training.schedules import warmup_cosine
 
 MODEL, FEATURES, LOGITS = "teacher.keras", "teacher.npy", "teacher_logits.npy"

@@ -8,8 +8,8 @@ import keras
 from kerasvit.layers.base import require
 from kerasvit.layers.primitives.fusing import inside_compiled_step
 from kerasvit.models.base import ScoreModel
-from kerasvit.training.distillation.outputs import student_outputs, teacher_outputs
 from kerasvit.training.losses import FeatureDistillation, HardDistillation, SoftDistillation
+from kerasvit.training.outputs import student_outputs, teacher_outputs
 
 # The teacher's share of the loss: of DeiT for logits, where the labels have the rest.
 WEIGHTS = {"hard": 0.5, "soft": 0.1, "features": 1.0}

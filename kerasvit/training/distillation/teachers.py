@@ -18,11 +18,11 @@ from kerasvit.numerics import softmax
 from kerasvit.pretrained import from_pretrained
 from kerasvit.training.data.augmentation import Moves, one_hot
 from kerasvit.training.data.datasets import Pictures
+from kerasvit.training.data.recipe_data import RunData
 from kerasvit.training.distillation.convolutional_teacher import convolutional_targets
 from kerasvit.training.distillation.student import DistilledTraining
 from kerasvit.training.losses import FeatureDistillation, SoftDistillation
 from kerasvit.training.recipe.tables import CONVOLUTIONAL, Distillation, Recipe
-from kerasvit.training.run.data import RunData
 from kerasvit.training.teacher_features import TeacherFeatures, precompute_features
 
 

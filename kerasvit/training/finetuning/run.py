@@ -22,11 +22,10 @@ from kerasvit.training.finetuning.heads import set_head
 from kerasvit.training.finetuning.layer_decay import layer_wise_rates
 from kerasvit.training.finetuning.lora import enable_lora
 from kerasvit.training.finetuning.settings import FineTuned, FineTuning
+from kerasvit.training.finite import StopAtNaN, is_finite
 from kerasvit.training.linear_probe import fit_linear_probe, top_k_accuracy
 from kerasvit.training.losses import LabelAccuracy, LabelCrossEntropy
 from kerasvit.training.optimizers import make_optimizer
-from kerasvit.training.run.checkpoints import is_finite
-from kerasvit.training.run.watching import StopAtNaN
 from kerasvit.training.schedules import warmup_cosine
 
 # Peaks of the learning rate.

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.resources
+import json
 import os
 import pathlib
 import tomllib
@@ -13,6 +14,9 @@ from kerasvit.fields import Rule, check_names, nearest, problem, read_table
 from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.images.rules import PREPROCESSING_RULES
 from kerasvit.training.recipe.tables import CONVOLUTIONAL, Recipe
+
+# What a run's folder calls the recipe that it follows.
+RECIPE = "recipe.json"
 
 # Arguments of a model that a run gives it, and who decides about them.
 _CHOSEN_ELSEWHERE = {
@@ -164,3 +168,8 @@ def _contradictions(recipe: Recipe) -> Iterator[tuple[str, Any]]:
         mixes = augmentation.mixup or augmentation.cutmix
         if mixes or augmentation.crop in ("resized", "simple"):
             yield "features follow padded crops and flips alone", "mixing or other crops"
+
+
+def as_written(recipe: Recipe) -> dict[str, Any]:
+    """Return a recipe's tables as reading them back from a file gives them: lists for tuples."""
+    return json.loads(json.dumps(recipe.to_dict()))

@@ -137,10 +137,3 @@ def _load(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, np.ndarray
             f"{str(path)!r} is damaged or no state of a run: {type(error).__name__}: {error}. "
             "Remove it and start again."
         ) from error
-
-
-def is_finite(model: keras.Model) -> bool:
-    """Tell whether every weight that trains is a finite number."""
-    if hasattr(model, "jax_state_sync"):
-        model.jax_state_sync()
-    return all(np.isfinite(_array(variable)).all() for variable in model.trainable_variables)

@@ -8,10 +8,11 @@ from kerasvit.errors import OutputError, UsageError
 from kerasvit.files import atomic_path, make_folder
 from kerasvit.models.base import ScoreModel
 from kerasvit.training.distribution import is_first_host
+from kerasvit.training.recipe.reading import RECIPE, as_written
 from kerasvit.training.recipe.tables import Recipe
 from kerasvit.training.run.checkpoints import read_meta
 
-STATE, BEST, MODEL, LOG, RECIPE = "state.npz", "best.keras", "model.keras", "log.csv", "recipe.json"
+STATE, BEST, MODEL, LOG = "state.npz", "best.keras", "model.keras", "log.csv"
 
 # How a run is watched and stopped may change on the way, but for what changes its numbers.
 _MAY_CHANGE = ("about", "attention", "run")
@@ -79,11 +80,6 @@ def portable(recipe: Recipe) -> dict[str, Any]:
     for table, key in _FILES:
         tables[table][key] = pathlib.PurePath(tables[table][key]).name
     return tables
-
-
-def as_written(recipe: Recipe) -> dict[str, Any]:
-    """Return a recipe's tables as reading them back from a file gives them: lists for tuples."""
-    return json.loads(json.dumps(recipe.to_dict()))
 
 
 def write_model(model: ScoreModel, record: dict[str, Any], path: pathlib.Path) -> None:

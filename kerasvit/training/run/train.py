@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from kerasvit.training.data.order import Order
+from kerasvit.training.data.recipe_data import RunData, scaled
 from kerasvit.training.distillation.teachers import with_teacher
 from kerasvit.training.distribution import (
     Distribution,
@@ -18,12 +19,13 @@ from kerasvit.training.distribution import (
     distributed,
     is_first_host,
 )
+from kerasvit.training.finite import StopAtNaN
+from kerasvit.training.fitting import fit_steps
 from kerasvit.training.optimizers import averaged
 from kerasvit.training.recipe.tables import Recipe
 from kerasvit.training.run import watching
 from kerasvit.training.run.building import build_model, compile_model
 from kerasvit.training.run.checkpoints import restore_state
-from kerasvit.training.run.data import RunData, scaled
 from kerasvit.training.run.files import (
     BEST,
     LOG,
@@ -34,7 +36,6 @@ from kerasvit.training.run.files import (
     prepare,
     write_model,
 )
-from kerasvit.training.run.fitting import fit_steps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +119,7 @@ class _Training:
 
     def run(self) -> Result:
         """Train to the end, or to `run.max_steps`."""
-        nan = watching.StopAtNaN()
+        nan = StopAtNaN()
         # Metrics are those of an epoch: only one that was interrupted goes on with its own.
         interrupted = self.output / STATE if self.meta["step"] % self.order.steps else None
         state = watching.RunState(

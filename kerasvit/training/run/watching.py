@@ -15,8 +15,9 @@ import keras
 from kerasvit.errors import UsageError
 from kerasvit.files import atomic_path
 from kerasvit.training.distribution import is_first_host
+from kerasvit.training.finite import is_finite
 from kerasvit.training.optimizers import averaged
-from kerasvit.training.run.checkpoints import is_finite, restore_metrics, save_state
+from kerasvit.training.run.checkpoints import restore_metrics, save_state
 from kerasvit.training.run.generators import generator_states, set_generator_states
 
 _log = logging.getLogger(__name__)
@@ -40,20 +41,6 @@ class AverageWeights(keras.callbacks.Callback):
     def on_test_end(self, logs=None):
         """Put the weights back."""
         self.lent.close()
-
-
-class StopAtNaN(keras.callbacks.Callback):
-    """Ends training at a loss that is not finite, and remembers that it did."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found = False
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Look at the mean loss so far, which stays NaN."""
-        if not math.isfinite((logs or {}).get("loss", 0.0)):
-            self.found = True
-            self.model.stop_training = True
 
 
 class RunState(keras.callbacks.Callback):

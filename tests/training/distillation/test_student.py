@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from kerasvit.models import CaiT, VisionTransformer
-from kerasvit.training.distillation.outputs import patch_tokens
 from kerasvit.training.distillation.student import DistilledTraining
 from kerasvit.training.losses import FeatureDistillation, LabelCrossEntropy
+from kerasvit.training.outputs import patch_tokens
 
 TINY = {
     "image_shape": (8, 12, 3),

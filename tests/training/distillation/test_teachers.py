@@ -5,9 +5,9 @@ import pytest
 
 from kerasvit.errors import InputError
 from kerasvit.training.data.augmentation import Moves
+from kerasvit.training.data.recipe_data import RunData
 from kerasvit.training.distillation.teachers import with_teacher
 from kerasvit.training.run.building import build_model
-from kerasvit.training.run.data import RunData
 
 WIDTH = 5
 
