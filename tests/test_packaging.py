@@ -25,7 +25,6 @@ ORDER = [
     ("digests", "fields", "temporary"),
     ("files", "numerics", "ahead", "layout", "backend", "cache", "memory"),
     ("images",),
-    ("release_schema",),
     ("releases",),
     ("layers",),
     ("models",),

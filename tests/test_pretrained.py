@@ -20,7 +20,7 @@ from kerasvit.conversion.sources.hub import HubFile
 from kerasvit.conversion.sources.remote import download
 from kerasvit.errors import DownloadError, InputError, OutputError, UsageError
 from kerasvit.models.vit import variants as vit_variants
-from kerasvit.release_schema import Release
+from kerasvit.releases.schema import Release
 
 MODEL = "vit_of_these_tests"
 NAME = f"{MODEL}.tag"

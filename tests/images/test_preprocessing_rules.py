@@ -11,7 +11,7 @@ from kerasvit.errors import InputError, UsageError
 from kerasvit.images import Preprocessing
 from kerasvit.images.cropping import CROP_MODES
 from kerasvit.images.rules import INTERPOLATIONS, PREPROCESSING_RULES
-from kerasvit.release_schema import parse_releases
+from kerasvit.releases.schema import parse_releases
 from kerasvit.training.recipe.reading import parse_recipe
 
 GOOD = {

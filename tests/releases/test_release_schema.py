@@ -6,7 +6,7 @@ import pytest
 
 from kerasvit import releases
 from kerasvit.errors import InputError
-from kerasvit.release_schema import parse_releases
+from kerasvit.releases.schema import parse_releases
 
 RECORD = """
 [preprocessing.small]

@@ -1,6 +1,6 @@
 """The catalogue of pretrained weights: timm's, and the originals of DINO, DINOv2, DeiT and CaiT.
 
-The records are data in `kerasvit.configs`; `kerasvit.release_schema` says what a record may hold.
+The records are data in `kerasvit.configs`; `kerasvit.releases.schema` says what a record may hold.
 """
 
 import collections
@@ -10,7 +10,7 @@ import functools
 import importlib.resources
 
 from kerasvit.errors import UsageError
-from kerasvit.release_schema import LAYOUTS, Release, parse_releases, record_error
+from kerasvit.releases.schema import LAYOUTS, Release, parse_releases, record_error
 
 __all__ = [
     "EMBEDDED",
