@@ -1,6 +1,6 @@
 """Draw the log of one or more training runs.
 
-    python -m benchmarks.training_curve docs/*_nano_cifar10.csv -o docs/nano_cifar10.png
+    cd docs/measurements; python -m benchmarks.training_curve *_nano_cifar10.csv -o nano_cifar10.png
 
 The lines break where the image size changes.
 """

@@ -18,7 +18,7 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 # Statements that are compiled and not run, by how they start, each with its reason.
 LEFT_OUT = {
@@ -28,11 +28,13 @@ LEFT_OUT = {
 }
 # Pages whose Python continues a program of the reader's own: its imports are run.
 PARTS_OF_PROGRAMS = {
-    "distillation.md": "a teacher and data of one's own; training/test_distillation.py runs it",
-    "distribution.md": "several devices and backends; training/test_distribution.py runs it",
+    "docs/how_to/distillation.md": "a teacher of one's own; training/test_distillation.py",
+    "docs/how_to/distribution.md": "several devices; training/test_distribution.py",
 }
 # Pages whose Python other tests run; their commands are parsed.
-RUN_ELSEWHERE = {"exporting.md": "exporting/test_docs.py runs it on what it exported"}
+RUN_ELSEWHERE = {
+    "docs/how_to/exporting.md": "exporting/test_docs.py runs it on what it exported",
+}
 # Commands that run on the stand-ins; all others are parsed.
 RUN = (
     "kerasvit saliency sample:chelsea -o out",
@@ -41,6 +43,11 @@ RUN = (
     "kerasvit list",
     "kerasvit info",
 )
+
+
+def name_of(page):
+    """Return a page's place in the repository."""
+    return page.relative_to(ROOT).as_posix()
 
 
 def blocks(text):
@@ -139,7 +146,7 @@ def stand_ins(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_a_page_runs_as_it_stands(page, stand_ins, tmp_path):
     if page.name == "README.md":
         pytest.importorskip("skimage")
@@ -148,8 +155,8 @@ def test_a_page_runs_as_it_stands(page, stand_ins, tmp_path):
     # Keras' own settings are those of a fresh machine, and XLA need not optimise.
     environment |= {"KERAS_HOME": str(tmp_path), "MPLBACKEND": "agg"}
     environment["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
-    run = "imports" if page.name in PARTS_OF_PROGRAMS else "all"
-    run = "nothing" if page.name in RUN_ELSEWHERE else run
+    run = "imports" if name_of(page) in PARTS_OF_PROGRAMS else "all"
+    run = "nothing" if name_of(page) in RUN_ELSEWHERE else run
     result = subprocess.run(
         [sys.executable, str(pathlib.Path(__file__)), str(page), run],
         cwd=stand_ins,
@@ -169,7 +176,7 @@ def test_what_is_left_out_is_still_on_its_page():
     readme = PAGES[0].read_text()
     statements = [block for language, block in blocks(readme) if language == "python"]
     assert not [start for start in LEFT_OUT if not any(start in block for block in statements)]
-    assert {*PARTS_OF_PROGRAMS, *RUN_ELSEWHERE} <= {page.name for page in PAGES}
+    assert {*PARTS_OF_PROGRAMS, *RUN_ELSEWHERE} <= set(map(name_of, PAGES))
 
 
 def test_keras_is_imported_after_kerasvit_on_every_page():

@@ -11,7 +11,7 @@ from kerasvit.exporting.computation import Computation
 from kerasvit.exporting.formats.format import Format, installed_version, is_installed
 
 BATCHES = (1, 5)
-# Of the largest value of an output, or of 1 where it is smaller. Measured: docs/exporting.md.
+# Of the largest value of an output, or of 1 where it is smaller; see docs/how_to/exporting.md.
 TOLERANCES = {"float32": 1e-5, "float16": 1e-2, "int8": 0.1}
 _SEED = 20261129
 

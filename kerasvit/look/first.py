@@ -5,7 +5,7 @@ from typing import Any
 from kerasvit.saliency import METHODS
 
 # What speaks for a class, and in its place where it has no meaning for a model. Measured by
-# benchmarks/first_map.py, see docs/saliency_methods.md.
+# benchmarks/first_map.py, see docs/measurements/saliency_methods.md.
 LEADS = ("relevance", "grad_attention")
 LEAD_OPTIONS: dict[str, dict[str, Any]] = {"relevance": {"times_attention": True}}
 BESIDE = "attention"

@@ -15,7 +15,7 @@ def jit_compile(choice: str | bool = AUTO) -> bool:
     12 + 2 layers (batch 32, 32 pixels, two cores with AVX-512) took 0.82 s without XLA and 25 to
     41 s with it, nearly all of it compilation anew in each step. That is mended (see
     `kerasvit.layers.primitives.fusing.inside_compiled_step`); what XLA gains or loses on a CPU
-    since then is in docs/training.md.
+    since then is in docs/how_to/training.md.
 
     Args:
         choice: `"auto"`, or True or False where the user knows better.

@@ -192,5 +192,6 @@ def _require_jax() -> None:
     if backend != "jax":
         raise UsageError(
             f"Keras distributes over devices on JAX. Received: {backend}. "
-            "Set KERAS_BACKEND=jax; for tf.distribute and PyTorch's DDP see docs/distribution.md."
+            "Set KERAS_BACKEND=jax; for tf.distribute and PyTorch's DDP "
+            "see docs/how_to/distribution.md."
         )

@@ -1,4 +1,4 @@
-"""What docs/exporting.md tells people to run, run."""
+"""What docs/how_to/exporting.md tells people to run, run."""
 
 import pathlib
 import re
@@ -13,7 +13,7 @@ import kerasvit
 from kerasvit.cli import main
 from kerasvit.images import Preprocessing
 
-PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "exporting.md"
+PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "how_to" / "exporting.md"
 BACKENDS = {"onnx": "torch", "saved_model": "tensorflow"}
 pytestmark = [pytest.mark.backend, pytest.mark.filterwarnings("ignore")]
 

@@ -56,8 +56,8 @@ def table() -> str:
 
 
 def test_the_documentation_holds_the_rows():
-    documented = (ROOT / "docs" / "saliency_methods.md").read_text()
-    assert table() in documented, f"put this into docs/saliency_methods.md:\n{table()}"
+    documented = (ROOT / "docs" / "measurements" / "saliency_methods.md").read_text()
+    assert table() in documented, f"put this into docs/measurements/saliency_methods.md:\n{table()}"
     counted = {14: "fourteen", 15: "fifteen", 16: "sixteen", 17: "seventeen"}[len(METHODS)]
     assert f"by {counted} methods" in (ROOT / "README.md").read_text()
     assert documented.partition("\n\n")[2].startswith(counted.capitalize())

@@ -1,4 +1,4 @@
-"""What `test_other_distributions.py` runs in processes of their own; see docs/distribution.md.
+"""What `test_other_distributions.py` runs in processes of their own: docs/how_to/distribution.md.
 
     python other_distributions.py OUTPUT tensorflow
     python other_distributions.py OUTPUT torch RENDEZVOUS NUMBER
@@ -71,7 +71,7 @@ def run_tensorflow(path):
 
 
 def torch_loop(module, number, count):
-    """Train on this process's part of each batch, as docs/distribution.md says."""
+    """Train on this process's part of each batch, as docs/how_to/distribution.md says."""
     import torch
 
     optimizer = torch.optim.SGD(module.parameters(), lr=RATE, momentum=0.9)

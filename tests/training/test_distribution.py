@@ -164,7 +164,7 @@ def test_what_cannot_be_split_is_named():
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX distributes")
 def test_another_backend_is_told_where_to_go():
     with (
-        pytest.raises(UsageError, match=r"KERAS_BACKEND=jax.*docs/distribution\.md"),
+        pytest.raises(UsageError, match=r"KERAS_BACKEND=jax.*docs/how_to/distribution\.md"),
         distribution.distributed("data"),
     ):
         pass

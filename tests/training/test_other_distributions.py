@@ -1,4 +1,4 @@
-"""What docs/distribution.md says of TensorFlow and PyTorch, done on CPUs."""
+"""What docs/how_to/distribution.md says of TensorFlow and PyTorch, done on CPUs."""
 
 import os
 import pathlib
