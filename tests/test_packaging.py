@@ -73,13 +73,20 @@ def test_rooms_import_in_one_direction():
     assert not wrong
 
 
-def test_only_the_command_line_and_from_pretrained_import_the_converter():
+def test_only_the_doors_of_weights_and_pictures_and_the_command_line_import_the_converter():
     importers = {
         path.relative_to(ROOT / "kerasvit").parts[0]
         for path in _sources()
         if any(module.startswith("kerasvit.conversion") for module in _imports(path))
     }
-    assert importers <= {"cli", "pretrained.py"}
+    assert importers <= {"cli", "pretrained.py", "images"}
+    downloads = [
+        module
+        for path in (ROOT / "kerasvit" / "images").glob("*.py")
+        for module in _imports(path)
+        if module.startswith("kerasvit.conversion")
+    ]
+    assert downloads == ["kerasvit.conversion.sources.fetch"], "pictures come by the same door"
 
 
 def test_wheel_holds_every_file_of_the_folders(tmp_path):

@@ -35,12 +35,14 @@ class Limits:
         tries: how often a file is asked for when the server fails (5xx) or drops the connection. A
             timeout is not tried again, so that the wait stays within it.
         backoff: seconds before the second try; each later wait is twice as long.
+        max_bytes: the largest file that is taken; None for any.
     """
 
     connect: float = 10.0
     stall: float = 30.0
     tries: int = 3
     backoff: float = 1.0
+    max_bytes: int | None = None
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -144,12 +146,19 @@ def _receive(url: str, path: pathlib.Path, expected: str | None, limits: Limits)
     digest = hashlib.sha256()
     with _failures(limits), _answer(url, limits) as response, open(path, "wb") as file:
         length = _length(response, expected)
+        _check_size(length, limits)
         with _progress(url, length) as progress:
             for chunk in response.iter_content(_CHUNK):
                 file.write(chunk)
+                _check_size(file.tell(), limits)
                 digest.update(chunk)
                 progress.update(len(chunk))
     return digest.hexdigest()
+
+
+def _check_size(count: int | None, limits: Limits) -> None:
+    if limits.max_bytes is not None and (count or 0) > limits.max_bytes:
+        raise _Failure(f"the file must have up to {limits.max_bytes} bytes", f"{count} or more")
 
 
 @contextlib.contextmanager

@@ -2,26 +2,22 @@
 
 import contextlib
 import io
-import logging
 import os
-import threading
-import warnings
 from collections.abc import Iterator
 from typing import IO, cast
 
 import numpy as np
 from PIL import Image
 
-# Imported so that Pillow need not load its other forty decoders to find these two.
-from PIL import TiffImagePlugin as TiffImagePlugin
-from PIL import WebPImagePlugin as WebPImagePlugin
-
 from kerasvit.errors import InputError, KerasViTError, UsageError
 from kerasvit.images.colours import array_to_rgb, image_to_rgb
+from kerasvit.images.limits import check_frame, check_tiff, no_frame
+from kerasvit.images.notes import note
+from kerasvit.images.opening import FORMATS as FORMATS
+from kerasvit.images.opening import no_warnings, open_header, sentence
 
 # Pillow's own threshold for a warning: a quarter of a gibibyte of 3-byte pixels.
 MAX_PIXELS = 89_478_485
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
 # EXIF 2.32, tag 0x0112: how the stored picture is turned to stand upright.
 _ORIENTATION = 0x0112
@@ -35,24 +31,24 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
-_log = logging.getLogger(__name__)
-_warning_filters = threading.Lock()
-
 Source = str | os.PathLike | bytes | bytearray | memoryview | IO[bytes] | Image.Image | np.ndarray
 
 
 def read(source: Source, max_pixels: int = MAX_PIXELS, frame: int | None = None) -> np.ndarray:
     """Read a picture: upright, opaque, 8 bits, RGB.
 
-    The EXIF orientation is applied, transparency is composited on white, numbers of more than
-    8 bits are scaled from the range of their type, and CMYK, YCbCr, LAB, palette and grey are
-    converted. Colour profiles (ICC) are ignored. A picture is whole or refused, unless the
-    program has set Pillow's `ImageFile.LOAD_TRUNCATED_IMAGES`.
+    The EXIF orientation is applied. Transparency is composited on white, or on black where nothing
+    would be seen on white. Numbers of more than 8 bits are scaled from the range of their type, or
+    from their own where they use little of it. CMYK, YCbCr, LAB, palette and grey are converted.
+    Colour profiles (ICC) are ignored. What was decided about a picture is logged as a note. A
+    picture is whole or refused, unless the program has set Pillow's
+    `ImageFile.LOAD_TRUNCATED_IMAGES`.
 
     Args:
         source: a path, the bytes of a file, a binary file object (read from its start), a PIL
-            image, or an array as `array_to_rgb` takes it. Files may be JPEG, PNG, WebP, GIF, BMP
-            or TIFF; other decoders are never reached.
+            image, or an array as `array_to_rgb` takes it. Files may be JPEG, PNG, WebP, GIF, BMP,
+            TIFF, JPEG 2000, AVIF, or with the package pillow-heif HEIC; other decoders are never
+            reached.
         max_pixels: the largest width x height that is decoded; the header decides, before any
             pixel is. Pillow itself stops at twice its `Image.MAX_IMAGE_PIXELS`.
         frame: which picture of an animation or of a multi-page file, from 0. `None` takes the
@@ -76,9 +72,11 @@ def read(source: Source, max_pixels: int = MAX_PIXELS, frame: int | None = None)
         with _faults_of("the PIL image"), _frame_kept(source):
             return _decode(source, "the PIL image", max_pixels, frame)
     if hasattr(source, "__array__"):
-        return array_to_rgb(np.asarray(source))
-    with _stream(source) as (stream, name), _faults_of(name), _header(stream, name) as image:
-        return _decode(image, name, max_pixels, frame)
+        return array_to_rgb(np.asarray(source), "the array")
+    with _stream(source) as (stream, name), _faults_of(name):
+        check_tiff(stream, sentence(name), frame or 0)
+        with open_header(stream, name) as image:
+            return _decode(image, name, max_pixels, frame)
 
 
 def _decode(image: Image.Image, name: str, max_pixels: int, frame: int | None) -> np.ndarray:
@@ -87,9 +85,9 @@ def _decode(image: Image.Image, name: str, max_pixels: int, frame: int | None) -
         _seek(image, name, frame)
         _check_size(image, name, max_pixels)
     elif getattr(image, "is_animated", False) and image.format != "MPO":  # MPO: camera thumbnails
-        _log.warning("%s holds several pictures: one is read. frame=N reads another.", name)
+        note(name, "holds several pictures: one is read. frame=N reads another.")
     image.load()
-    pixels = image_to_rgb(image)
+    pixels = image_to_rgb(image, name)
     turn = _UPRIGHT.get(_orientation(image))
     return pixels if turn is None else np.array(Image.fromarray(pixels).transpose(turn))
 
@@ -125,36 +123,11 @@ def _seekable(file: IO[bytes], name: str) -> IO[bytes]:
     return file
 
 
-def _header(stream: IO[bytes], name: str) -> Image.Image:
-    """Open the picture without decoding it, or say what the file is instead."""
-    start = stream.read(64)
-    stream.seek(0)
-    try:
-        with _no_warnings():
-            return Image.open(stream, formats=FORMATS)
-    except Image.UnidentifiedImageError as error:
-        raise InputError(
-            f"{_sentence(name)} is {_kind(start)}. A picture is one of {', '.join(FORMATS)}. "
-            f"Received: first bytes {start[:16]!r}. Check the download, or convert the file."
-        ) from error
-
-
-def _kind(start: bytes) -> str:
-    """Name what a file that is no picture begins like."""
-    if not start:
-        return "empty"
-    if start.startswith(b"version https://git-lfs"):
-        return "a git-lfs pointer, not the picture itself"
-    if start.lstrip().startswith(b"<"):
-        return "an HTML or XML page, not a picture"
-    return "not a picture of a known format, or its header is damaged"
-
-
 def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
     width, height = image.size
     if not 1 <= width * height <= max_pixels:
         raise InputError(
-            f"{_sentence(name)} is refused before decoding: a picture has 1 to {max_pixels} "
+            f"{sentence(name)} is refused before decoding: a picture has 1 to {max_pixels} "
             f"pixels (max_pixels). Received: {width} x {height} = {width * height} pixels. "
             "Make it smaller, or raise max_pixels if you trust it."
         )
@@ -163,12 +136,20 @@ def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
 def _seek(image: Image.Image, name: str, frame: int) -> None:
     if frame == image.tell():
         return
-    frames = getattr(image, "n_frames", 1)  # Asked first: a failed seek spoils the answer.
-    if frame >= frames:
-        raise InputError(
-            f"{_sentence(name)} has no frame {frame}. Received: {frames} frames, counted from 0. "
-            "Choose one of them."
-        )
+    if image.format == "TIFF":
+        image.seek(frame)  # Its pages have been counted: Pillow would count all of them.
+        return
+    check_frame(sentence(name), image.size, frame)
+    if image.format == "GIF":  # Its header does not say how many there are.
+        for number in range(image.tell() + 1, frame + 1):
+            try:
+                image.seek(number)
+            except EOFError as error:
+                raise no_frame(sentence(name), frame, number) from error
+        return
+    count = getattr(image, "n_frames", 1)  # Asked first: a failed seek spoils the answer.
+    if frame >= count:
+        raise no_frame(sentence(name), frame, count)
     image.seek(frame)
 
 
@@ -186,7 +167,7 @@ def _frame_kept(image: Image.Image) -> Iterator[None]:
 def _orientation(image: Image.Image) -> int:
     # Asked for after decoding: PNG may store it behind the pixels, and Pillow turns TIFF itself.
     try:
-        with _no_warnings():
+        with no_warnings():
             return image.getexif().get(_ORIENTATION, 1)
     except Exception:
         return 1  # Damaged metadata around a good picture: shown as stored, as viewers do.
@@ -205,30 +186,18 @@ def _faults_of(name: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise InputError(f"There is no file {name}. Check the name and the folder.") from error
     except IsADirectoryError as error:
-        raise InputError(f"{_sentence(name)} is a folder, not a picture. Name a file.") from error
+        raise InputError(f"{sentence(name)} is a folder, not a picture. Name a file.") from error
     except Image.DecompressionBombError as error:
         raise InputError(
-            f"{_sentence(name)} is refused before decoding: it is larger than Pillow allows. "
+            f"{sentence(name)} is refused before decoding: it is larger than Pillow allows. "
             f"Received: {_one_line(error)} Make it smaller."
         ) from error
     except Exception as error:
         raise InputError(
-            f"{_sentence(name)} cannot be read: it is damaged, cut off or not accessible. "
+            f"{sentence(name)} cannot be read: it is damaged, cut off or not accessible. "
             f"Received: {type(error).__name__}: {_one_line(error)}. Check or replace the file."
         ) from error
 
 
-@contextlib.contextmanager
-def _no_warnings() -> Iterator[None]:
-    """Keep Pillow's warnings quiet during a short call: our errors and notes replace them."""
-    with _warning_filters, warnings.catch_warnings():  # All threads share the filters.
-        warnings.simplefilter("ignore")
-        yield
-
-
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
-
-
-def _sentence(name: str) -> str:
-    return name[0].upper() + name[1:]

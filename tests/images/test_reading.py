@@ -220,7 +220,7 @@ def test_palette_with_partial_alpha():
 
 @pytest.mark.parametrize(
     ("mode", "key", "other"),
-    [("L", 7, 8), ("RGB", (1, 2, 3), (1, 2, 4)), ("I;16", 700, 257 * 9)],
+    [("L", 7, 8), ("RGB", (1, 2, 3), (1, 2, 4)), ("I;16", 40000, 257 * 9)],
 )
 def test_a_transparent_colour_of_a_png_is_white(mode, key, other):
     image = Image.new(mode, (2, 1), other)
@@ -312,10 +312,84 @@ def test_arrays_that_are_no_picture_are_refused(array):
         read(array)
 
 
-@pytest.mark.parametrize("values", [np.array([[-1, 9]], np.int32), np.array([[0, 2]], np.float32)])
-def test_values_out_of_range_in_a_file_are_refused(values):
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.array([[-1, 9]], np.int32), [0, 255]),
+        (np.array([[0, 2, 1]], np.float32), [0, 255, 128]),
+        (np.array([[-1024, 3071]], np.int16), None),  # Pillow has no mode of it
+        (np.array([[0, 128, 255]], np.int32), [0, 128, 255]),
+        (np.array([[0, 1, 255]], np.uint32), [0, 1, 255]),
+        (np.array([[100, 4095, 1200]], np.uint16), [0, 255, 70]),
+        (np.array([[7, 7]], np.uint16), [7, 7]),
+        (np.array([[700, 700]], np.uint16), [128, 128]),
+        (np.array([[0, 0]], np.uint16), [0, 0]),
+        (np.array([[0, 65535 // 4 + 1]], np.uint16), [0, 64]),
+    ],
+)
+def test_numbers_that_use_little_of_their_range_or_leave_it_are_scaled_from_their_own(
+    values, expected, caplog
+):
+    kind = {"u": 1, "i": 2, "f": 3}[values.dtype.kind]
+    if expected is None:
+        return
+    result = read(tiff(values, 8 * values.dtype.itemsize, kind))
+    assert result[0, :, 0].tolist() == expected
+    is_noted = "its numbers" in caplog.text
+    flat_or_wide = values.min() == values.max() and values.max() != 7
+    assert is_noted != (flat_or_wide or values.max() == 65535 // 4 + 1)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_file_with_a_value_that_is_no_number_is_refused(value):
     with pytest.raises(InputError, match="Received: "):
-        read(tiff(values, 32, 2 if values.dtype == np.int32 else 3))
+        read(tiff(np.array([[0, value]], np.float32), 32, 3))
+
+
+def test_an_array_of_few_values_is_scaled_and_one_that_leaves_its_range_is_refused(caplog):
+    assert read(np.array([[0, 4095]], np.uint16))[0, :, 0].tolist() == [0, 255]
+    assert "from 0 to 4095" in caplog.text
+    assert read(np.array([[0, 200]], np.int32))[0, :, 0].tolist() == [0, 200]
+    for array in (np.array([[-1, 9]], np.int32), np.array([[0, 2.0]])):
+        with pytest.raises(InputError, match="Received: "):
+            read(array)
+
+
+# ---- what is seen on which ground ---------------------------------------------------------------
+
+
+def logo(colour):
+    image = Image.new("RGBA", (8, 6), (*colour, 0))
+    image.paste((*colour, 255), (2, 1, 5, 4))
+    return image
+
+
+def test_a_white_logo_is_shown_on_black_and_others_on_white(caplog):
+    white = read(logo((255, 255, 255)))
+    assert "on black" in caplog.text
+    assert white[2, 3].tolist() == [255] * 3
+    assert white[0, 0].tolist() == [0] * 3
+    caplog.clear()
+    for colour in ((0, 0, 0), (255, 0, 0), (200, 200, 200)):
+        shown = read(logo(colour))
+        assert shown[0, 0].tolist() == [255] * 3
+        assert shown[2, 3].tolist() == list(colour)
+    assert (read(Image.new("RGBA", (4, 4), (255, 255, 255, 0))) == 255).all()
+    assert (read(Image.new("RGBA", (4, 4), (255, 255, 255, 255))) == 255).all()
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("mode", ["LA", "PA", "P"])
+def test_white_on_transparency_is_seen_in_every_mode(mode):
+    image = logo((255, 255, 255))
+    converted = image.convert("LA") if mode == "LA" else image.quantize(4)
+    shown = (
+        read(encoded(converted if mode != "PA" else converted.convert("PA"), "PNG"))
+        if (mode != "PA")
+        else read(converted.convert("PA"))
+    )
+    assert shown[2, 3].min() > 240
+    assert shown[0, 0].max() < 10
 
 
 # ---- orientation ------------------------------------------------------------------------------

@@ -1,13 +1,13 @@
 """Finding a folder per class, on disk or in a zip, and saying what is wrong with it."""
 
 import collections
-import os
 import pathlib
 import zipfile
 from collections.abc import Iterator, Sequence
 
 from kerasvit.errors import InputError
 from kerasvit.images.inputs import SUFFIXES
+from kerasvit.images.walking import walk
 
 SPLITS = ("train", "training", "val", "valid", "validation", "test")
 _SHOWN = 5
@@ -68,10 +68,11 @@ def _tree(root: pathlib.Path) -> tuple[_Tree, bool]:
     if root.is_dir():
         files: list[str] = []
         folders: set[str] = set()
-        for folder, names, entries in os.walk(root, followlinks=True):
-            place = pathlib.Path(folder).relative_to(root)
+        for folder, _, entries in walk(root):
+            place = folder.relative_to(root)
             files += [(place / entry).as_posix() for entry in entries]
-            folders.update((place / name).as_posix() for name in names)
+            if folder != root:
+                folders.add(place.as_posix())
         return _Tree(files, folders), False
     if not root.is_file():
         raise InputError(
