@@ -10,17 +10,18 @@ from PIL import Image
 from kerasvit import __version__
 from kerasvit.files import write_npz
 from kerasvit.look.explainer import Explained, Explainer
-from kerasvit.look.outputs import overlay_name
+from kerasvit.look.outputs import output_name, overlay_name
 from kerasvit.render import (
     Canvas,
     Look,
     animate,
-    comparison_sheet,
-    saliency_sheet,
     write_gif,
-    write_png,
 )
-from kerasvit.render.standard import block_title, blocks_title
+from kerasvit.render.comparison import comparison_drawing
+from kerasvit.render.drawing import UNITS_AN_INCH, Drawing
+from kerasvit.render.figures import FIGURE_FORMATS, write_figure, write_picture
+from kerasvit.render.labels import block_title, blocks_title
+from kerasvit.render.standard import saliency_drawing
 from kerasvit.render.viewer.page import write_viewer
 from kerasvit.saliency import METHODS, SaliencyMap, block_scores
 
@@ -56,18 +57,35 @@ class Artist:
             InputError: if the scores are not finite, or too many for a viewer.
             OutputError: if a file cannot be written, or exists and `overwrite` is false.
         """
-        if "sheet" in files:
-            write_png(files["sheet"], self.sheet(explained, title), overwrite)
-            single = self.settings.has_one_overlay
-            for method in list(explained.maps)[: 1 if single else None]:
-                file = files[overlay_name(method, single)]
-                write_png(file, self.overlay(explained, method), overwrite)
+        if any(output_name("sheet", kind) in files for kind in FIGURE_FORMATS):
+            self._write_figures(explained, files, title, overwrite)
         if "arrays" in files:
             write_npz(files["arrays"], self.arrays(explained), overwrite)
         if "layers" in files:
             write_gif(files["layers"], self.layers(explained), overwrite=overwrite)
         if "viewer" in files:
             self.write_viewer(files["viewer"], explained, title, overwrite)
+
+    def _write_figures(
+        self, explained: Explained, files: dict[str, pathlib.Path], title: str, overwrite: bool
+    ) -> None:
+        """Write the sheet and the overlays in each format that is asked for."""
+        kinds = [kind for kind in FIGURE_FORMATS if output_name("sheet", kind) in files]
+        said: dict[str, Any] = {"dpi": self.dpi, "title": title, "overwrite": overwrite}
+        sheet = self.drawing(explained, title)
+        for kind in kinds:
+            write_figure(files[output_name("sheet", kind)], sheet, kind, **said)
+        single = self.settings.has_one_overlay
+        for method in list(explained.maps)[: 1 if single else None]:
+            overlay = self.overlay(explained, method)
+            for kind in kinds:
+                file = files[output_name(overlay_name(method, single), kind)]
+                write_picture(file, overlay, kind, **said)
+
+    @property
+    def dpi(self) -> float:
+        """Dots an inch of the figures."""
+        return UNITS_AN_INCH if self.settings.dpi is None else self.settings.dpi
 
     def overlay(self, explained: Explained, method: str | None = None) -> np.ndarray:
         """Return the map of a method over the photograph, uint8 `(H, W, 3)`.
@@ -87,13 +105,22 @@ class Artist:
 
     def sheet(self, explained: Explained, title: str = "") -> Image.Image:
         """Return the sheet: one method's map with every head, or the maps of several methods."""
+        return self.drawing(explained, title).image(self.dpi / UNITS_AN_INCH)
+
+    def drawing(self, explained: Explained, title: str = "") -> Drawing:
+        """Return the sheet as a page of marks, its pictures with the pixels of the settings' dpi.
+
+        Args:
+            explained: what `Explainer.explain` returned.
+            title: the heading.
+        """
         blocks = {key: block.values[0] for key, block in explained.blocks.items()}
         classes = [(name, probability) for _, name, probability in explained.classes[:_BARS]]
         if len(explained.maps) > 1:
             return self._comparison(explained, blocks, classes, title)
         ((method, result),) = explained.maps.items()
         look = self.look(method)
-        return saliency_sheet(
+        return saliency_drawing(
             explained.picture.image,
             blocks,
             result.values[0],
@@ -103,10 +130,8 @@ class Artist:
             subtitle=self.explainer.label,
             saliency_title=self._title(method, result),
             colormap=self.settings.colormap,
-            style=look.style,
-            mass=look.mass,
-            normalisation=look.normalisation,
-            interpolation=look.interpolation,
+            look=look,
+            resolution=self.dpi / UNITS_AN_INCH,
         )
 
     def _comparison(
@@ -115,9 +140,9 @@ class Artist:
         blocks: dict[str, np.ndarray],
         classes: list[tuple[str, float]],
         title: str,
-    ) -> Image.Image:
+    ) -> Drawing:
         titles = {method: self._title(method, result) for method, result in explained.maps.items()}
-        return comparison_sheet(
+        return comparison_drawing(
             explained.picture.image,
             explained.picture.prepared.image,
             {titles[method]: result.values[0] for method, result in explained.maps.items()},
@@ -128,6 +153,7 @@ class Artist:
             title=title,
             lines=[self.explainer.label],
             colormap=self.settings.colormap,
+            resolution=self.dpi / UNITS_AN_INCH,
         )
 
     def _title(self, method: str, result: SaliencyMap) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from kerasvit.files import check_outputs, make_folder
 from kerasvit.look.settings import Settings
+from kerasvit.render.figures import FIGURE_FORMATS
 
 # What Linux, macOS and Windows allow for one name, in bytes.
 _LONGEST_NAME = 255
@@ -19,8 +20,9 @@ class Outputs:
 
     Args:
         kind: `"picture"` or `"video"`.
-        files: of a picture, by what they hold: `"sheet"`, `"overlay"` or `"METHOD.overlay"`,
-            `"arrays"`, `"viewer"`, `"layers"`; of a video by method and suffix.
+        files: of a picture, by what they hold: `"sheet"`, `"overlay"` or `"METHOD.overlay"`, each
+            with `".pdf"` or `".svg"` where it is no PNG, `"arrays"`, `"viewer"`, `"layers"`; of a
+            video by method and suffix.
         folder: where they lie.
     """
 
@@ -74,10 +76,10 @@ def _picture_files(
 ) -> Outputs:
     formats = settings.formats_of("picture")
     suffixes = {}
-    if "png" in formats:
-        suffixes["sheet"] = ".png"
-        names = [overlay_name(method, settings.has_one_overlay) for method in settings.methods]
-        suffixes |= {name: f".{name}.png" for name in names}
+    overlays = [overlay_name(method, settings.has_one_overlay) for method in settings.methods]
+    for kind in (kind for kind in FIGURE_FORMATS if kind in formats):
+        suffixes[output_name("sheet", kind)] = f".{kind}"
+        suffixes |= {output_name(name, kind): f".{name}.{kind}" for name in overlays}
     if "npz" in formats:
         suffixes["arrays"] = ".npz"
     if "html" in formats:
@@ -94,6 +96,11 @@ def _picture_files(
 def overlay_name(method: str, single: bool) -> str:
     """Return what the overlay of a method is called among the outputs."""
     return "overlay" if single else f"{method}.overlay"
+
+
+def output_name(what: str, kind: str) -> str:
+    """Return what a sheet or an overlay of a format is called: PNGs bear no format's name."""
+    return what if kind == "png" else f"{what}.{kind}"
 
 
 def _video_files(

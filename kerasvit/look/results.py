@@ -17,8 +17,8 @@ class Drawn:
         path: the picture.
         kind: `"picture"` or `"video"`.
         files: what was written: of a picture by what it holds, `"sheet"`, `"overlay"` (of several
-            methods `"METHOD.overlay"`), `"arrays"`, `"viewer"`, `"layers"`; of a video by
-            `"METHOD.FORMAT"`.
+            methods `"METHOD.overlay"`), `"arrays"`, `"viewer"`, `"layers"`; sheets and overlays
+            that are no PNG as `"sheet.pdf"`, `"overlay.svg"`; of a video by `"METHOD.FORMAT"`.
         seconds: how long it took.
         classes: its most probable classes; none of a video or from a model without a head.
         flat: the methods whose map has the same value everywhere.

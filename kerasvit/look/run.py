@@ -198,7 +198,9 @@ class _Desk:
     ) -> Drawn:
         started = time.perf_counter()
         explained = self.explainer.explain(picture)
-        self.artist.write(explained, outputs.files, _heading(path), self.overwrite)
+        title = self.explainer.settings.title
+        heading = _heading(path) if title is None else title
+        self.artist.write(explained, outputs.files, heading, self.overwrite)
         seconds = round(time.perf_counter() - started, 3)
         names = [file.name for file in outputs.files.values()]
         manifest.add(path, **_facts(explained, names), seconds=seconds)

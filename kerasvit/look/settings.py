@@ -5,22 +5,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasvit.errors import UsageError
+from kerasvit.look.checking import (
+    PICTURE_FORMATS,
+    USUAL_MASS,
+    VIDEO_FORMATS,
+    check_values,
+)
 from kerasvit.look.first import BESIDE, LEAD_OPTIONS, LEADS
 from kerasvit.look.spelling import PYTHON, Spelling
 from kerasvit.look.uses import check_uses
-from kerasvit.render import STYLES, colourise
+from kerasvit.render import colourise
 from kerasvit.saliency import METHODS
 from kerasvit.saliency.maps import Heads, Query
 from kerasvit.saliency.targets import Target
 
-PICTURE_FORMATS = ("png", "npz", "html", "gif")
-VIDEO_FORMATS = ("mp4", "gif", "npz")
-FORMATS = ("png", "npz", "html", "gif", "mp4")
-# A mask is asked for by the share of its mass.
-DRAWN_STYLES = tuple(style for style in STYLES if style != "mask")
-FITS = ("aspect", "crop", "exact")
-MODES = ("side-by-side", "overlay", "mask")
-USUAL_MASS = 0.6
 _DEFAULT = {"picture": ("png", "npz"), "video": ("mp4", "npz")}
 
 
@@ -33,7 +31,8 @@ class Settings:
             of a picture what speaks for the class, and beside it the attention, class attention as
             the mean over its blocks; the attention alone of a model without classes, of a video, or
             where `layer`, `heads`, `query` or `stage` is given.
-        formats: one or several. Of a picture `"png"`, a sheet and overlays, `"npz"`, the arrays,
+        formats: one or several. Of a picture `"png"`, `"pdf"` and `"svg"`, a sheet and overlays,
+            `"npz"`, the arrays,
             `"html"`, a viewer of every score, `"gif"`, the way through the layers; of a video
             `"mp4"`, `"gif"` and `"npz"`. With `"mp4"` among them, an animated GIF, PNG or WebP
             counts as a video. None: PNG and NPZ, and MP4 and NPZ of a video.
@@ -56,6 +55,10 @@ class Settings:
             `"fade"`, `"blend"`, `"modulate"` or `"heatmap"`.
         mass: instead of a style, the share of a map's mass whose patches are shown, in (0, 1].
         colormap: of Matplotlib; the default's middle stands out from most photographs.
+        dpi: dots an inch of sheets and overlays, in [30, 1200]; None for 250. A sheet is 7.04
+            inches wide, so it has so many pixels more or fewer; an overlay keeps the pixels of its
+            photograph, and is printed so much smaller or larger.
+        title: of sheets and viewers; None for the file's name, `""` for none.
         mode: how a video is drawn: `"side-by-side"`, the frame and its map; `"overlay"`, the map
             over the frame; `"mask"`, the patches with most of the mass, the rest dark. None: a
             mask where `mass` is given, else side by side.
@@ -80,20 +83,13 @@ class Settings:
     style: str = "fade"
     mass: float | None = None
     colormap: str = "inferno"
+    dpi: float | None = None
+    title: str | None = None
     mode: str | None = None
     spelling: Spelling = dataclasses.field(default=PYTHON, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self._check_names("method", self.methods, tuple(METHODS))
-        if self.formats is not None:
-            self._check_names("format", self.chosen_formats, FORMATS)
-        self._check_names("fit", (self.fit,), FITS)
-        self._check_names("style", (self.style,), DRAWN_STYLES)
-        self._check_names("mode", (self.video_mode,), MODES)
-        for name in ("resize", "max_pixels"):
-            self._check_lowest(name, 1)
-        self._check_lowest("frame", 0)
-        self._check_values()
+        check_values(self)
         check_uses(self)
         colourise(0.5, self.colormap)
 
@@ -195,55 +191,10 @@ class Settings:
             "style": self.drawn_style,
             "mass": self.drawn_mass,
             "colormap": self.colormap,
+            "dpi": self.dpi,
+            "title": self.title,
             "mode": self.video_mode,
         }
-
-    def _check_names(self, what: str, names: Sequence[str], known: Sequence[str]) -> None:
-        unknown = [name for name in names if name not in known]
-        if unknown or not names:
-            raise UsageError(
-                f"There is no such {what}. Received: {', '.join(map(repr, unknown)) or 'none'}. "
-                f"Choose among {', '.join(known)}"
-            )
-
-    def _check_lowest(self, name: str, lowest: int) -> None:
-        value = getattr(self, name)
-        if value is not None and value < lowest:
-            raise UsageError(
-                f"{self.spelling.name(name)} is at least {lowest}. "
-                f"Received: {self.spelling.given(name, value)}."
-            )
-
-    def _check_values(self) -> None:
-        given = self.spelling.given
-        if self.resize is not None and self.fit != "aspect":
-            raise UsageError(
-                "Only a picture that keeps its aspect ratio can be resized. Received: "
-                f"{given('resize', self.resize)} with {given('fit', self.fit)}. Leave one out"
-            )
-        if self.mass is not None and not 0 < self.mass <= 1:
-            raise UsageError(
-                "The mass is a share above 0 and up to 1. "
-                f"Received: {given('mass', self.mass)}. Try {USUAL_MASS}"
-            )
-        if self.mass is not None and self.style != "fade":
-            raise UsageError(
-                "A map is drawn in a style, or as the patches with a share of its mass. Received: "
-                f"{given('style', self.style)} with {given('mass', self.mass)}. Leave one out"
-            )
-        if self.heads in (None, "all"):
-            raise UsageError(
-                "A picture shows one map. Received: every head on its own. Choose one head, or "
-                f"combine them: {given('heads', 'mean')}"
-            )
-        unasked = [method for method in self.options if method not in self.methods]
-        if unasked:
-            raise UsageError(
-                f"Options belong to a method that is asked for ({', '.join(self.methods)}). "
-                f"Received: options of {', '.join(unasked)}."
-            )
-        for method, options in self.options.items():
-            METHODS[method].options.read(options)
 
 
 def _names(names: str | Sequence[str]) -> tuple[str, ...]:

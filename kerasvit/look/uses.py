@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasvit.errors import UsageError
 from kerasvit.look.spelling import Spelling
+from kerasvit.render.figures import FIGURE_FORMATS
 from kerasvit.saliency.method import SHARED
 from kerasvit.saliency.methods.table import with_use_for
 
@@ -44,7 +45,7 @@ class Chosen(Protocol):
 
 # What each output is called in a message.
 OF_PICTURES = {
-    "sheet": "PNG of pictures",
+    "sheet": "PNG, PDF and SVG of pictures",
     "arrays": "NPZ of pictures",
     "viewer": "HTML of pictures",
     "layers": "GIF of pictures",
@@ -56,7 +57,12 @@ OF_VIDEOS = {
     "maps": "NPZ of videos",
 }
 OUTPUTS = {**OF_PICTURES, **OF_VIDEOS}
-_BY_FORMAT = {"png": "sheet", "npz": "arrays", "html": "viewer", "gif": "layers"}
+_BY_FORMAT = {
+    **dict.fromkeys(FIGURE_FORMATS, "sheet"),
+    "npz": "arrays",
+    "html": "viewer",
+    "gif": "layers",
+}
 
 # The outputs that a setting changes. Those of `SHARED` change what shows a method's map too, where
 # the method takes them: everything but the viewer and the way through the layers.
@@ -73,6 +79,8 @@ USERS: dict[str, tuple[str, ...]] = {
     "style": ("sheet", "layers", "overlay"),
     "mass": ("sheet", "layers", "mask"),
     "colormap": ("sheet", "viewer", "layers", "side-by-side", "overlay"),
+    "dpi": ("sheet",),
+    "title": ("sheet", "viewer"),
     "mode": ("side-by-side", "overlay", "mask"),
 }
 

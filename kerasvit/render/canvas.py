@@ -33,6 +33,7 @@ class Canvas:
         colormap: str,
         columns: int = 3,
         width: int = WIDTH,
+        resolution: float = 1.0,
     ) -> Self:
         """Return the canvas of a photograph, resized to the panels of a sheet.
 
@@ -42,8 +43,11 @@ class Canvas:
             colormap: see `colourise`.
             columns: panels in a row.
             width: of the sheet in pixels.
+            resolution: pixels of the panels for one of the sheet's, for a sheet that is drawn
+                larger.
         """
-        size = cell_size(columns, image.shape[1] / image.shape[0], width)
+        sides = cell_size(columns, image.shape[1] / image.shape[0], width)
+        size = max(1, round(sides[0] * resolution)), max(1, round(sides[1] * resolution))
         return cls.at_size(image, geometry, size, colormap)
 
     @classmethod

@@ -8,6 +8,7 @@ from PIL import Image
 from kerasvit.errors import InputError
 from kerasvit.images.geometry import Geometry
 from kerasvit.render.canvas import Canvas
+from kerasvit.render.drawing import Drawing
 from kerasvit.render.look import Look, check_photograph
 from kerasvit.render.sheet import WIDTH, Panel, Section, default_columns
 from kerasvit.render.standard import framed, head_sections, heads_are_clipped, legend_note, titled
@@ -52,6 +53,42 @@ def comparison_sheet(
     Raises:
         InputError: if there is no map, or a map or the photograph is not what it should be.
     """
+    return comparison_drawing(
+        image,
+        seen,
+        maps,
+        geometry,
+        predictions,
+        looks=looks,
+        blocks=blocks,
+        title=title,
+        lines=lines,
+        colormap=colormap,
+        width=width,
+    ).image()
+
+
+def comparison_drawing(
+    image: np.ndarray,
+    seen: np.ndarray,
+    maps: Mapping[str, np.ndarray],
+    geometry: Geometry,
+    predictions: Sequence[tuple[str, float]] | None = None,
+    *,
+    looks: Mapping[str, Look] | None = None,
+    blocks: Mapping[str, np.ndarray] | None = None,
+    title: str = "",
+    lines: Sequence[str] = (),
+    colormap: str = "cividis",
+    width: int = WIDTH,
+    resolution: float = 1.0,
+) -> Drawing:
+    """Return what `comparison_sheet` draws as a page of marks.
+
+    Args:
+        resolution: pixels of the panels for one of the sheet's; the others are those of
+            `comparison_sheet`.
+    """
     check_photograph(image, geometry)
     for name, values in maps.items():
         if np.ndim(values) != 2:
@@ -60,7 +97,7 @@ def comparison_sheet(
                 f"Received: shape {np.shape(values)} for {name!r}."
             )
     looks = {name: (looks or {}).get(name, Look()) for name in maps}
-    canvas = Canvas.at_sheet_size(image, geometry, colormap, width=width)
+    canvas = Canvas.at_sheet_size(image, geometry, colormap, width=width, resolution=resolution)
     sections = list(_rows(canvas, seen, maps, looks))
     sections += head_sections(canvas, blocks or {}, Look())
     is_clipped = heads_are_clipped(blocks or {}, Look()) or any(

@@ -15,7 +15,10 @@ _COMPRESSION = 4
 
 
 def write_png(
-    path: str | os.PathLike[str], image: np.ndarray | Image.Image, overwrite: bool = False
+    path: str | os.PathLike[str],
+    image: np.ndarray | Image.Image,
+    overwrite: bool = False,
+    dpi: float | None = None,
 ) -> None:
     """Write a picture as PNG, whatever the name's suffix, atomically.
 
@@ -23,6 +26,7 @@ def write_png(
         path: the file to write.
         image: a PIL picture, or uint8 `(H, W, 3)`.
         overwrite: whether an existing file may be replaced.
+        dpi: dots an inch, which the file states; None to leave them open.
 
     Raises:
         InputError: if the array is something else.
@@ -38,4 +42,5 @@ def write_png(
             )
         image = Image.fromarray(image)
     with atomic_path(path, overwrite) as temporary:
-        image.save(temporary, format="PNG", compress_level=_COMPRESSION)
+        stated = {} if dpi is None else {"dpi": (dpi, dpi)}
+        image.save(temporary, format="PNG", compress_level=_COMPRESSION, **stated)

@@ -1,12 +1,14 @@
-"""The heading of a sheet and the legend at its foot."""
+"""The heading of a sheet, the legend at its foot, and what blocks are called."""
 
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw
 
+from kerasvit.errors import UsageError
+from kerasvit.layout import STAGES, BlockKey
 from kerasvit.render.colour import colourise
-from kerasvit.render.typography import INK, PAPER, QUIET, font, shorten, write
+from kerasvit.render.drawing import Drawing
+from kerasvit.render.typography import INK, QUIET
 
 _TITLE, _LINE, _NOTE = 38, 24, 19
 _LEADING = 12
@@ -21,7 +23,7 @@ def heading(
     predictions: Sequence[tuple[str, float]] = (),
     predictions_at: int | None = None,
     colormap: str = "cividis",
-) -> Image.Image | None:
+) -> Drawing | None:
     """Draw a title with lines below it on the left, and predictions as bars on the right.
 
     Args:
@@ -33,7 +35,7 @@ def heading(
         colormap: whose dark end colours the bars.
 
     Returns:
-        An RGB picture, or None if there is nothing to draw.
+        A drawing, or None if there is nothing to draw.
     """
     lines = [line for line in lines if line]
     shown = list(predictions)[:_MOST_PREDICTIONS]
@@ -42,24 +44,23 @@ def heading(
     height = max(left_height, len(shown) * (_LINE + _LEADING))
     if not height:
         return None
-    picture = Image.new("RGB", (width, height), PAPER)
-    draw = ImageDraw.Draw(picture)
+    drawing = Drawing(width, height)
     room = split - _LINE if shown else width
     y = 0
     if title:
-        write(draw, (0, _TITLE - 6), title, room, _TITLE, bold=True)
+        drawing.write((0, _TITLE - 6), title, room, _TITLE, bold=True)
         y += _TITLE + _LEADING
     for line in lines:
-        write(draw, (0, y + _LINE - 4), line, room, _LINE, colour=QUIET)
+        drawing.write((0, y + _LINE - 4), line, room, _LINE, colour=QUIET)
         y += _LINE + _LEADING
     for rank, (name, probability) in enumerate(shown):
         corner = (split, rank * (_LINE + _LEADING))
-        _draw_prediction(draw, corner, width - split, name, probability, rank == 0, colormap)
-    return picture
+        _draw_prediction(drawing, corner, width - split, name, probability, rank == 0, colormap)
+    return drawing
 
 
 def _draw_prediction(
-    draw: ImageDraw.ImageDraw,
+    drawing: Drawing,
     corner: tuple[int, int],
     width: int,
     name: str,
@@ -72,20 +73,19 @@ def _draw_prediction(
     baseline = y + _LINE - 4
     bar_width, number_width = width // 4, 120
     name_width = width - bar_width - number_width - _LINE
-    write(draw, (x, baseline), name, name_width, _LINE, is_first, INK if is_first else QUIET)
+    colour = INK if is_first else QUIET
+    drawing.write((x, baseline), name, name_width, _LINE, is_first, colour)
     bar = x + name_width + _LINE
-    top, bottom = baseline - 15, baseline - 3
-    draw.rectangle((bar, top, bar + bar_width - 1, bottom), fill=_FAINT)
+    top, bottom = baseline - 15, baseline - 2
+    drawing.fill((bar, top, bar + bar_width, bottom), _FAINT)
     filled = round(bar_width * min(max(probability, 0), 1))
     if filled:
-        dark = tuple(int(part) for part in colourise(np.float32(0.15), colormap))
-        draw.rectangle((bar, top, bar + filled - 1, bottom), fill=dark)
-    face = font(_LINE, is_first)
-    text = f"{probability:.1%}"
-    draw.text((x + width, baseline), text, fill=INK if is_first else QUIET, font=face, anchor="rs")
+        red, green, blue = (int(part) for part in colourise(np.float32(0.15), colormap))
+        drawing.fill((bar, top, bar + filled, bottom), (red, green, blue))
+    drawing.write_to((x + width, baseline), f"{probability:.1%}", _LINE, is_first, colour)
 
 
-def legend(note: str, width: int, colormap: str = "cividis") -> Image.Image:
+def legend(note: str, width: int, colormap: str = "cividis") -> Drawing:
     """Draw a bar of the colours, what its ends mean, and a note.
 
     Args:
@@ -94,21 +94,29 @@ def legend(note: str, width: int, colormap: str = "cividis") -> Image.Image:
         colormap: see `colourise`.
 
     Returns:
-        An RGB picture.
+        A drawing.
     """
-    picture = Image.new("RGB", (width, _NOTE + 8), PAPER)
-    draw = ImageDraw.Draw(picture)
+    drawing = Drawing(width, _NOTE + 8)
     baseline, length = _NOTE - 1, min(220, width // 4)
-    x = write(draw, (0, baseline), "low", width, _NOTE, colour=QUIET) + 12
+    x = drawing.write((0, baseline), "low", width, _NOTE, colour=QUIET) + 12
     bar = np.repeat(colourise(np.linspace(0, 1, length)[None], colormap), 12, axis=0)
-    picture.paste(Image.fromarray(bar), (x, baseline - 12))
-    x = write(draw, (x + length + 12, baseline), "high", width, _NOTE, colour=QUIET) + 36
+    drawing.place(bar, (x, baseline - 12, x + length, baseline))
+    x = drawing.write((x + length + 12, baseline), "high", width, _NOTE, colour=QUIET) + 36
     if note:
-        draw.text(
-            (x, baseline),
-            shorten(note, width - x, font(_NOTE)),
-            fill=QUIET,
-            font=font(_NOTE),
-            anchor="ls",
-        )
-    return picture
+        drawing.write((x, baseline), note, width - x, _NOTE, colour=QUIET)
+    return drawing
+
+
+def block_title(key: str) -> str:
+    """Return what a block is called in a picture: `"class attention 0"`; other names stay."""
+    try:
+        block = BlockKey.parse(key)
+    except UsageError:
+        return key
+    return f"{STAGES[block.stage]} {block.depth}"
+
+
+def blocks_title(keys: Sequence[str]) -> str:
+    """Return what the mean over blocks is called: `"class attention 0 + 1"`."""
+    numbers = [str(BlockKey.parse(key).depth) for key in keys[1:]]
+    return " + ".join([block_title(keys[0]), *numbers])

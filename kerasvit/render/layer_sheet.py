@@ -8,9 +8,9 @@ from PIL import Image
 from kerasvit.errors import InputError, UsageError
 from kerasvit.images.geometry import Geometry
 from kerasvit.render.canvas import Canvas
-from kerasvit.render.labels import heading, legend
+from kerasvit.render.labels import block_title, heading, legend
 from kerasvit.render.sheet import MARGIN, WIDTH, Panel, Section, sectioned_sheet
-from kerasvit.render.standard import SCALES, block_title
+from kerasvit.render.standard import SCALES
 from kerasvit.saliency.normalise import normalise
 
 # Fewer would make panels that fill the page, and pages that nobody scrolls through.

@@ -130,7 +130,8 @@ def similarity_sheet(values: np.ndarray, title: str = "", lines: Sequence[str] =
         for column in columns
     ]
     section = Section(panels, columns=len(columns))
-    return framed([section], title, lines, None, "all maps in one range", "cividis", WIDTH)
+    note = "all maps in one range"
+    return framed([section], title, lines, None, note, "cividis", WIDTH).image()
 
 
 def filter_sheet(filters: np.ndarray, title: str = "", lines: Sequence[str] = ()) -> Image.Image:
@@ -179,7 +180,7 @@ def feature_sheet(
             Panel(look.heatmap(canvas, lengths), note),
         ]
         sections.append(Section(panels, columns=3))
-    return framed(sections, title, lines, None, "", "cividis", WIDTH)
+    return framed(sections, title, lines, None, "", "cividis", WIDTH).image()
 
 
 def _coloured(canvas: Canvas, colours: np.ndarray) -> np.ndarray:

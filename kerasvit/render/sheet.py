@@ -5,11 +5,12 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from kerasvit.errors import InputError, UsageError
+from kerasvit.render.drawing import Drawing
 from kerasvit.render.labels import heading
-from kerasvit.render.typography import PAPER, QUIET, write
+from kerasvit.render.typography import QUIET
 
 MARGIN = 48
 GAP = 16
@@ -134,16 +135,16 @@ def sheet(
 
 def sectioned_sheet(
     sections: Sequence[Section],
-    head: Image.Image | None = None,
-    foot: Image.Image | None = None,
+    head: Drawing | Image.Image | None = None,
+    foot: Drawing | Image.Image | None = None,
     width: int = WIDTH,
 ) -> Image.Image:
     """Draw groups of pictures one below the other.
 
     Args:
         sections: 1 or more.
-        head: a picture for the top, such as `heading` draws.
-        foot: a picture for the bottom, such as `legend` draws.
+        head: for the top, such as `heading` draws, or a picture.
+        foot: for the bottom, such as `legend` draws, or a picture.
         width: of the sheet in pixels; the height follows.
 
     Returns:
@@ -152,31 +153,43 @@ def sectioned_sheet(
     Raises:
         UsageError: as `sheet`.
     """
-    parts: list[_Picture | _Grid] = [_Picture(head)] if head is not None else []
+    return sectioned_drawing(sections, head, foot, width).image()
+
+
+def sectioned_drawing(
+    sections: Sequence[Section],
+    head: Drawing | Image.Image | None = None,
+    foot: Drawing | Image.Image | None = None,
+    width: int = WIDTH,
+) -> Drawing:
+    """Return what `sectioned_sheet` draws as a page of marks, for any resolution."""
+    parts: list[_Whole | _Grid] = [_Whole(head)] if head is not None else []
     parts += [_Grid(section, width) for section in sections]
-    parts += [_Picture(foot)] if foot is not None else []
+    parts += [_Whole(foot)] if foot is not None else []
     height = 2 * MARGIN + sum(part.height for part in parts)
     height += sum(part.space_above for part in parts[1:])
-    page = Image.new("RGB", (width, height), PAPER)
+    page = Drawing(width, height)
     top = MARGIN
     for index, part in enumerate(parts):
         top += part.space_above if index else 0
-        part.paste(page, top)
+        part.lay_onto(page, top)
         top += part.height
     return page
 
 
-class _Picture:
+class _Whole:
     """A part of a sheet that is drawn already."""
 
     space_above = _SECTION_GAP // 2
 
-    def __init__(self, picture: Image.Image) -> None:
-        self.picture = picture
-        self.height = picture.height
+    def __init__(self, part: Drawing | Image.Image) -> None:
+        if isinstance(part, Image.Image):
+            picture, part = part, Drawing(*part.size)
+            part.place(np.asarray(picture.convert("RGB")), (0, 0, *picture.size))
+        self.part, self.height = part, part.height
 
-    def paste(self, page: Image.Image, top: int) -> None:
-        page.paste(self.picture, (MARGIN, top))
+    def lay_onto(self, page: Drawing, top: int) -> None:
+        page.insert(self.part, (MARGIN, top))
 
 
 class _Grid:
@@ -198,18 +211,18 @@ class _Grid:
         # A section without a title follows the heading.
         self.space_above = _SECTION_GAP if section.title else _SECTION_GAP // 2
 
-    def paste(self, page: Image.Image, top: int) -> None:
-        draw = ImageDraw.Draw(page)
+    def lay_onto(self, page: Drawing, top: int) -> None:
         if self.section.title:
             room = page.width - 2 * MARGIN
-            write(draw, (MARGIN, top + _LABEL), self.section.title, room, _LABEL, bold=True)
+            page.write((MARGIN, top + _LABEL), self.section.title, room, _LABEL, bold=True)
         for index, (panel, size) in enumerate(zip(self.section.panels, self.sizes, strict=True)):
             row, column = divmod(index, self.columns)
             x = MARGIN + column * (self.cell_width + GAP)
             y = top + self.label + row * self.step
             baseline = (x, y + _CAPTION - 2)
-            write(draw, baseline, panel.title, self.cell_width, _CAPTION, colour=QUIET)
-            page.paste(_resized(panel.image, size), (x, y + self.caption))
+            page.write(baseline, panel.title, self.cell_width, _CAPTION, colour=QUIET)
+            corner = x, y + self.caption
+            page.place(panel.image, (*corner, corner[0] + size[1], corner[1] + size[0]))
 
 
 def _cell_width(columns: int, width: int) -> int:
@@ -220,11 +233,3 @@ def _cell_width(columns: int, width: int) -> int:
             f"of width={width}. Choose fewer columns or a wider sheet."
         )
     return cell
-
-
-def _resized(image: np.ndarray, size: tuple[int, int]) -> Image.Image:
-    height, width = size
-    # Bicubic rings at the edges of patches, so it is for enlarging only.
-    shrinks = width < image.shape[1]
-    rule = Image.Resampling.HAMMING if shrinks else Image.Resampling.BICUBIC
-    return Image.fromarray(image).resize((width, height), rule)

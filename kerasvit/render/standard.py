@@ -8,11 +8,11 @@ from PIL import Image
 
 from kerasvit.errors import InputError, UsageError
 from kerasvit.images.geometry import Geometry
-from kerasvit.layout import STAGES, BlockKey
 from kerasvit.render.canvas import Canvas
-from kerasvit.render.labels import heading, legend
+from kerasvit.render.drawing import Drawing
+from kerasvit.render.labels import block_title, heading, legend
 from kerasvit.render.look import Look, check_photograph
-from kerasvit.render.sheet import GAP, MARGIN, WIDTH, Panel, Section, sectioned_sheet
+from kerasvit.render.sheet import GAP, MARGIN, WIDTH, Panel, Section, sectioned_drawing
 from kerasvit.saliency.normalise import normalise
 
 SCALES = ("panel", "shared")
@@ -79,6 +79,46 @@ def saliency_sheet(
         InputError: if a map or the photograph is not what it should be.
         UsageError: if an option is unknown.
     """
+    return saliency_drawing(
+        image,
+        maps,
+        saliency,
+        geometry,
+        predictions,
+        look=Look(style, mass, normalisation, interpolation, alpha, clip),
+        title=title,
+        subtitle=subtitle,
+        saliency_title=saliency_title,
+        colormap=colormap,
+        scale=scale,
+        head_interpolation=head_interpolation,
+        width=width,
+    ).image()
+
+
+def saliency_drawing(
+    image: np.ndarray,
+    maps: Mapping[str, np.ndarray],
+    saliency: np.ndarray,
+    geometry: Geometry,
+    predictions: Sequence[tuple[str, float]] | None = None,
+    *,
+    look: Look,
+    title: str = "",
+    subtitle: str = "",
+    saliency_title: str = "head mean",
+    colormap: str = "cividis",
+    scale: str = "panel",
+    head_interpolation: str = "nearest",
+    width: int = WIDTH,
+    resolution: float = 1.0,
+) -> Drawing:
+    """Return what `saliency_sheet` draws as a page of marks.
+
+    Args:
+        look: how the saliency map is drawn; the others are those of `saliency_sheet`.
+        resolution: pixels of the panels for one of the sheet's.
+    """
     if scale not in SCALES:
         raise UsageError(
             f"There is no such scale. Received: scale={scale!r}. "
@@ -86,8 +126,7 @@ def saliency_sheet(
         )
     check_photograph(image, geometry)
     _check(maps, saliency)
-    look = Look(style, mass, normalisation, interpolation, alpha, clip)
-    canvas = Canvas.at_sheet_size(image, geometry, colormap, width=width)
+    canvas = Canvas.at_sheet_size(image, geometry, colormap, width=width, resolution=resolution)
     first = [
         Panel(canvas.photograph, "photograph"),
         Panel(look.heatmap(canvas, saliency), titled(saliency_title, saliency, look)),
@@ -149,27 +188,12 @@ def framed(
     note: str,
     colormap: str,
     width: int,
-) -> Image.Image:
+) -> Drawing:
     """Return a sheet with the heading above its sections and the legend below them."""
     room = width - 2 * MARGIN
     third_column = room - (room - 2 * GAP) // 3
     head = heading(title, lines, room, predictions or (), third_column, colormap)
-    return sectioned_sheet(sections, head, legend(note, room, colormap), width)
-
-
-def block_title(key: str) -> str:
-    """Return what a block is called in a picture: `"class attention 0"`; other names stay."""
-    try:
-        block = BlockKey.parse(key)
-    except UsageError:
-        return key
-    return f"{STAGES[block.stage]} {block.depth}"
-
-
-def blocks_title(keys: Sequence[str]) -> str:
-    """Return what the mean over blocks is called: `"class attention 0 + 1"`."""
-    numbers = [str(BlockKey.parse(key).depth) for key in keys[1:]]
-    return " + ".join([block_title(keys[0]), *numbers])
+    return sectioned_drawing(sections, head, legend(note, room, colormap), width)
 
 
 def titled(name: str, values: np.ndarray, look: Look) -> str:

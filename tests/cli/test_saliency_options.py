@@ -241,7 +241,7 @@ def test_animation_is_a_video_where_mp4_is_asked_for(saliency, tmp_path):
         (("--method", "rolout"), ["'rolout'", "class_attention_rollout"]),
         (("--method", ","), ["none", "attention"]),
         (("--format", "jpg"), ["'jpg'", "html"]),
-        (("--format", "mp4"), ["picture", "png, npz, html, gif"]),
+        (("--format", "mp4"), ["picture", "png, pdf, svg, npz, html, gif"]),
         (("--class", "cot", "--method", "legrad"), ["'cot'", "'cat'"]),
         (("--class", "10", "--method", "legrad"), ["from 0 to 9"]),
         (("--layer", "1", "--method", "rise"), ["--layer", "gradcam"]),

@@ -9,7 +9,8 @@ from kerasvit import look
 from kerasvit.cli.commands import saliency as command
 from kerasvit.cli.main import make_parser
 from kerasvit.errors import UsageError
-from kerasvit.look.settings import DRAWN_STYLES, FITS, MODES, Settings
+from kerasvit.look.checking import DRAWN_STYLES, FITS, MODES
+from kerasvit.look.settings import Settings
 from kerasvit.look.spelling import COMMAND
 from kerasvit.look.uses import OF_PICTURES, OF_VIDEOS, USERS, check_uses
 from kerasvit.saliency import METHODS
@@ -29,6 +30,8 @@ OTHERS = {
     "style": "modulate",
     "mass": 0.4,
     "colormap": "magma",
+    "dpi": 100,
+    "title": "Another",
     "mode": "overlay",
 }
 # A method for each of the shared ones that has no use for it, and one that has.

@@ -4,10 +4,10 @@ from PIL import Image
 
 from kerasvit.errors import InputError, UsageError
 from kerasvit.images.geometry import Geometry
-from kerasvit.render.labels import heading, legend
+from kerasvit.render.labels import block_title, heading, legend
 from kerasvit.render.look import Look
 from kerasvit.render.sheet import GAP, MARGIN, WIDTH, cell_size
-from kerasvit.render.standard import block_title, legend_note, saliency_sheet, titled
+from kerasvit.render.standard import legend_note, saliency_sheet, titled
 
 
 def hot_maps(grid, heads=1, row=1, column=2):
@@ -203,7 +203,7 @@ def test_any_predictions_fit(predictions):
 def test_the_bar_of_a_prediction_is_as_long_as_its_probability():
     dark = []
     for probability in (0.0, 0.5, 1.0, 1.7):
-        head = np.asarray(heading("", [], 1000, [("", probability)], 500))
+        head = np.asarray(heading("", [], 1000, [("", probability)], 500).image())
         # The bar begins where neither name nor number is.
         bar = head[14, 500 : 1000 - 110].astype(int)
         dark.append(int((bar.max(axis=-1) < 150).sum()))

@@ -63,17 +63,30 @@ def _add_drawing(parser) -> None:
         help="show the patches that hold this share of a map, such as 0.6",
     )
     parser.add_argument("--colormap", default="inferno", help="of Matplotlib; defaults to inferno")
-    parser.add_argument(
-        "--format",
-        metavar="FORMAT,...",
-        help="png (sheet and overlays), npz (arrays), html (a viewer of every score), gif (through "
-        "the layers; of a video, the video), mp4 (videos); defaults to png,npz, and mp4,npz for "
-        "videos. With mp4 among them, an animated GIF, PNG or WebP counts as a video",
-    )
+    _add_files(parser)
     parser.add_argument(
         "--mode",
         choices=("side-by-side", "overlay", "mask"),
         help="of a video: beside the frames (default), over them, or the mask of --mass",
+    )
+
+
+def _add_files(parser) -> None:
+    parser.add_argument(
+        "--format",
+        metavar="FORMAT,...",
+        help="png, pdf, svg (sheet and overlays), npz (arrays), html (a viewer of every score), "
+        "gif (through the layers; of a video, the video), mp4 (videos); defaults to png,npz, and "
+        "mp4,npz for videos. With mp4 among them, an animated GIF, PNG or WebP counts as a video",
+    )
+    parser.add_argument(
+        "--dpi",
+        metavar="N",
+        help="dots an inch of sheets, which are 7.04 inches wide, and of overlays, which keep the "
+        "photograph's pixels; from 30 to 1200, defaults to 250",
+    )
+    parser.add_argument(
+        "--title", help="of sheets and viewers, '' for none; defaults to the file's name"
     )
 
 
@@ -104,8 +117,8 @@ def read_settings(options):
         UsageError: if a name is unknown, or options contradict each other.
     """
     from kerasvit.look import Settings
+    from kerasvit.look.checking import FORMATS
     from kerasvit.look.first import LEADS
-    from kerasvit.look.settings import FORMATS
     from kerasvit.look.spelling import COMMAND
     from kerasvit.saliency import METHODS
 
@@ -131,6 +144,8 @@ def read_settings(options):
         style=options.style,
         mass=options.mass,
         colormap=options.colormap,
+        dpi=parse_number(options.dpi),
+        title=options.title,
         mode=options.mode,
         spelling=COMMAND,
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasvit.errors import InputError
 from kerasvit.layout import TokenLayout
-from kerasvit.render.standard import block_title
+from kerasvit.render.labels import block_title
 
 LEVELS = 255
 _READ_TOKENS = ("class", "distillation")

@@ -26,8 +26,12 @@ _MOST_PANELS = 240
 # Agg draws no more a side.
 _MOST_DOTS = 2**16 - 1
 # The same figure gives the same bytes, and text in a PDF stays text.
-_SETTINGS: Any = {"svg.hashsalt": "kerasvit", "pdf.fonttype": 42}
-_METADATA = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
+SETTINGS: Any = {"svg.hashsalt": "kerasvit", "pdf.fonttype": 42}
+METADATA: dict[str, dict[str, Any]] = {
+    "pdf": {"CreationDate": None},
+    "svg": {"Date": None},
+    "png": {},
+}
 
 
 class SaliencyFigure(Figure):
@@ -133,12 +137,12 @@ def write(
             f"A picture has up to {_MOST_DOTS} dots a side. Received: dpi={dpi!r} of "
             f"{inches:.1f} inches. Lower dpi, or draw fewer pictures."
         )
-    with atomic_path(path, overwrite) as temporary, matplotlib.rc_context(_SETTINGS):
+    with atomic_path(path, overwrite) as temporary, matplotlib.rc_context(SETTINGS):
         figure.savefig(
             temporary,
             format=kind,
             dpi=dpi,
             bbox_inches="tight",
             pad_inches=0.05,
-            metadata=_METADATA[kind],
+            metadata=METADATA[kind],
         )
