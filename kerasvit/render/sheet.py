@@ -169,7 +169,7 @@ def sectioned_drawing(
     height = 2 * MARGIN + sum(part.height for part in parts)
     height += sum(part.space_above for part in parts[1:])
     page = Drawing(width, height)
-    top = MARGIN
+    top: float = MARGIN
     for index, part in enumerate(parts):
         top += part.space_above if index else 0
         part.lay_onto(page, top)
@@ -188,7 +188,7 @@ class _Whole:
             part.place(np.asarray(picture.convert("RGB")), (0, 0, *picture.size))
         self.part, self.height = part, part.height
 
-    def lay_onto(self, page: Drawing, top: int) -> None:
+    def lay_onto(self, page: Drawing, top: float) -> None:
         page.insert(self.part, (MARGIN, top))
 
 
@@ -211,7 +211,7 @@ class _Grid:
         # A section without a title follows the heading.
         self.space_above = _SECTION_GAP if section.title else _SECTION_GAP // 2
 
-    def lay_onto(self, page: Drawing, top: int) -> None:
+    def lay_onto(self, page: Drawing, top: float) -> None:
         if self.section.title:
             room = page.width - 2 * MARGIN
             page.write((MARGIN, top + _LABEL), self.section.title, room, _LABEL, bold=True)
