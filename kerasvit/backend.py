@@ -9,12 +9,40 @@ import sys
 
 from kerasvit.errors import UsageError
 
-BACKENDS = ("jax", "tensorflow", "torch")
+BACKENDS = ("jax", "tensorflow", "torch", "openvino", "numpy")
+
+# Those that differentiate, and so train.
+WITH_GRADIENTS = BACKENDS[:3]
+
+# Keras' NumPy backend leaves convolutions to JAX.
+_PACKAGES = {"numpy": "jax"}
 
 
 def installed_backends() -> list[str]:
     """Return the backends that can be imported here, in order of preference."""
-    return [name for name in BACKENDS if importlib.util.find_spec(name) is not None]
+    packages = {name: _PACKAGES.get(name, name) for name in BACKENDS}
+    return [name for name in BACKENDS if importlib.util.find_spec(packages[name]) is not None]
+
+
+def has_gradients() -> bool:
+    """Tell whether the backend that Keras runs on differentiates."""
+    return choose_backend() in WITH_GRADIENTS
+
+
+def require_gradients(what: str) -> None:
+    """Refuse what needs gradients, on a backend that has none.
+
+    Args:
+        what: "Training", for instance.
+
+    Raises:
+        UsageError: on OpenVINO and NumPy.
+    """
+    if not has_gradients():
+        raise UsageError(
+            f"{what} needs gradients, which the backends {', '.join(WITH_GRADIENTS)} have. "
+            f"Received: {choose_backend()!r}. Choose one by --backend or KERAS_BACKEND"
+        )
 
 
 def choose_backend(requested: str | None = None) -> str:
@@ -23,7 +51,7 @@ def choose_backend(requested: str | None = None) -> str:
     Keras' own settings win over our preference: the environment variable, then Keras' config file.
 
     Args:
-        requested: "jax", "tensorflow" or "torch"; None to take what is set or installed.
+        requested: one of `BACKENDS`; None to take what is set or installed.
 
     Returns:
         The backend that Keras will use, or uses already.

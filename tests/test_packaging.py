@@ -154,7 +154,7 @@ def test_reading_a_torch_file_without_torch_names_the_extra(tmp_path):
 
 def test_no_backend_installed_says_how_to_install_one():
     result = _run_without(
-        {"torch", "tensorflow", "jax"},
+        {"torch", "tensorflow", "jax", "openvino"},
         "import os\n"
         "os.environ.pop('KERAS_BACKEND', None)\n"
         "from kerasvit.backend import choose_backend\n"

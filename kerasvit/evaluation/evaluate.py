@@ -210,6 +210,8 @@ def evaluate_saliency(
     """
     check_names("method", methods, METHODS)
     check_names("metric", metrics, METRICS)
+    for name in methods:
+        METHODS[name].check_backend()
     request = make_request(model, pixels, batch_size=batch_size, target=target)
     view = request.view("none")
     objective = make_objective(model, model_outputs(view, request.pixels, batch_size), target)

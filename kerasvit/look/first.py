@@ -20,7 +20,8 @@ def first_methods(
     """Return the methods for one picture, the one that leads first.
 
     A model with classes shows what speaks for the class, and its attention beside it; one without
-    classes its attention. So does one whose scores of such a large picture would fill the memory.
+    classes its attention. So does one whose scores of such a large picture would fill the memory,
+    and any model on a backend without gradients.
 
     Args:
         model: a kerasvit model.
@@ -32,5 +33,6 @@ def first_methods(
     tokens = model.token_layout(image_size).num_tokens
     if 2 * 4 * model.num_heads * tokens**2 * model.num_layers > _LARGEST and not explains_class:
         return (BESIDE,)
-    leads = [name for name in LEADS if METHODS[name].reason_against(model) is None]
+    rows = [METHODS[name] for name in LEADS]
+    leads = [row.name for row in rows if row.has_backend() and row.reason_against(model) is None]
     return (*leads[:1], BESIDE)

@@ -1,7 +1,7 @@
 """Which setting changes which output; one that changes none of those asked for is refused."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -10,7 +10,7 @@ from kerasvit.errors import UsageError
 from kerasvit.look.spelling import Spelling
 from kerasvit.render.figures import FIGURE_FORMATS
 from kerasvit.saliency.method import SHARED
-from kerasvit.saliency.methods.table import with_use_for
+from kerasvit.saliency.methods.table import METHODS, with_use_for
 
 
 class Chosen(Protocol):
@@ -26,6 +26,11 @@ class Chosen(Protocol):
     @property
     def spelling(self) -> Spelling:
         """How messages name the options."""
+        ...
+
+    @property
+    def method(self) -> str | Sequence[str] | None:
+        """What is asked for; None where the model decides."""
         ...
 
     @property
@@ -106,15 +111,17 @@ def outputs_of(settings: Chosen, kinds: Iterable[str]) -> set[str]:
 
 
 def check_uses(settings: Chosen, outputs: Iterable[str] = tuple(OUTPUTS)) -> None:
-    """See that every setting that differs from its default changes something.
+    """See that every setting that differs from its default changes something, and can be had.
 
     Args:
         settings: what is drawn.
         outputs: what is written.
 
     Raises:
-        UsageError: if one changes nothing.
+        UsageError: if one changes nothing, or a method that is asked for needs another backend.
     """
+    for name in settings.methods if settings.method is not None else ():
+        METHODS[name].check_backend()
     written = set(outputs)
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)

@@ -14,6 +14,7 @@ from kerasvit.layers.base import (
 )
 from kerasvit.layers.direct_calls import direct_calls
 from kerasvit.layout import BlockKey, TokenLayout
+from kerasvit.models import openvino
 from kerasvit.models.arguments import DeclaredArguments
 from kerasvit.models.forms import Blocks, ImageShape, PatchSize, Pooling, Record
 from kerasvit.models.steps import LogitSteps
@@ -68,6 +69,9 @@ class ScoreModel(LogitSteps, Views):
             kwargs = {**kwargs, **shared.keras_arguments}
         _check_policy(kwargs.get("dtype"))
         super(DeclaredArguments, self).__init__(**kwargs)
+        if openvino.is_in_use():
+            # Keras' `predict` and `evaluate` then call the model, which compiles in float32.
+            self.supports_jit = False
         for name, value in arguments.items():
             setattr(self, name, value)
         self._check_arguments()
@@ -144,6 +148,8 @@ class ScoreModel(LogitSteps, Views):
 
     def call(self, images, training=None):
         """Return `(logits, sa_scores, ca_scores)`."""
+        if openvino.is_in_use() and not training and openvino.is_known(images):
+            return openvino.call(self, images)
         return self._run(images, training)
 
     def _run(self, images, training, taps: Taps = NO_TAPS):

@@ -1,4 +1,4 @@
-"""Running a model, and differentiating it: one call for three backends, arrays in and out."""
+"""Running a model, and differentiating it: one call for every backend, arrays in and out."""
 
 import contextlib
 import weakref
@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from kerasvit.backend import require_gradients
 
 if TYPE_CHECKING:
     from kerasvit.models.base import ScoreModel
@@ -36,6 +38,8 @@ def run(
             outputs = function(model, dict(inputs), *static)
         elif keras.backend.backend() == "jax":
             outputs = _compiled(model, function, static, _jax_run)(inputs)
+        elif keras.backend.backend() == "openvino":
+            outputs = _openvino_run(model, function, inputs, static)
         else:
             outputs = function(model, _tensors(inputs), *static)
     return keras.tree.map_structure(to_numpy, outputs)
@@ -64,6 +68,7 @@ def differentiate(
     """
     import keras
 
+    require_gradients("This")
     name = keras.backend.backend()
     if name == "jax":
         gradients, outputs = _compiled(model, function, static, _jax_gradients)(inputs, constants)
@@ -82,6 +87,17 @@ def _tensors(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     import keras
 
     return {name: keras.ops.convert_to_tensor(array) for name, array in arrays.items()}
+
+
+def _openvino_run(
+    model: "ScoreModel", function: Function, inputs: Mapping[str, np.ndarray], static: tuple
+) -> Any:
+    from kerasvit.models import openvino
+
+    def bound(tensors):
+        return function(model, tensors, *static)
+
+    return openvino.run(model, (function, static), bound, inputs)
 
 
 def _tensorflow_gradients(function: Function, tensors: dict[str, Any]) -> tuple[Any, Any]:

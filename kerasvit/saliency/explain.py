@@ -126,14 +126,7 @@ def explain(
             pictures, if its record does not say how they are prepared.
     """
     row = find_method(method)
-    unfit = row.reason_against(model)
-    if unfit is not None:
-        others = [name for name, other in METHODS.items() if other.reason_against(model) is None]
-        raise UsageError(
-            f"This method {unfit.reason}. Received: method={method!r}, a model with "
-            f"{unfit.argument}={getattr(model, unfit.argument)!r}. "
-            f"Choose one of {', '.join(map(repr, others))}."
-        )
+    _check_fit(row, model)
     arguments: dict[str, Any] = {
         "query": query,
         "stage": stage,
@@ -151,6 +144,18 @@ def explain(
         pixels = pixels.astype(np.float32)  # Not every backend multiplies integers by weights.
     request = make_request(model, pixels, geometries=geometries, target=target, **arguments)
     return row.explain(request, options)
+
+
+def _check_fit(row: Method, model: "ScoreModel") -> None:
+    row.check_backend()
+    unfit = row.reason_against(model)
+    if unfit is not None:
+        others = [name for name, other in METHODS.items() if other.reason_against(model) is None]
+        raise UsageError(
+            f"This method {unfit.reason}. Received: method={row.name!r}, a model with "
+            f"{unfit.argument}={getattr(model, unfit.argument)!r}. "
+            f"Choose one of {', '.join(map(repr, others))}."
+        )
 
 
 def _refuse_geometries(geometries: Sequence[Geometry] | None) -> None:

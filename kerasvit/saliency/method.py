@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from kerasvit.backend import has_gradients, require_gradients
 from kerasvit.errors import UsageError
 from kerasvit.saliency.options import MethodOptions
 from kerasvit.saliency.request import Request
@@ -48,6 +49,7 @@ class Method:
         interpolation: how its map is laid on a photograph: `"nearest"` for masks, which end where
             a patch ends.
         unfit: models for which it has no meaning.
+        differentiates: whether it needs gradients, which not every backend has.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Method:
     normalisation: str = "minmax"
     interpolation: str = "bicubic"
     unfit: tuple[Unfit, ...] = ()
+    differentiates: bool = False
 
     def reason_against(self, model: "ScoreModel") -> Unfit | None:
         """Return why the method has no meaning for a model, or None."""
@@ -65,6 +68,15 @@ class Method:
             if unfit.applies(getattr(model, unfit.argument, None)):
                 return unfit
         return None
+
+    def has_backend(self) -> bool:
+        """Tell whether Keras' backend has what the method needs."""
+        return has_gradients() or not self.differentiates
+
+    def check_backend(self) -> None:
+        """Raise `UsageError` where Keras' backend lacks the gradients that the method needs."""
+        if self.differentiates:
+            require_gradients(f"The method {self.name!r}")
 
     def explain(self, request: Request, options: Mapping[str, Any]) -> SaliencyMap:
         """Make the maps of a call.

@@ -1,5 +1,7 @@
 """`kerasvit saliency`: pictures of where a model looks, with the raw arrays beside them."""
 
+import sys
+
 from kerasvit.cli.methods import add_methods
 from kerasvit.cli.options import add_inputs, add_model, add_output, add_resize, add_target
 from kerasvit.cli.values import parse_method_options, parse_number, parse_query, split_names
@@ -92,11 +94,14 @@ def _add_files(parser) -> None:
 
 def run(options) -> int:
     """Write a sheet, overlays, arrays or a video for each input, and the manifest."""
+    from kerasvit.backend import choose_backend, has_gradients
     from kerasvit.cli.narrator import Narrator
     from kerasvit.errors import InputError
     from kerasvit.look import saliency
 
     settings = read_settings(options)
+    if settings.is_open and not has_gradients():
+        print(f"{choose_backend()} has no gradients: the attention alone is drawn", file=sys.stderr)
     with Narrator() as narrator:
         drawn = saliency(
             options.inputs,

@@ -86,6 +86,7 @@ _ROWS = (
         "one block's attention, each head weighed by its gradient",
         takes=("target", "layer", "query", "stage"),
         options=OneBlockOptions,
+        differentiates=True,
     ),
     Method(
         "relevance",
@@ -94,6 +95,7 @@ _ROWS = (
         takes=("target", "query", "stage"),
         options=RelevanceOptions,
         unfit=(_POOLED,),
+        differentiates=True,
     ),
     Method(
         "legrad",
@@ -102,6 +104,7 @@ _ROWS = (
         takes=("target", "stage"),
         options=LegradOptions,
         unfit=(_POOLED, _SEVERAL),
+        differentiates=True,
     ),
     Method(
         "headwise",
@@ -110,6 +113,7 @@ _ROWS = (
         takes=("target", "query", "stage"),
         options=HeadwiseOptions,
         unfit=(_POOLED,),
+        differentiates=True,
     ),
     Method(
         "gradcam",
@@ -118,6 +122,7 @@ _ROWS = (
         takes=("target", "layer", "stage"),
         options=OneBlockOptions,
         unfit=(_BRANCHED,),
+        differentiates=True,
     ),
     Method(
         "integrated_gradients",
@@ -126,6 +131,7 @@ _ROWS = (
         takes=("target",),
         options=IntegratedOptions,
         normalisation="max",
+        differentiates=True,
     ),
     Method(
         "smoothgrad",
@@ -133,6 +139,7 @@ _ROWS = (
         "the mean gradient over noisy copies of the picture",
         takes=("target",),
         options=SmoothOptions,
+        differentiates=True,
     ),
     Method(
         "occlusion",

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from kerasvit.backend import require_gradients
 from kerasvit.errors import InputError
 from kerasvit.models.base import ScoreModel
 from kerasvit.training.data.folders import PictureFolder
@@ -51,6 +52,7 @@ def finetune(
         UsageError: if an option does not fit the model, SciPy is not installed, or the loss is no
             longer finite; the file of the best model before that stays.
     """
+    require_gradients("Fine-tuning")
     if validation is not None and validation.class_names != folder.class_names:
         raise InputError(
             "The held-out pictures must have the classes of the others. Received: "

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from kerasvit.backend import require_gradients
 from kerasvit.training.data.order import Order
 from kerasvit.training.data.recipe_data import RunData, scaled
 from kerasvit.training.distillation.teachers import with_teacher
@@ -82,6 +83,7 @@ def train(
         OutputError: if something cannot be written, or stands in the way.
         UsageError: if the recipe cannot be followed, or the loss is no longer finite.
     """
+    require_gradients("Training")
     kind = recipe.run.distribution
     with distributed(None if kind == "none" else kind) as distribution:
         return _Training(recipe, pathlib.Path(output), resume, overwrite, distribution).run()

@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = pytest.mark.backend
 
-GOLDEN = pathlib.Path(__file__).parent / "golden" / "backends.py"
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "backends.py"
 
 
 def test_logits_and_scores_equal_the_stored_ones():
