@@ -13,6 +13,7 @@ _FACTS = (
     *("num_heads", "hidden_dim", "mlp_dim", "num_layers", "patch_size", "channels"),
     *("layer_norm_epsilon", "activation", "layer_scale_init_value", "num_registers", "pooling"),
     *("mean", "std", "crop_fraction", "interpolation"),
+    "problem_type",
 )
 _VIEWS = ("attention", "attention_blocks", "scores_before_mixing", "distillation_output", "dtype")
 

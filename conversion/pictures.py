@@ -8,6 +8,7 @@ from kerasvit.conversion.facts.facts import MEANING_FACTS, PICTURE_FACTS, Fact, 
 from kerasvit.conversion.options import check_class_names
 from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.models import factory
+from kerasvit.models.problem import Problem
 from kerasvit.releases import Release, find_release, list_releases
 
 # Origins whose pictures may be of another size than the model's positions.
@@ -72,13 +73,17 @@ def record_of_pictures(
     return record, named | seen
 
 
-def _of_classes(facts: Facts, num_classes: int) -> Facts:
+def _of_classes(facts: Facts, num_outputs: int) -> Facts:
+    if not num_outputs:
+        return facts.without(MEANING_FACTS)
+    num_classes = Problem(num_outputs, facts.value("problem_type")).num_classes
     if "class_names" not in facts:
         return facts
     names = facts["class_names"]
-    if names.rank is Rank.USER:
+    # One logit may have the name of its yes alone.
+    is_right = len(names.value) in {num_classes, num_outputs}
+    if names.rank is Rank.USER and not is_right:
         check_class_names(names.value, num_classes, names.origin)
-    is_right = num_classes > 0 and len(names.value) == num_classes
     return facts if is_right else facts.without(["class_names"])
 
 

@@ -98,7 +98,19 @@ class Plan:
                 "Nothing says how pictures are prepared, which `predict` and `saliency` need: name "
                 "the release (--release), or give --mean and --std."
             )
-        return lines
+        note = self.problem_note
+        return [*lines, note] if note else lines
+
+    @property
+    def problem_note(self) -> str:
+        """What is assumed of the outputs since nothing says it, in one sentence; "" for nothing."""
+        is_known = self.record.get("problem_type") or self.record.get("class_names")
+        if self.classifier.num_classes != 1 or is_known:
+            return ""
+        return (
+            "Nothing says what the one logit means: it is read as yes or no, by its sigmoid; say "
+            "otherwise with --problem-type regression."
+        )
 
     def make_model(self) -> ScoreModel:
         """Return the model, with weights that are yet to be assigned."""
@@ -115,6 +127,7 @@ _REPORTED = {
     "mean": "mean",
     "std": "std",
     "class_names": "class names",
+    "problem_type": "problem type",
 }
 
 

@@ -14,6 +14,13 @@ def softmax(logits: np.ndarray, axis: int = -1) -> np.ndarray:
     return powers / powers.sum(axis=axis, keepdims=True)
 
 
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """Return the probability of each logit by itself, of its own dtype; no logit is too large."""
+    # exp(-|x|) never overflows.
+    power = np.exp(-np.abs(logits))
+    return np.where(logits >= 0, 1, power) / (1 + power)
+
+
 def cubic(distance: np.ndarray, a: float = -0.5) -> np.ndarray:
     """Return the weight of cubic convolution at a distance, in samples.
 

@@ -76,6 +76,7 @@ FLAGS: Mapping[str, str] = {
     "interpolation": "--interpolation",
     # What the classes mean.
     "class_names": "--class-names",
+    "problem_type": "--problem-type",
 }
 PICTURE_FACTS = ("input_size", "crop_fraction", "crop_mode", "interpolation", "mean", "std")
 MEANING_FACTS = ("class_names", "problem_type")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasvit.conversion.names.huggingface_layout import ACTIVATIONS, Network, mlp_ratio
+from kerasvit.models.problem import MULTI_LABEL
 
 
 def config_of(model: Any, network: Network) -> dict[str, Any]:
@@ -38,7 +39,13 @@ def config_of(model: Any, network: Network) -> dict[str, Any]:
     else:
         config["intermediate_size"] = model.mlp_dim
     if model.num_classes:
-        names = model.record.get("class_names") or [f"LABEL_{i}" for i in range(model.num_classes)]
+        problem = model.problem
+        # transformers takes one logit for a value unless it is told; its one name is that of yes.
+        names = problem.names[-model.num_classes :]
+        names = names or [f"LABEL_{index}" for index in range(model.num_classes)]
+        if problem.stated or problem.is_binary:
+            is_label = problem.is_binary or problem.has_many_labels
+            config["problem_type"] = MULTI_LABEL if is_label else problem.problem_type
         config["id2label"] = {str(index): str(name) for index, name in enumerate(names)}
         config["label2id"] = {str(name): index for index, name in enumerate(names)}
     return config

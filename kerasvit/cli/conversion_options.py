@@ -35,6 +35,13 @@ _PICTURES: tuple[tuple[str, str, dict[str, Any], str], ...] = (
     ("--crop", "crop_fraction", {"type": float}, "share of the resized picture, such as 0.875"),
     ("--interpolation", "interpolation", {}, "bicubic, bilinear, lanczos, ... of the resizing"),
     ("--class-names", "class_names", {"metavar": "FILE"}, "text file with a class name a line"),
+    (
+        "--problem-type",
+        "problem_type",
+        {"metavar": "TYPE"},
+        "single_label_classification (softmax), multi_label_classification (sigmoid) or "
+        "regression; one logit of a classifier is a yes or no",
+    ),
 )
 
 

@@ -92,6 +92,14 @@ def at_least(lowest: int):
     return whole_number
 
 
+def probability(text: str) -> float:
+    """Read a number in [0, 1], a type for `argparse`."""
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"must lie from 0 to 1. Received: {text}")
+    return number
+
+
 def add_output(parser: argparse.ArgumentParser, default: str = "out") -> None:
     """Add `-o`, a folder, and `--overwrite`."""
     parser.add_argument("-o", "--output", default=default, help=f"folder; defaults to {default}")

@@ -105,15 +105,17 @@ def replaced_outputs(
 def agreement(objective: Objective, outputs: np.ndarray) -> np.ndarray:
     """Return what is left of the objective: 1 where the class still comes first, else 0.
 
+    One of many labels still holds from a probability of 0.5 on.
+
     Args:
         objective: of the pictures.
         outputs: `(..., B, K)`.
 
     Returns:
-        `(..., B)`. For a feature its cosine with what it was.
+        `(..., B)`. For a feature its cosine with what it was; of a regression its value.
     """
     if objective.classes is not None:
-        return (outputs.argmax(axis=-1) == np.array(objective.classes)).astype(np.float32)
+        return objective.holds(outputs)
     return objective.of(outputs) / np.maximum(np.linalg.norm(outputs, axis=-1), 1e-12)
 
 

@@ -30,6 +30,7 @@ def describe(
         "model": model.name,
         **{name: model.record.get(name) for name in _RECORDED},
         "classes": model.num_classes,
+        "problem_type": model.problem_type if model.num_classes else None,
         "format": target.name,
         "precision": request.precision,
         "input": {

@@ -51,13 +51,16 @@ class Explained:
         picture: as the model saw it.
         maps: by method, of one image.
         blocks: the heads' attention maps by block; empty unless attention is asked for.
-        classes: the most probable classes; none of a model without a head.
+        classes: the most probable classes; none of a model without a head. Of many labels those
+            that the picture has, at least the most probable.
+        has_many_labels: whether these are labels, each with a probability of its own.
     """
 
     picture: PreparedPicture
     maps: dict[str, SaliencyMap]
     blocks: dict[str, SaliencyMap]
     classes: list[Prediction]
+    has_many_labels: bool = False
 
     @property
     def flat(self) -> list[str]:
@@ -80,7 +83,8 @@ class Explainer:
         loaded: LoadedModel = load_model(model)
         self.model, self.preprocessing = loaded.model, loaded.preprocessing
         self.label, self.settings = loaded.label, settings or Settings()
-        has_classes = bool(self.model.num_classes)
+        # A regression has values, none of which a sheet could name as the class.
+        has_classes = bool(self.model.num_classes) and not self.model.problem.is_regression
         self.classifier = self.model.with_attention("none") if has_classes else None
         self.target = self._find_target()
 
@@ -93,9 +97,8 @@ class Explainer:
             return target
         if target in ("top1", "feature"):
             return target
-        return find_class(
-            target, self.model.num_classes, self.model.record.get("class_names") or []
-        )
+        problem = self.model.problem
+        return find_class(target, problem.num_classes, problem.names)
 
     def class_name(self, index: int) -> str:
         """Return what a class is called."""
@@ -178,7 +181,8 @@ class Explainer:
                 maps[method] = explain(
                     self.model, pixels, method, geometries=geometries, **arguments
                 )
-        return Explained(picture, maps, blocks, classes)
+        has_many_labels = bool(classes) and self.model.problem.has_many_labels
+        return Explained(picture, maps, blocks, classes, has_many_labels)
 
     def _methods(self, image_size: tuple[int, int]) -> tuple[str, ...]:
         settings = self.settings

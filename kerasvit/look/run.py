@@ -232,6 +232,8 @@ def _facts(explained: Explained, names: list[str]) -> dict[str, Any]:
     if explained.classes:
         number, name, probability = explained.classes[0]
         facts |= {"class": name, "class_index": number, "probability": round(probability, 6)}
+        if explained.has_many_labels:
+            facts["labels"] = {name: round(share, 6) for _, name, share in explained.classes}
     targets = {
         method: result.target[0] for method, result in explained.maps.items() if result.target
     }

@@ -17,6 +17,7 @@ from kerasvit.layout import BlockKey, TokenLayout
 from kerasvit.models import openvino
 from kerasvit.models.arguments import DeclaredArguments
 from kerasvit.models.forms import Blocks, ImageShape, PatchSize, Pooling, Record
+from kerasvit.models.problem import problem_of
 from kerasvit.models.steps import LogitSteps
 from kerasvit.models.taps import NO_TAPS, Taps
 from kerasvit.models.views import Views
@@ -96,6 +97,7 @@ class ScoreModel(LogitSteps, Views):
             f"Received: layer_norm_epsilon={self.layer_norm_epsilon}",
         )
         self._check_attention()
+        problem_of(self.record, max(self.num_classes, 1))
 
     def _check_attention(self) -> None:
         require(

@@ -14,12 +14,15 @@ from kerasvit.models.vit.model import VisionTransformer
 _FAMILIES = ((VisionTransformer, vit_variants), (CaiT, cait_variants))
 
 
-def create_model(name: str, /, **overrides) -> ScoreModel:
+def create_model(name: str, /, *, problem_type: str | None = None, **overrides) -> ScoreModel:
     """Make an untrained model by its name.
 
     Args:
         name: timm's name ("cait_xxs24_224", "vit_small_patch16_224") or the upstream one
             ("dino_vits8", "dinov2_vits14", "cait_XXS24"); see `list_models`.
+        problem_type: how the outputs are read, kept in the record: "single_label_classification",
+            "multi_label_classification" or "regression", see `kerasvit.models.problem.Problem`.
+            None: one class of several; one output is then a yes or no.
         **overrides: arguments of `CaiT` or `VisionTransformer` that differ from the variant's, such
             as `num_classes=10`, `image_shape=(160, 224, 3)`, `attention="cls"` or `dtype`.
 
@@ -36,6 +39,8 @@ def create_model(name: str, /, **overrides) -> ScoreModel:
             f"{model_type.__name__} has no argument {unknown[0]!r}. Received: {name!r} with "
             f"{', '.join(unknown)}. Its arguments: {', '.join(model_type.arguments)}."
         )
+    if problem_type is not None:
+        overrides["record"] = {**(overrides.get("record") or {}), "problem_type": problem_type}
     return model_type(**{"name": name.replace(".", "_"), **arguments, **overrides})
 
 

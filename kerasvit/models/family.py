@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from kerasvit.layers.base import require
+from kerasvit.models.problem import Problem, problem_of
+
 
 class FamilyFacts:
     """Facts of a model that follow from its class and its arguments.
@@ -16,6 +19,7 @@ class FamilyFacts:
 
     num_layers: int
     num_classes: int
+    record: Any
 
     # Blocks of class attention that follow those of self-attention.
     num_class_layers: int = 0
@@ -65,6 +69,25 @@ class FamilyFacts:
     def normed_after_pooling(self) -> bool:
         """Whether the last norm acts on the pooled feature instead of the tokens."""
         return False
+
+    @property
+    def problem(self) -> Problem:
+        """How the logits are read, by the record's `problem_type`: softmax, sigmoid, as values.
+
+        Raises:
+            UsageError: if the model has no head, or the record's problem type is unknown.
+        """
+        require(
+            self.num_classes > 0,
+            "A model without a head solves no problem; its first output is a feature. "
+            "Received: num_classes=0. Choose a model with a head",
+        )
+        return problem_of(self.record, self.num_classes)
+
+    @property
+    def problem_type(self) -> str:
+        """What the logits mean, one of `kerasvit.models.problem.PROBLEM_TYPES`."""
+        return self.problem.problem_type
 
     @property
     def head_names(self) -> tuple[str, ...]:

@@ -26,6 +26,9 @@ class Options(TypedDict, total=False):
       `kerasvit.images.Preprocessing`.
     - class_names: names of the classes in the order of the logits, or a text file with a name a
       line.
+    - problem_type: how the logits are read: "single_label_classification" (softmax),
+      "multi_label_classification" (sigmoid) or "regression"; one logit of a classifier is a yes or
+      no. See `kerasvit.models.problem.Problem`.
     - attention, attention_blocks, scores_before_mixing, distillation_output: what the model that is
       returned gives, see `ScoreModel.with_attention`; dtype: its policy.
     - arguments: further arguments of the model, such as `{"position_resampling": "bicubic"}`.
@@ -49,6 +52,7 @@ class Options(TypedDict, total=False):
     crop_fraction: float | None
     interpolation: str | None
     class_names: Sequence[str] | str | pathlib.Path | None
+    problem_type: str | None
     attention: str | None
     attention_blocks: Sequence[int] | None
     scores_before_mixing: bool | None

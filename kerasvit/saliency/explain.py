@@ -192,7 +192,7 @@ def _explain_pictures(
         together = dataclasses.replace(
             row.explain(request, options),
             photographs=tuple(photographs[index] for index in indices),
-            class_names=tuple(model.record.get("class_names") or ()),
+            class_names=model.problem.names if model.num_classes else (),
         )
         results |= {index: together.select(place) for place, index in enumerate(indices)}
     return [results[index] for index in range(len(photographs))]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasvit.errors import InputError, UsageError
-from kerasvit.numerics import softmax
+from kerasvit.models.problem import SINGLE_LABEL, Problem
 
 if TYPE_CHECKING:
     from kerasvit.models.base import ScoreModel
@@ -21,27 +21,45 @@ class Objective:
     """The number that a map explains, for each image a weighted sum of the model's first output.
 
     Args:
-        weights: `(B, K)`, float32: a one-hot row for a class.
+        weights: `(B, K)`, float32: a one-hot row for a class; 1 or -1 for yes or no of one logit.
         classes: the class of each image, or None for a feature.
+        problem: how the outputs are read; None: one class of several.
     """
 
     weights: np.ndarray
     classes: tuple[int, ...] | None
+    problem: Problem | None = None
+
+    @property
+    def _problem(self) -> Problem:
+        return self.problem or Problem(self.weights.shape[-1], SINGLE_LABEL)
 
     def of(self, logits: np.ndarray) -> np.ndarray:
         """Return the objective of each image, `(B,)`, for outputs `(B, K)` or `(n, K)` of one."""
         return (logits * self.weights).sum(axis=-1)
 
     def probability(self, logits: np.ndarray) -> np.ndarray:
-        """Return the probability of the class instead; the objective itself for a feature."""
+        """Return the probability of the class instead; the objective itself for a feature.
+
+        A regression has none: its value counts.
+        """
         if self.classes is None:
             return self.of(logits)
-        return self.of(softmax(logits))
+        return self._problem.of_classes(self._problem.probabilities(logits), self.classes)
+
+    def holds(self, logits: np.ndarray) -> np.ndarray:
+        """Return where the class still comes first, or its label is given, for `(..., B, K)`.
+
+        1.0 or 0.0; of a regression its value.
+        """
+        if self.classes is None or self._problem.is_regression:
+            return self.of(logits)
+        return self._problem.holds(logits, self.classes).astype(np.float32)
 
     def select(self, chosen: slice) -> "Objective":
         """Return the objective of some of the images."""
         classes = None if self.classes is None else self.classes[chosen]
-        return Objective(self.weights[chosen], classes)
+        return Objective(self.weights[chosen], classes, self.problem)
 
 
 def make_objective(model: "ScoreModel", logits: np.ndarray, target: Target = None) -> Objective:
@@ -50,11 +68,12 @@ def make_objective(model: "ScoreModel", logits: np.ndarray, target: Target = Non
     Args:
         model: a kerasvit model; its record may hold `class_names`.
         logits: `(B, K)`, its first output for the images.
-        target: a class by number or by name; `"top1"`, the most probable one of each image;
-            `"feature"`, the length of the output along its own direction, which needs no classes; a
-            sequence with one of the classes for each image; or a float array `(B, K)`, a direction
-            for each image, such as the feature of another picture. None: `"top1"`, or `"feature"`
-            for a model without a head.
+        target: a class by number or by name (of one logit 0, no, or 1, yes; of a regression, one of
+            the values); `"top1"`, the most probable one of each image; `"feature"`, the length of
+            the output along its own direction, which needs no classes; a sequence with one of the
+            classes for each image; or a float array `(B, K)`, a direction for each image, such as
+            the feature of another picture. None: `"top1"`; the value of a regression of one;
+            `"feature"` of one of several, and for a model without a head.
 
     Returns:
         The objective.
@@ -70,7 +89,7 @@ def make_objective(model: "ScoreModel", logits: np.ndarray, target: Target = Non
             "Check the model's weights and its input."
         )
     if target is None:
-        target = "top1" if model.num_classes else "feature"
+        target = usual_target(model)
     if isinstance(target, str) and target == "feature":
         return _along(logits, logits.shape)
     if isinstance(target, np.ndarray) and target.dtype.kind == "f":
@@ -80,8 +99,19 @@ def make_objective(model: "ScoreModel", logits: np.ndarray, target: Target = Non
             "This model has no classes, only features. "
             f"Received: target={target!r}. Choose target='feature'."
         )
-    classes = _classes(model, logits, target)
-    return Objective(np.eye(logits.shape[1], dtype=np.float32)[list(classes)], classes)
+    problem = model.problem
+    classes = _classes(problem, logits, target)
+    return Objective(problem.directions(classes), classes, problem)
+
+
+def usual_target(model: "ScoreModel") -> int | str:
+    """Return what a model's maps explain where nobody says it, see `make_objective`."""
+    if not model.num_classes:
+        return "feature"
+    problem = model.problem
+    if problem.is_regression:
+        return 0 if problem.num_outputs == 1 else "feature"
+    return "top1"
 
 
 def _along(directions: np.ndarray, shape: tuple[int, ...]) -> Objective:
@@ -95,17 +125,25 @@ def _along(directions: np.ndarray, shape: tuple[int, ...]) -> Objective:
     return Objective((directions / np.maximum(lengths, 1e-12)).astype(np.float32), None)
 
 
-def _classes(model: "ScoreModel", logits: np.ndarray, target: Target) -> tuple[int, ...]:
+def _classes(problem: Problem, logits: np.ndarray, target: Target) -> tuple[int, ...]:
     check_count(target, len(logits))
     if target is None or isinstance(target, str | int):
         target = ["top1" if target is None else target] * len(logits)
-    names = model.record.get("class_names") or []
     return tuple(
-        int(row.argmax())
+        _first_class(problem, row)
         if isinstance(wanted, str) and wanted == "top1"
-        else find_class(wanted, logits.shape[1], names)
+        else find_class(wanted, problem.num_classes, problem.names)
         for row, wanted in zip(logits, target, strict=True)
     )
+
+
+def _first_class(problem: Problem, logits: np.ndarray) -> int:
+    if problem.is_regression:
+        raise UsageError(
+            "A regression has values, none of which comes first. Received: target='top1'. "
+            f"Choose 'feature', or a number from 0 to {problem.num_outputs - 1}."
+        )
+    return int(problem.class_logits(logits).argmax())
 
 
 def check_count(target: Target, count: int) -> None:

@@ -42,7 +42,7 @@ def evaluate_accuracy(
     """
     started = time.perf_counter()
     scores, read = run_pictures(model.classifying(), preprocessing, folder, batch_size, advance)
-    return report_of(scores, folder, read, started)
+    return report_of(model.problem.class_logits(scores), folder, read, started)
 
 
 def evaluate_neighbours(

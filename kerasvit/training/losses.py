@@ -14,16 +14,21 @@ def soft_labels(labels, num_classes: int, smoothing: float = 0.0):
     """Return probabilities over classes, whatever form the labels have.
 
     Args:
-        labels: class numbers `(B,)` or `(B, 1)`, or probabilities `(B, K)` as mixup makes them.
-        num_classes: K, more than 1.
+        labels: class numbers `(B,)` or `(B, 1)`, or probabilities `(B, K)`, as mixup makes them.
+        num_classes: K. One logit stands for two: labels are 0 or 1, or probabilities of 1 or both.
         smoothing: float in [0, 1): share of each label that is spread evenly over all K classes.
 
     Returns:
-        float32 tensor `(B, K)`, `(1 - smoothing) * label + smoothing / K`.
+        float32 tensor `(B, K)`, `(1 - smoothing) * label + smoothing / K`, or `/ 2` of one logit.
 
     Source: Szegedy et al. 2016, section 7 (https://arxiv.org/abs/1512.00567).
     """
     labels = ops.convert_to_tensor(labels)
+    if num_classes == 1:
+        is_of_both = len(labels.shape) == 2 and labels.shape[1] == 2
+        labels = ops.reshape(labels[:, 1] if is_of_both else labels, (-1, 1))
+        labels = ops.cast(labels, "float32")
+        return labels * (1.0 - smoothing) + smoothing / 2 if smoothing else labels
     if len(labels.shape) == 2 and labels.shape[1] == num_classes:
         labels = ops.cast(labels, "float32")
     else:
@@ -41,18 +46,17 @@ def _cross_entropy(labels, logits):
 class LabelCrossEntropy(keras.losses.Loss):
     """Cross entropy of logits with class numbers or with probabilities, smoothed.
 
-    Keras has one loss for each form of label; a training run with mixup has probabilities in
-    training and class numbers in evaluation.
+    Keras has a loss for each; with mixup training has probabilities, and evaluation class numbers.
 
     Args:
         label_smoothing: float in [0, 1), see `soft_labels`.
         independent: bool. Whether every class is a decision of its own (sigmoid and binary cross
-            entropy, mean over the classes, as DeiT III trains on ImageNet-1k) instead of one among
-            all (softmax).
+            entropy, mean over the classes, as DeiT III trains on ImageNet-1k), as one logit always
+            is, instead of one among all (softmax).
         name, reduction: see `keras.losses.Loss`.
 
     Call arguments:
-        y_true: class numbers `(B,)` or `(B, 1)`, or probabilities `(B, K)`.
+        y_true: see `soft_labels`.
         y_pred: logits `(B, K)`.
 
     Raises:
@@ -81,18 +85,21 @@ class LabelCrossEntropy(keras.losses.Loss):
         """Return the loss of each sample, `(B,)`."""
         labels = soft_labels(y_true, y_pred.shape[-1], self.label_smoothing)
         labels = ops.cast(labels, y_pred.dtype)
-        if self.independent:
+        if self.independent or y_pred.shape[-1] == 1:
             return ops.mean(ops.softplus(y_pred) - y_pred * labels, axis=-1)
         return _cross_entropy(labels, y_pred)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         own = {"label_smoothing": self.label_smoothing, "independent": self.independent}
-        return {**super().get_config(), **own}
+        return super().get_config() | own
 
 
-def _matches(y_true, y_pred):
+def _matches(y_true, y_pred, independent=False):
     labels = soft_labels(y_true, y_pred.shape[-1])
+    if independent or y_pred.shape[-1] == 1:
+        right = (labels > 0.5) == (y_pred > 0)
+        return ops.mean(ops.cast(right, keras.config.floatx()), axis=-1)
     agree = ops.argmax(labels, axis=-1) == ops.argmax(y_pred, axis=-1)
     return ops.cast(agree, keras.config.floatx())
 
@@ -106,14 +113,17 @@ class LabelAccuracy(keras.metrics.MeanMetricWrapper):
     Args:
         name: str.
         dtype: of the state.
+        independent: bool. Whether each class is a decision of its own, by the logit's sign, as one
+            logit always is; the share of the right ones counts.
     """
 
-    def __init__(self, name: str = "accuracy", dtype=None):
-        super().__init__(fn=_matches, name=name, dtype=dtype)
+    def __init__(self, name: str = "accuracy", dtype=None, independent: bool = False):
+        super().__init__(fn=_matches, name=name, dtype=dtype, independent=independent)
+        self.independent = independent
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {"name": self.name, "dtype": self.dtype}
+        return {"name": self.name, "dtype": self.dtype, "independent": self.independent}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -140,8 +150,7 @@ class HardDistillation(keras.losses.Loss):
 class SoftDistillation(keras.losses.Loss):
     """Kullback-Leibler divergence of the softened student from the softened teacher.
 
-    The sum over the classes, times the squared temperature, as in the paper; DeiT's code divides
-    by K as well.
+    Summed over classes, times the squared temperature, as in the paper; DeiT's code divides by K.
 
     Args:
         temperature: float above 0 that both logits are divided by.

@@ -4,6 +4,7 @@ import io
 import pathlib
 import sys
 import threading
+import types
 import weakref
 
 import numpy as np
@@ -13,7 +14,8 @@ from kerasvit.ahead import load_ahead
 from kerasvit.cli.pictures import Progress, each_picture, shown
 from kerasvit.errors import InputError, OutputError, UsageError
 from kerasvit.look import pictures
-from kerasvit.look.classes import top_classes
+from kerasvit.look.classes import describe_outcome, top_classes
+from kerasvit.models.problem import problem_of
 
 PATHS = [pathlib.Path(f"{index}.png") for index in range(9)]
 
@@ -149,13 +151,36 @@ def test_a_name_that_would_break_the_line_is_quoted(name):
     assert shown(pathlib.Path("ünï çödé.png")) == "ünï çödé.png"
 
 
-def test_top_classes_are_the_softmax_in_order():
-    class Model:
-        record = {"class_names": ["ant", "bee"]}  # noqa: RUF012
+def _model_of(num_outputs, **record):
+    return types.SimpleNamespace(problem=problem_of(record, num_outputs))
 
+
+def test_of_many_labels_those_from_the_threshold_on_are_found_and_always_one():
+    model = _model_of(3, problem_type="multi_label_classification", class_names=["a", "b", "c"])
+    logits = np.array([0.1, -2.0, 3.0], np.float32)
+    assert [name for _, name, _ in top_classes(model, logits, 5)] == ["c", "a"]
+    assert [name for _, name, _ in top_classes(model, logits, 1)] == ["c"]
+    found = top_classes(model, logits - 9, 5)
+    assert [name for _, name, _ in found] == ["c"]
+    words = describe_outcome(model, found)
+    assert words == "no label from 50% on; the most probable: c 0.2%"
+
+
+def test_yes_and_no_and_the_values_of_a_regression():
+    logits = np.array([-1.0], np.float32)
+    found = top_classes(_model_of(1, class_names=["cat"]), logits, 5)
+    assert [name for _, name, _ in found] == ["not cat", "cat"]
+    assert [share for *_, share in found] == pytest.approx([0.731059, 0.268941], abs=1e-6)
+    model = _model_of(2, problem_type="regression", class_names=["age", "height"])
+    values = np.array([31.25, 178.0], np.float32)
+    assert describe_outcome(model, top_classes(model, values, 1)) == "age 31.25, height 178"
+
+
+def test_top_classes_are_the_softmax_in_order():
+    model = _model_of(3, class_names=["ant", "bee"])
     logits = np.log(np.array([0.1, 0.6, 0.3], np.float32)) + 7
-    found = top_classes(Model, logits, 2)
+    found = top_classes(model, logits, 2)
     assert [(index, name) for index, name, _ in found] == [(1, "bee"), (2, "class 2")]
     assert [probability for *_, probability in found] == pytest.approx([0.6, 0.3])
     with pytest.raises(InputError, match="finite"):
-        top_classes(Model, logits * np.nan, 2)
+        top_classes(model, logits * np.nan, 2)

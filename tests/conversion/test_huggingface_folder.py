@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
+import kerasvit
 from kerasvit.cli.main import main
-from kerasvit.conversion import export_weights
+from kerasvit.conversion import convert, export_weights
 from kerasvit.conversion.files.checkpoint import open_checkpoint
 from kerasvit.conversion.names.foreign import in_timm_names
 from kerasvit.conversion.names.huggingface_config import processor_of
@@ -220,3 +221,50 @@ def test_the_command(tmp_path, capsys):
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
     assert "no preprocessing" in capsys.readouterr().err
     assert main(arguments) == 5
+
+
+PROBLEMS = {
+    "one logit": (1, {"class_names": ["cat"]}, "multi_label_classification"),
+    "no and yes": (1, {"class_names": ["dog", "cat"]}, "multi_label_classification"),
+    "many labels": (4, {**RECORD, "problem_type": "multi_label_classification"}, None),
+    "a value": (1, {"problem_type": "regression"}, None),
+    "classes": (4, {"problem_type": "single_label_classification"}, None),
+    "nothing said": (4, {}, None),
+}
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_what_the_outputs_mean_goes_there_and_back(tmp_path, name):
+    """transformers' own loss reads the config as we do; of one logit it would take a value."""
+    num_classes, record, written = PROBLEMS[name]
+    model = randomised(**{**SIZES, "num_classes": num_classes}, record=record)
+    folder = tmp_path / "folder"
+    export_weights(model, folder, "huggingface")
+    module = loaded(folder)
+    assert module.config.num_labels == num_classes
+    assert module.config.problem_type == (written or record.get("problem_type"))
+    converted = convert(folder, verify=False, report=lambda line: None).model
+    again, before = converted.problem, model.problem
+    assert (again.is_binary, again.has_many_labels) == (before.is_binary, before.has_many_labels)
+    assert again.is_regression == before.is_regression
+    assert again.name(num_classes - 1) in (before.name(num_classes - 1), "value 0", "not cat")
+    if written is None:
+        assert converted.record.get("problem_type") == record.get("problem_type")
+
+
+def test_nothing_said_of_one_logit_is_said_and_the_user_may_say_it(tmp_path, capsys):
+    model = randomised(**{**SIZES, "num_classes": 1})
+    export_weights(model, tmp_path / "folder", "huggingface")
+    path = tmp_path / "folder" / "config.json"
+    config = json.loads(path.read_text())
+    del config["problem_type"]
+    path.write_text(json.dumps(config))
+    output, lines = tmp_path / "m.keras", []
+    assert convert(path.parent, verify=False, report=lines.append).model.problem.is_binary
+    assert any("one logit" in line and "--problem-type" in line for line in lines)
+    options = ["--no-verify", "--problem-type", "regression", "-o", str(output)]
+    assert main(["convert", str(path.parent), *options]) == 0
+    assert "one logit" not in capsys.readouterr().err
+    assert kerasvit.from_pretrained(output).problem.is_regression
+    with pytest.raises(UsageError, match="problem_type must be one of"):
+        convert(path.parent, verify=False, problem_type="sigmoid")

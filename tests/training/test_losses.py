@@ -58,6 +58,35 @@ def test_independent_classes_have_binary_cross_entropy(functional, labels, smoot
 
 
 @pytest.mark.backend
+@pytest.mark.backend
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("form", ["numbers", "column", "both classes"])
+def test_one_logit_has_binary_cross_entropy(functional, form, smoothing):
+    """Keras' and PyTorch's, of 0 and 1 or of mixed batches; smoothed over both classes."""
+    labels, logits = (LABELS % 2).astype("float32"), LOGITS[:, :1]
+    expected = functional.binary_cross_entropy_with_logits(
+        *_torch(logits[:, 0], labels * (1 - smoothing) + smoothing / 2)
+    )
+    both = {"numbers": labels, "column": labels[:, None], "both classes": np.eye(2)[LABELS % 2]}
+    found = _value(LabelCrossEntropy(smoothing), both[form], logits)
+    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-5)
+    keras_own = keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=smoothing)
+    np.testing.assert_allclose(found, _value(keras_own, labels[:, None], logits), rtol=1e-5)
+
+
+@pytest.mark.backend
+def test_accuracy_of_decisions_goes_by_the_sign():
+    labels = (LOGITS > 1).astype("int32")
+    many, one = LabelAccuracy(independent=True), LabelAccuracy()
+    many.update_state(labels, LOGITS)
+    assert float(many.result()) == pytest.approx(((LOGITS > 0) == labels).mean())
+    one.update_state(labels[:, 0], LOGITS[:, :1])
+    assert float(one.result()) == pytest.approx(((LOGITS > 0) == labels)[:, 0].mean())
+    again = LabelAccuracy.from_config(many.get_config())
+    again.update_state(labels, LOGITS)
+    assert float(again.result()) == pytest.approx(float(many.result()))
+
+
 def test_smoothed_labels_are_those_of_timm(timm):
     import torch
     from timm.data.mixup import mixup_target

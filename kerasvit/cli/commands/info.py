@@ -57,7 +57,15 @@ def _architecture(model):
         ("heads", str(model.num_heads)),
         ("width", str(model.hidden_dim)),
         ("classes", str(model.num_classes) if model.num_classes else "none: it gives features"),
+        *([("outputs", model.problem.description)] if _is_unusual(model) else []),
     ]
+
+
+def _is_unusual(model) -> bool:
+    """Tell whether the outputs are anything but the classes of a softmax."""
+    from kerasvit.models.problem import SINGLE_LABEL
+
+    return model.num_classes > 0 and model.problem.problem_type != SINGLE_LABEL
 
 
 def _release_facts(name: str):

@@ -1,6 +1,15 @@
-"""`kerasvit predict`: the most probable classes of each picture."""
+"""`kerasvit predict`: what each picture shows: classes, labels, yes or no, or values."""
 
-from kerasvit.cli.options import add_inputs, add_model, at_least, load_model, open_picture
+import sys
+
+from kerasvit.cli.options import (
+    add_inputs,
+    add_model,
+    at_least,
+    load_model,
+    open_picture,
+    probability,
+)
 
 
 def add_parsers(subparsers, common) -> None:
@@ -13,6 +22,12 @@ def add_parsers(subparsers, common) -> None:
     parser.add_argument(
         "--top", type=at_least(1), default=5, help="how many classes; defaults to 5"
     )
+    parser.add_argument(
+        "--threshold",
+        type=probability,
+        metavar="P",
+        help="of a model with many labels: print those from this probability on; defaults to 0.5",
+    )
     parser.set_defaults(run=run, needs_keras=True)
 
 
@@ -21,7 +36,8 @@ def run(options) -> int:
     from kerasvit.cli.pictures import each_picture, shown
     from kerasvit.errors import UsageError
     from kerasvit.images import resolve
-    from kerasvit.look.classes import describe, predictions
+    from kerasvit.look.classes import describe_outcome, predictions
+    from kerasvit.models.problem import THRESHOLD
 
     paths = resolve(options.inputs)
     model, preprocessing = load_model(options, attention="none")
@@ -30,11 +46,21 @@ def run(options) -> int:
             f"A model without a head cannot predict classes. Received: {options.model!r}, which "
             "gives features. Fine-tune it with num_classes=..., or look: kerasvit saliency"
         )
+    problem = model.problem
+    if options.threshold is not None and not problem.has_many_labels:
+        raise UsageError(
+            "A threshold chooses among many labels. Received: --threshold "
+            f"{options.threshold:g} for {problem.description}. Leave it out"
+        )
+    threshold = THRESHOLD if options.threshold is None else options.threshold
+    if problem.note:
+        print(f"kerasvit: {problem.note}", file=sys.stderr)
 
     def load(path):
         return preprocessing.evaluate(open_picture(options, path)).pixels
 
     def work(path, pixels, progress):
-        progress.line(f"{shown(path)}: {describe(predictions(model, pixels, options.top))}")
+        found = predictions(model, pixels, options.top, threshold)
+        progress.line(f"{shown(path)}: {describe_outcome(model, found, threshold)}")
 
     return each_picture(paths, load, work, options.fail_fast)

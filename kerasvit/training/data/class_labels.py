@@ -44,12 +44,17 @@ def scan_for(
 
     Raises:
         InputError: as `PictureFolder.scan`, or if the folders are not the model's classes.
-        UsageError: if the model has no head.
+        UsageError: if the model has no head, or values instead of classes.
     """
     if not model.num_classes:
         raise UsageError(
             "A model without a head has no classes. Received: num_classes=0. "
             "Judge its features by their neighbours, or fine-tune it."
+        )
+    if model.problem.is_regression:
+        raise UsageError(
+            "A regression has values, no classes that could be right. Received: "
+            f"problem_type={model.problem_type!r}. Compare its values with your own labels."
         )
     if model.num_classes == _IMAGENET_CLASSES and split is None:
         flat = _pictures_named_by_wnid(pathlib.Path(path))
@@ -67,18 +72,19 @@ def scan_for(
 
 
 def _namings(model: ScoreModel) -> Iterator[Sequence[str]]:
-    names = model.record.get("class_names") or []
-    if len(names) == model.num_classes == len(set(names)):
-        yield tuple(names)
+    names = model.problem.names
+    if len(names) == model.problem.num_classes == len(set(names)):
+        yield names
     if model.num_classes == _IMAGENET_CLASSES:
         yield imagenet_wnids()
 
 
 def _scan_in_order(model, path, split) -> PictureFolder:
     folder = PictureFolder.scan(path, split)
-    if len(folder.class_names) != model.num_classes:
+    num_classes = model.problem.num_classes
+    if len(folder.class_names) != num_classes:
         raise InputError(
-            f"The model has {model.num_classes} classes without names, so that {str(path)!r} must "
+            f"The model has {num_classes} classes without names, so that {str(path)!r} must "
             f"have a folder for each. Received: {len(folder.class_names)} folders. "
             "Set model.record['class_names'] and save it again."
         )

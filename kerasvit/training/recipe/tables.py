@@ -72,6 +72,11 @@ class Model:
     arguments: dict[str, Any] = table()  # noqa: RUF009 - it returns a field
     weights: str = text()
 
+    @property
+    def has_many_labels(self) -> bool:
+        """Whether the arguments say that a picture may have several labels, or none."""
+        return self.arguments.get("problem_type") == "multi_label_classification"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Augmentation:

@@ -82,9 +82,10 @@ def compile_model(model: keras.Model, recipe: Recipe, steps: int) -> None:
     )
     # `fit` is called for each stage; the averages must not end up in the weights after the first.
     optimizer.finalize_variable_values = lambda variables: None
+    many = recipe.model.has_many_labels
     model.compile(
         optimizer,
-        LabelCrossEntropy(loss.label_smoothing, loss.independent),
-        metrics=[LabelAccuracy()],
+        LabelCrossEntropy(loss.label_smoothing, loss.independent or many),
+        metrics=[LabelAccuracy(independent=many)],
         jit_compile=jit_compile(recipe.run.jit_compile),
     )

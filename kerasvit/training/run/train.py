@@ -219,12 +219,13 @@ class _Training:
         """Write the model in float32, with all that it takes to use it."""
         if not is_first_host():
             return
-        about = self.recipe.about
+        about, own = self.recipe.about, self.student.record
         record = {
             "source": f"kerasvit train: {about.title or 'a recipe'}",
             "licence": about.licence,
             "preprocessing": self.preprocessing.to_dict(),
             "class_names": list(self.data.class_names),
+            **{name: own[name] for name in ("problem_type",) if name in own},
             "recipe": portable(self.recipe),
             **figures,
         }

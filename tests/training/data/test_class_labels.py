@@ -4,11 +4,12 @@ import pytest
 from PIL import Image
 
 from kerasvit.errors import InputError, UsageError
+from kerasvit.models.family import FamilyFacts
 from kerasvit.training.data.class_labels import imagenet_wnids, scan_for
 
 
 @dataclasses.dataclass
-class Model:
+class Model(FamilyFacts):
     """What of a model matters here."""
 
     num_classes: int

@@ -5,6 +5,14 @@
   const [height, width] = facts.size;
   const element = (name) => document.getElementById(name);
   const stage = element("stage");
+  // What logits are read as, by the model's problem type.
+  const sigmoid = (value) => 1 / (1 + Math.exp(-value));
+  const READINGS = {
+    classes: softmax,
+    decision: ([logit]) => [sigmoid(-logit), sigmoid(logit)],
+    labels: (logits) => logits.map(sigmoid),
+    values: (logits) => logits,
+  };
   let session, runtime, picture, outputs, busy = true;
 
   // ---- the model ----
@@ -137,16 +145,25 @@
     const list = element("classes");
     list.replaceChildren();
     if (!facts.has_classes) return;
+    const values = READINGS[facts.reading](logits);
+    let order = values.map((_, i) => i);
+    if (facts.reading !== "values") order.sort((a, b) => values[b] - values[a]);
+    if (facts.reading === "labels")
+      order = order.filter((index, place) => place === 0 || values[index] >= 0.5);
+    for (const index of order.slice(0, 5)) {
+      const item = document.createElement("li");
+      const shown = facts.reading === "values"
+        ? values[index].toPrecision(6) : `${(100 * values[index]).toFixed(1)} %`;
+      item.textContent = `${facts.class_names[index] ?? `class ${index}`}: ${shown}`;
+      list.append(item);
+    }
+  }
+
+  function softmax(logits) {
     const highest = Math.max(...logits);
     const powers = logits.map((value) => Math.exp(value - highest));
     const sum = powers.reduce((a, b) => a + b, 0);
-    const order = logits.map((_, i) => i).sort((a, b) => logits[b] - logits[a]);
-    for (const index of order.slice(0, 5)) {
-      const item = document.createElement("li");
-      const share = ((100 * powers[index]) / sum).toFixed(1);
-      item.textContent = `${facts.class_names[index] ?? `class ${index}`}: ${share} %`;
-      list.append(item);
-    }
+    return powers.map((power) => power / sum);
   }
 
   // ---- the page ----

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from kerasvit.exporting.formats.web.runtime import FILES, find_runtime
+from kerasvit.models.problem import problem_of
 
 _HERE = pathlib.Path(__file__).parent
 MODEL = "model.onnx"
@@ -102,13 +103,26 @@ def _page_facts(facts: dict[str, Any]) -> dict[str, Any]:
         "size": facts["input"]["shape"][1:3],
         "crop_fraction": facts["preprocessing"]["crop_fraction"],
         "crop_mode": facts["preprocessing"]["crop_mode"],
-        "class_names": facts["class_names"] or [],
-        "has_classes": facts["classes"] > 0,
+        **_outcome(facts),
         "files": _names(),
         "layers": layers,
         "start": first_of_class_attention or list(layers)[-1],
         "colours": colourise(np.linspace(0, 1, 256), "cividis").tolist(),
     }
+
+
+def _outcome(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return what the logits mean, see `kerasvit.models.problem.Problem`."""
+    if not facts["classes"]:
+        return {"has_classes": False, "class_names": [], "reading": "classes"}
+    problem = problem_of(facts, facts["classes"])
+    flags = {
+        "values": problem.is_regression,
+        "decision": problem.is_binary,
+        "labels": problem.has_many_labels,
+    }
+    reading = next((name for name, is_so in flags.items() if is_so), "classes")
+    return {"has_classes": True, "class_names": list(problem.names), "reading": reading}
 
 
 def _layer(facts: dict[str, Any], name: str) -> dict[str, Any]:
