@@ -34,7 +34,7 @@ ORDER = [
     ("render",),
     ("callbacks", "look"),
     ("training",),
-    ("exporting",),
+    ("app", "exporting"),
     ("cli",),
 ]
 

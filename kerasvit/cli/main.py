@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from kerasvit import __version__
 from kerasvit.backend import BACKENDS, choose_backend
 from kerasvit.cli.commands import (
+    app,
     convert,
     evaluate,
     evaluate_saliency,
@@ -41,6 +42,7 @@ COMMANDS = (
     train,
     finetune,
     evaluate,
+    app,
 )
 BUG = 70
 INTERRUPTED = 130

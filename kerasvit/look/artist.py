@@ -128,7 +128,7 @@ class Artist:
             classes,
             title=title,
             subtitle=self.explainer.label,
-            saliency_title=self._title(method, result),
+            saliency_title=self.map_title(method, result),
             colormap=self.settings.colormap,
             look=look,
             resolution=self.dpi / UNITS_AN_INCH,
@@ -141,7 +141,9 @@ class Artist:
         classes: list[tuple[str, float]],
         title: str,
     ) -> Drawing:
-        titles = {method: self._title(method, result) for method, result in explained.maps.items()}
+        titles = {
+            method: self.map_title(method, result) for method, result in explained.maps.items()
+        }
         return comparison_drawing(
             explained.picture.image,
             explained.picture.prepared.image,
@@ -156,7 +158,7 @@ class Artist:
             resolution=self.dpi / UNITS_AN_INCH,
         )
 
-    def _title(self, method: str, result: SaliencyMap) -> str:
+    def map_title(self, method: str, result: SaliencyMap) -> str:
         """Return what a map is called on a sheet: its method, with its class or its heads."""
         name = method.replace("_", " ")
         if method == "attention":

@@ -1,0 +1,84 @@
+"""Maps at the size of a screen, and the places on it that a visitor points at."""
+
+import dataclasses
+
+import numpy as np
+
+from kerasvit.app.asked import Drawing
+from kerasvit.app.limits import LONGEST_SIDE, SHORTEST_LONG_SIDE
+from kerasvit.images.geometry import Geometry
+from kerasvit.look.settings import USUAL_MASS
+from kerasvit.render import Canvas, Look
+
+Patch = tuple[int, int]
+
+
+def look_of(method: str, drawing: Drawing) -> Look:
+    """Return how the map of a method is drawn."""
+    look = Look.of(method, drawing.style, USUAL_MASS)
+    return dataclasses.replace(look, alpha=drawing.opacity, clip=drawing.clip)
+
+
+def screen_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Return how large a photograph of `(height, width)` pixels is shown."""
+    longest = max(size)
+    shown = min(max(longest, SHORTEST_LONG_SIDE), LONGEST_SIDE)
+    height, width = (max(1, round(side * shown / longest)) for side in size)
+    return height, width
+
+
+def canvas_of(image: np.ndarray, geometry: Geometry) -> Canvas:
+    """Return a photograph at the size of the screen, for maps in any colours."""
+    return Canvas.at_size(image, geometry, screen_size((image.shape[0], image.shape[1])), "inferno")
+
+
+def patch_at(point: tuple[float, float], geometry: Geometry, grid: tuple[int, int]) -> Patch:
+    """Return the patch at a place on the photograph, the nearest one outside of what was seen.
+
+    Args:
+        point: `(y, x)` as shares of the height and width.
+        geometry: where the model's input lies.
+        grid: of its patches.
+    """
+    top, left, bottom, right = geometry.box
+    y, x = (share * side for share, side in zip(point, geometry.original_size, strict=True))
+    row = int(np.floor((y - top) / (bottom - top) * grid[0]))
+    column = int(np.floor((x - left) / (right - left) * grid[1]))
+    return min(max(row, 0), grid[0] - 1), min(max(column, 0), grid[1] - 1)
+
+
+def outline(picture: np.ndarray, geometry: Geometry, grid: tuple[int, int], patch: Patch) -> None:
+    """Draw a frame around a patch: white within black, to be seen on every ground.
+
+    Args:
+        picture: uint8 `(h, w, 3)`, of the geometry's size; it is changed.
+        geometry: where the model's input lies on it.
+        grid: of the patches.
+        patch: `(row, column)`.
+    """
+    top, left, bottom, right = geometry.box
+    edges = [
+        round(start + (stop - start) * at / count)
+        for start, stop, at, count in (
+            (top, bottom, patch[0], grid[0]),
+            (left, right, patch[1], grid[1]),
+            (top, bottom, patch[0] + 1, grid[0]),
+            (left, right, patch[1] + 1, grid[1]),
+        )
+    ]
+    thick = max(2, max(picture.shape[:2]) // 320)
+    for grown, colour in ((thick, 0), (0, 255)):
+        _frame(picture, edges, grown, thick if colour else 3 * thick, colour)
+
+
+def _frame(picture: np.ndarray, edges: list[int], grown: int, thick: int, colour: int) -> None:
+    """Draw the frame whose outer edge is so far outside the patch."""
+    top, left, bottom, right = edges
+    height, width = picture.shape[:2]
+    rows = slice(max(top - grown, 0), min(bottom + grown, height))
+    columns = slice(max(left - grown, 0), min(right + grown, width))
+    area = picture[rows, columns]
+    kept = area[thick:-thick, thick:-thick].copy()
+    area[:] = colour
+    if kept.size:
+        area[thick:-thick, thick:-thick] = kept
