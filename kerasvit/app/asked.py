@@ -7,7 +7,7 @@ from kerasvit.layout import BlockKey
 from kerasvit.look import Settings
 from kerasvit.look.settings import USUAL_MASS
 from kerasvit.saliency import METHODS
-from kerasvit.saliency.maps import Heads, Query
+from kerasvit.saliency.maps import Query
 from kerasvit.saliency.request import stages_of
 
 PATCH = "patch"
@@ -49,7 +49,7 @@ class Asked:
     method: str | None = None
     target: int | None = None
     block: str | None = None
-    head: Heads = "mean"
+    head: str | int = "mean"
     query: str = "class"
     point: tuple[float, float] = (0.5, 0.5)
     resize: int | None = None

@@ -43,7 +43,9 @@ class Choices:
         """Return the choices of a model."""
         model = loaded.model
         stages = stages_of(model)
-        blocks = [block for block in model.all_blocks() if BlockKey.parse(block.name).stage in stages]
+        blocks = [
+            block for block in model.all_blocks() if BlockKey.parse(block.name).stage in stages
+        ]
         keys = tuple(str(BlockKey.parse(block.name)) for block in blocks)
         return cls(
             keys,

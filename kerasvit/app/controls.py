@@ -184,7 +184,9 @@ def read_compared(asked: Asked, choices: Choices, values: list[Any]) -> Asked | 
         other,
         block=other.block if other.block in choices.blocks else None,
         head=other.head if isinstance(other.head, str) or other.head < choices.num_heads else 0,
-        query=other.query if other.query in dict(choices.queries).values() else choices.queries[0][1],
+        query=other.query
+        if other.query in dict(choices.queries).values()
+        else choices.queries[0][1],
         target=other.target if (other.target or 0) < len(choices.classes) else None,
         resize=None,
     )

@@ -82,7 +82,7 @@ class Page:
                 self._video = gr.Video(
                     sources=["upload"], height=240, show_label=False, buttons=[], elem_id="video"
                 )
-                self._video.preprocess = _path  # type: ignore[method-assign]
+                self._video.preprocess = _path
 
     def _lay_out_problem(self) -> None:
         self._problem = gr.HTML(visible=False, elem_id="problem")
@@ -142,7 +142,8 @@ class Page:
             show_progress="hidden",
             **self._turn,
         ).then(**self._drawing())
-        for widget in (controls.method, controls.block):
+        touched: list[Any] = [controls.method, controls.block]
+        for widget in touched:
             widget.input(
                 answers.shown,
                 [*chosen, controls.block],
@@ -166,7 +167,7 @@ class Page:
 
     def _wire_pictures(self) -> None:
         controls, answers = self._controls, self._answers
-        others = [controls.target, controls.head, controls.query, controls.resize]
+        others: list[Any] = [controls.target, controls.head, controls.query, controls.resize]
         others += [controls.other_model, controls.other_method, *controls.drawing()]
         gr.on(
             [self._picture.change, *(widget.input for widget in others)],
@@ -209,7 +210,7 @@ class Page:
         )
 
 
-def _map(name: str) -> tuple[gr.Image, gr.Markdown]:
+def _map(name: str) -> tuple[gr.Image, gr.HTML]:
     """Lay out a map over its photograph and the line below it."""
     image = gr.Image(
         format="png", interactive=False, show_label=False, buttons=["fullscreen"], elem_id=name,

@@ -1,5 +1,7 @@
 import threading
 
+import pytest
+
 from kerasvit.app.recent import Recent
 
 
@@ -27,10 +29,8 @@ def test_room_is_made_before_the_next_is():
 def test_what_failed_is_not_kept():
     recent = Recent(2)
     for _ in range(2):
-        try:
+        with pytest.raises(ZeroDivisionError):
             recent.get("a", lambda: 1 / 0)
-        except ZeroDivisionError:
-            pass
     assert recent.get("a", lambda: 5) == 5
 
 

@@ -47,9 +47,7 @@ def test_a_visitor_names_no_file_and_no_other_release(folder, name):
         ("empty", InputError, "has no .keras file"),
     ],
 )
-def test_what_is_not_there_is_refused_at_the_start(
-    tmp_path, monkeypatch, source, error, message
-):
+def test_what_is_not_there_is_refused_at_the_start(tmp_path, monkeypatch, source, error, message):
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(error, match=message):

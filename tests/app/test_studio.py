@@ -87,6 +87,7 @@ def test_all_kinds_of_files_are_made_and_old_folders_go(studio, photograph, tmp_
         downloads.of_picture(photograph, Asked(CAIT), Drawing(), [])
 
 
+@pytest.mark.backend
 def test_the_picture_on_the_screen_is_the_map_over_the_photograph(studio, photograph):
     drawing = Drawing("blend", 0.4, False, "viridis")
     picture, seen = studio.draw(photograph, Asked(CAIT, "attention"), drawing)
@@ -164,9 +165,7 @@ def test_a_picture_above_the_pages_limit_is_refused(studio, tmp_path, monkeypatc
         studio.see(tmp_path / "large.png", Asked(VIT))
 
 
-def test_a_video_above_the_pages_limit_is_refused_and_leaves_nothing(
-    studio, tmp_path, monkeypatch
-):
+def test_a_video_above_the_pages_limit_is_refused_and_leaves_nothing(studio, tmp_path, monkeypatch):
     from kerasvit.app import downloads as room
 
     monkeypatch.setattr(room, "MAX_FRAMES", 2)

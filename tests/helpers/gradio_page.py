@@ -87,7 +87,11 @@ class AppPage(Page):
         """Wait until a JavaScript expression is true; return its value."""
         deadline = time.monotonic() + seconds
         while not (value := self.run(f"Promise.resolve({expression}).then({_PLAIN})")):
-            assert time.monotonic() < deadline, (expression, self.text("#problem"), self.text("body"))
+            assert time.monotonic() < deadline, (
+                expression,
+                self.text("#problem"),
+                self.text("body"),
+            )
             time.sleep(0.05)
         return value
 
@@ -96,19 +100,27 @@ class AppPage(Page):
         selector = f"#{name} input[type=file]"
         self.wait(f"document.querySelector({selector!r})")
         found = self.call("Runtime.evaluate", expression=f"document.querySelector({selector!r})")
-        self.call(
-            "DOM.setFileInputFiles", files=[str(path)], objectId=found["result"]["objectId"]
-        )
+        self.call("DOM.setFileInputFiles", files=[str(path)], objectId=found["result"]["objectId"])
 
     def tap(self, selector, x=0.5, y=0.5):
         """Click on an element at a share of its width and height."""
         self.wait(f"document.querySelector({selector!r})")
-        left, top, width, height = self.run(
-            f"(() => {{ const found = document.querySelector({selector!r});"
-            "found.scrollIntoView({block: 'center'}); const box = found.getBoundingClientRect();"
-            "return [box.x, box.y, box.width, box.height]; })()"
-        )
+        left, top, width, height = self._box(f"document.querySelector({selector!r})")
         self._click(left + x * width, top + y * height)
+
+    def _box(self, element):
+        """Return where an element comes to rest: accordions open step by step."""
+        before, box = None, []
+        while box != before or not box:
+            before = box
+            box = self.run(
+                f"(() => {{ const found = {element};"
+                "found.scrollIntoView({block: 'center', behavior: 'instant'});"
+                "const box = found.getBoundingClientRect();"
+                "return [box.x, box.y, box.width, box.height]; })()"
+            )
+            time.sleep(0.1)
+        return box
 
     def _click(self, x, y):
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
@@ -122,11 +134,8 @@ class AppPage(Page):
             f".find((li) => li.textContent.replace('✓', '').trim().startsWith({json.dumps(label)}))"
         )
         self.wait(entry + " !== undefined")
-        place = self.run(
-            f"(() => {{ const box = ({entry}).getBoundingClientRect();"
-            "return [box.x + box.width / 2, box.y + box.height / 2]; })()"
-        )
-        self._click(*place)
+        left, top, width, height = self._box(entry)
+        self._click(left + width / 2, top + height / 2)
 
     def pick(self, name, label):
         """Choose a button of a radio group, or tick a box, by its label."""
