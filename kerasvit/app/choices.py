@@ -7,7 +7,7 @@ from kerasvit.app.asked import PATCH
 from kerasvit.layout import BlockKey
 from kerasvit.look import LoadedModel
 from kerasvit.look.classes import class_name
-from kerasvit.render.standard import block_title
+from kerasvit.render.labels import block_title
 from kerasvit.saliency import METHODS
 from kerasvit.saliency.request import stages_of
 

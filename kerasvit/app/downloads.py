@@ -10,22 +10,21 @@ from collections.abc import Callable, Sequence
 
 from kerasvit.app.asked import Asked, Drawing
 from kerasvit.app.limits import KEPT_DOWNLOADS, MAX_FRAMES
-from kerasvit.app.screen import look_of
 from kerasvit.app.studio import Studio
 from kerasvit.errors import InputError, UsageError
-from kerasvit.look import Artist, Explained, Explainer
+from kerasvit.look import Explainer
 from kerasvit.look.video import draw_video
-from kerasvit.render import Canvas
-from kerasvit.render.files import write_png
 
 # What a visitor may ask for: label and suffix, by what `kerasvit.look.Artist.write` calls it.
 KINDS = {
     "sheet": ("sheet (PNG)", ".png"),
+    "sheet.pdf": ("sheet (PDF)", ".pdf"),
     "overlay": ("overlay (PNG)", ".overlay.png"),
     "arrays": ("arrays (NPZ)", ".npz"),
     "viewer": ("viewer of every score (HTML)", ".html"),
     "layers": ("way through the blocks (GIF)", ".layers.gif"),
 }
+_SUFFIXES = {kind: suffix for kind, (_, suffix) in KINDS.items()} | {"overlay.pdf": ".overlay.pdf"}
 MODES = ("side-by-side", "overlay", "mask")
 _LONGEST_STEM = 80
 
@@ -48,7 +47,7 @@ class Downloads:
     ) -> dict[str, pathlib.Path]:
         """Write files of a picture, as `kerasvit saliency` does.
 
-        The overlay alone has the opacity and the clipping of the page.
+        Sheet and overlay are drawn with the opacity and the clipping of the page.
 
         Args:
             path: the picture.
@@ -69,9 +68,11 @@ class Downloads:
             )
         artist, explained, _ = self._studio.explain(path, asked, drawing)
         folder, stem = self._new_folder(), path.stem[:_LONGEST_STEM]
-        files = {kind: folder / f"{stem}{KINDS[kind][1]}" for kind in kinds}
-        _write(artist, explained, files, drawing, stem)
-        return files
+        # A sheet and its overlay are written together.
+        needed = [*kinds, "sheet", "overlay", *(["overlay.pdf"] if "sheet.pdf" in kinds else [])]
+        files = {kind: folder / f"{stem}{_SUFFIXES[kind]}" for kind in needed}
+        artist.write(explained, files, stem)
+        return {kind: files[kind] for kind in kinds}
 
     def of_video(
         self,
@@ -129,23 +130,3 @@ class Downloads:
             folder.mkdir(parents=True)
             self._made.append(folder)
         return folder
-
-
-def _write(
-    artist: Artist,
-    explained: Explained,
-    files: dict[str, pathlib.Path],
-    drawing: Drawing,
-    title: str,
-) -> None:
-    """Write the files of a picture, the overlay as it is drawn on the page."""
-    others = {kind: file for kind, file in files.items() if kind not in ("sheet", "overlay")}
-    artist.write(explained, others, title, overwrite=True)
-    if "sheet" in files:
-        write_png(files["sheet"], artist.sheet(explained, title), overwrite=True)
-    if "overlay" in files:
-        method = next(iter(explained.maps))
-        picture, colormap = explained.picture, artist.settings.colormap
-        canvas = Canvas(picture.image, picture.geometry, colormap)
-        values = explained.maps[method].values[0]
-        write_png(files["overlay"], look_of(method, drawing).overlay(canvas, values), True)

@@ -18,7 +18,7 @@ from kerasvit.app.shelf import ModelShelf
 from kerasvit.errors import InputError
 from kerasvit.look import Artist, Explained, Explainer, LoadedModel, Prediction
 from kerasvit.look.pictures import open_picture
-from kerasvit.render import Canvas
+from kerasvit.render import Canvas, Look
 from kerasvit.saliency import SaliencyMap
 from kerasvit.saliency.maps import Query
 
@@ -40,6 +40,23 @@ class Seen:
     title: str
     classes: list[Prediction]
     patch: Patch | None
+
+
+class PageArtist(Artist):
+    """Draws as the command does, with the opacity and the clipping of the page.
+
+    Args:
+        explainer: makes the maps.
+        drawing: None for the command's.
+    """
+
+    def __init__(self, explainer: Explainer, drawing: Drawing | None) -> None:
+        super().__init__(explainer)
+        self._drawing = drawing or Drawing()
+
+    def look(self, method: str) -> Look:
+        """Return how the map of a method is drawn."""
+        return look_of(method, self._drawing)
 
 
 class Studio:
@@ -135,7 +152,7 @@ class Studio:
                 patch = patch_at(asked.point, picture.geometry, grid)
                 settings = asked.settings(loaded.model, patch, drawing)
                 explainer = Explainer(loaded, settings)
-            return Artist(explainer), explainer.explain(picture), patch
+            return PageArtist(explainer, drawing), explainer.explain(picture), patch
 
     @staticmethod
     def _usual(asked: Asked) -> Query | None:
