@@ -1,4 +1,4 @@
-"""Evaluation of files: photographs and masks in, a report in JSON and its plot out."""
+"""Evaluation of files: photographs and masks in, a report in JSON or CSV and its plot out."""
 
 import json
 import os
@@ -11,8 +11,14 @@ from PIL import Image
 
 from kerasvit import __version__
 from kerasvit.errors import InputError, UsageError
-from kerasvit.evaluation.evaluate import evaluate_saliency
+from kerasvit.evaluation.evaluate import (
+    check_reference,
+    confidence_facts,
+    evaluate_saliency,
+)
 from kerasvit.evaluation.masks import evaluate_masks, objects_of
+from kerasvit.evaluation.statistics import Bootstrap
+from kerasvit.evaluation.tables import as_csv
 from kerasvit.files import atomic_path
 from kerasvit.images import Preprocessing, read
 
@@ -20,6 +26,8 @@ if TYPE_CHECKING:
     from kerasvit.models.base import ScoreModel
 
 MASK_SUFFIX = ".png"
+REPORTS = ("json", "csv")
+PLOTS = ("png", "pdf", "svg")
 
 
 def evaluate_files(
@@ -32,6 +40,7 @@ def evaluate_files(
     masks: str | os.PathLike[str] | None = None,
     report: Callable[[str], None] | None = None,
     open_picture: Callable[[pathlib.Path], np.ndarray] = read,
+    advance: Callable[[], None] = lambda: None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Measure methods on photographs; one that cannot be used is named, and the others count.
@@ -46,7 +55,9 @@ def evaluate_files(
             `objects_of`; None for none.
         report: called with a line for each step and for each photograph that fails.
         open_picture: reads a photograph; uint8 `(H, W, 3)`.
-        **settings: of `evaluate_saliency`: `target`, `options`, `baseline`, `seed`, `batch_size`.
+        advance: called after each step of `evaluate_saliency`, and after each mask.
+        **settings: of `evaluate_saliency`: `target`, `options`, `baseline`, `seed`, `batch_size`,
+            `reference`.
 
     Returns:
         The report: that of `evaluate_saliency`, under `masks` that of `evaluate_masks`, `files`,
@@ -66,14 +77,18 @@ def evaluate_files(
             "An evaluation needs photographs. "
             f"Received: {len(failed)}, none of which can be used. See the messages above."
         )
-    measured: dict[str, Any] = {"version": __version__, "n": len(good), "methods": {}}
+    reference = check_reference(settings.pop("reference", None), methods)
+    facts = confidence_facts(reference, Bootstrap(settings.get("seed", 0)))
+    measured: dict[str, Any] = {"version": __version__, "n": len(good), **facts, "methods": {}}
     if metrics:
-        arguments = {"report": say, **settings}
+        arguments = {"report": say, "advance": advance, "reference": reference, **settings}
         measured |= evaluate_saliency(model, np.stack(pixels), methods, metrics, **arguments)
     if folder is not None:
         say("masks")
-        examples = _examples(preprocessing, good, folder, open_picture)
-        shared = {name: settings[name] for name in ("target", "options") if name in settings}
+        examples = _examples(preprocessing, good, folder, open_picture, advance)
+        names = ("target", "options", "seed")
+        shared = {name: settings[name] for name in names if name in settings}
+        shared["reference"] = reference
         measured["masks"] = evaluate_masks(model, examples, methods, **shared)
     return {**measured, "files": [str(path) for path in good], "failed": failed}
 
@@ -109,12 +124,14 @@ def _examples(
     paths: Sequence[pathlib.Path],
     folder: pathlib.Path,
     open_picture: Callable[[pathlib.Path], np.ndarray],
+    advance: Callable[[], None],
 ) -> Iterator[tuple[np.ndarray, Any, np.ndarray]]:
     """Yield what `evaluate_masks` takes, reading one photograph at a time."""
     for path in paths:
         image = open_picture(path)
         prepared = preprocessing.evaluate(image)
         yield prepared.pixels, prepared.geometry, _labels_of(path, image, folder)
+        advance()
 
 
 def _labels_of(path: pathlib.Path, image: np.ndarray, folder: pathlib.Path) -> np.ndarray:
@@ -155,30 +172,61 @@ def read_labels(path: pathlib.Path) -> np.ndarray:
     return labels
 
 
+def ending_of(path: str | os.PathLike[str], endings: Sequence[str], what: str) -> str:
+    """Return the ending of a file's name, without its dot.
+
+    Raises:
+        UsageError: if it is none of those.
+    """
+    ending = pathlib.Path(path).suffix.lower().removeprefix(".")
+    if ending not in endings:
+        raise UsageError(
+            f"The name of {what} ends in {', '.join(f'.{known}' for known in endings)}. "
+            f"Received: {os.fspath(path)!r}. Choose one of these endings."
+        )
+    return ending
+
+
 def write_report(
     report: Mapping[str, Any], path: str | os.PathLike[str], overwrite: bool = False
 ) -> None:
-    """Write a report as JSON, atomically.
+    """Write a report, atomically: all of it as JSON, or its figures as CSV, see `tables.rows`.
+
+    Args:
+        report: of `evaluate_files` or `evaluate_saliency`.
+        path: ends in `.json` or `.csv`.
+        overwrite: whether an existing file may be replaced.
 
     Raises:
         OutputError: if the file cannot be written, or exists and `overwrite` is false.
+        UsageError: if the name has another ending.
     """
-    # Escapes alone hold file names that are no valid Unicode.
-    text = json.dumps(report, indent=1, allow_nan=False)
+    if ending_of(path, REPORTS, "a report") == "csv":
+        text = as_csv(report)
+    else:
+        # Escapes alone hold file names that are no valid Unicode.
+        text = json.dumps(report, indent=1, allow_nan=False) + "\n"
     with atomic_path(path, overwrite) as temporary:
-        temporary.write_text(text + "\n", encoding="ascii")
+        temporary.write_text(text, encoding="utf-8", newline="")
 
 
 def write_plot(
     report: Mapping[str, Any], path: str | os.PathLike[str], overwrite: bool = False
 ) -> None:
-    """Draw the curves of a report as PNG, one panel each, a line a method.
+    """Draw the curves of a report, one panel each, a line a method with its 95 % band.
+
+    Args:
+        report: of `evaluate_files` or `evaluate_saliency`.
+        path: ends in `.png`, `.pdf` or `.svg`.
+        overwrite: whether an existing file may be replaced.
 
     Raises:
         OutputError: as `write_report`.
-        UsageError: if the report has no curves, or Matplotlib is not installed.
+        UsageError: if the report has no curves, the name has another ending, or Matplotlib is not
+            installed.
     """
     from kerasvit.evaluation.plot import draw_curves
 
+    kind = ending_of(path, PLOTS, "a plot")
     with atomic_path(path, overwrite) as temporary:
-        draw_curves(report, temporary)
+        draw_curves(report, temporary, kind)

@@ -7,6 +7,7 @@ import numpy as np
 
 from kerasvit.errors import InputError
 from kerasvit.evaluation.segmentation import SegmentationScore, dino_jaccard
+from kerasvit.evaluation.statistics import Bootstrap, Sample, summarise
 from kerasvit.images.geometry import Geometry
 from kerasvit.saliency.explain import explain, explain_blocks
 from kerasvit.saliency.mass import mass_mask
@@ -58,6 +59,8 @@ def evaluate_masks(
     target: Target = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     mass: float = 0.6,
+    seed: int = 0,
+    reference: str | None = None,
 ) -> dict[str, Any]:
     """Measure how well maps outline the objects, one picture after the other.
 
@@ -69,10 +72,12 @@ def evaluate_masks(
         target: what is explained, see `make_objective`.
         options: a method's options, by method.
         mass: the share of the attention in DINO's masks.
+        seed: of the bootstrap.
+        reference: the method that the others are compared with; None for the first.
 
     Returns:
-        A dict that JSON can hold: `n`, `protocols`, and `methods` with the scores of each; for
-        `"attention"` also `dino_jaccard`.
+        A dict that JSON can hold: `n`, `protocols`, `methods` with the scores of each, for
+        `"attention"` also `dino_jaccard`, and `statistics` by method and score.
 
     Raises:
         InputError: if there is no picture, or a mask does not fit its photograph.
@@ -93,12 +98,15 @@ def evaluate_masks(
         if "attention" in methods:
             overlaps.append(_jaccard(model, pixels, geometry, objects, mass))
     found: dict[str, Any] = {method: score.result() for method, score in scores.items()}
+    samples = {method: score.samples() for method, score in scores.items()}
     if overlaps:
+        samples["attention"]["dino_jaccard"] = Sample.of(np.array(overlaps))
         found["attention"]["dino_jaccard"] = float(np.mean(overlaps))
     names = ["segmentation"] + ["dino_jaccard"] * bool(overlaps)
     return {
         "n": next(iter(found.values()))["n"],
         "protocols": {name: PROTOCOLS[name] for name in names},
+        "statistics": summarise(samples, reference or methods[0], Bootstrap(seed)),
         "methods": found,
     }
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from kerasvit.errors import InputError
 from kerasvit.images.resampling import resize_array
+from kerasvit.wording import counted
 
 
 class Mosaics(NamedTuple):
@@ -52,8 +53,9 @@ def make_mosaics(
     if len(np.unique(labels)) < cells or height % side or width % side:
         raise InputError(
             f"A mosaic needs {cells} pictures that the model calls differently, their height and "
-            f"width multiples of {side}. Received: {len(np.unique(labels))} classes in "
-            f"{len(labels)} pictures of {height}x{width}. Add pictures, or leave out the mosaics."
+            f"width multiples of {side}. Received: {counted(len(np.unique(labels)), 'class')} in "
+            f"{counted(len(labels), 'picture')} of {height}x{width}. "
+            "Add pictures, or leave out the mosaics."
         )
     generator = np.random.default_rng(seed)
     members = np.stack([_choose(labels, cells, generator) for _ in range(count)])

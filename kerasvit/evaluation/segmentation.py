@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from kerasvit.errors import InputError
+from kerasvit.evaluation.statistics import Sample
 from kerasvit.saliency.normalise import normalise
 
 
@@ -20,10 +21,8 @@ class SegmentationScore:
     """
 
     def __init__(self) -> None:
-        self._right = 0
-        self._counted = 0
-        self._intersection = np.zeros(2, np.int64)
-        self._union = np.zeros(2, np.int64)
+        self._right: list[tuple[int, int]] = []
+        self._overlaps: list[tuple[np.ndarray, np.ndarray]] = []
         self._precisions: list[float] = []
 
     def add(self, values: np.ndarray, mask: np.ndarray) -> None:
@@ -40,13 +39,29 @@ class SegmentationScore:
         values, mask = values[counted], mask[counted].astype(bool)
         scaled = normalise(values[None], "minmax").values[0]
         object_pixels = scaled > scaled.mean()
-        self._right += int((object_pixels == mask).sum())
-        self._counted += mask.size
-        for part, (found, wanted) in enumerate([(~object_pixels, ~mask), (object_pixels, mask)]):
-            self._intersection[part] += int((found & wanted).sum())
-            self._union[part] += int((found | wanted).sum())
+        self._right.append((int((object_pixels == mask).sum()), mask.size))
+        pairs = [(~object_pixels, ~mask), (object_pixels, mask)]
+        intersection = np.array([(found & wanted).sum() for found, wanted in pairs])
+        union = np.array([(found | wanted).sum() for found, wanted in pairs])
+        self._overlaps.append((intersection, union))
         both = np.concatenate([1 - scaled, scaled])
         self._precisions.append(average_precision(both, np.concatenate([~mask, mask])))
+
+    def samples(self) -> dict[str, Sample]:
+        """Return what each picture adds to each score.
+
+        Raises:
+            InputError: if there are no pictures.
+        """
+        if not self._precisions:
+            raise InputError("A segmentation score needs pictures. Received: none.")
+        right, counted = np.array(self._right, float).T[..., None]
+        intersection, union = np.array(self._overlaps, float).swapaxes(0, 1)
+        return {
+            "pixel_accuracy": Sample(right, counted),
+            "miou": Sample(intersection, union),
+            "map": Sample.of(np.array(self._precisions)),
+        }
 
     def result(self) -> dict[str, float]:
         """Return `pixel_accuracy`, `miou`, `map`, each in [0, 1], and `n`, the pictures.
@@ -54,15 +69,9 @@ class SegmentationScore:
         Raises:
             InputError: if there are no pictures.
         """
-        if not self._precisions:
-            raise InputError("A segmentation score needs pictures. Received: none.")
-        present = self._union > 0
-        return {
-            "pixel_accuracy": self._right / self._counted,
-            "miou": float((self._intersection[present] / self._union[present]).mean()),
-            "map": float(np.mean(self._precisions)),
-            "n": len(self._precisions),
-        }
+        every = np.ones(len(self._precisions))
+        figures = {name: float(one.figures(every)) for name, one in self.samples().items()}
+        return {**figures, "n": len(self._precisions)}
 
 
 def check_pair(values: np.ndarray, mask: np.ndarray) -> np.ndarray:

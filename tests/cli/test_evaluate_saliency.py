@@ -1,5 +1,6 @@
 """`kerasvit evaluate-saliency`: the report, the table, the plot, and what is refused."""
 
+import csv
 import json
 
 import numpy as np
@@ -61,7 +62,7 @@ def test_report_table_and_plot(evaluate, folder):
     lines = result.out.splitlines()
     assert lines[0] == "3 pictures"
     assert lines[1].split() == ["method", "positive", "negative", "seconds"]
-    shown = float(lines[3].split()[2])
+    shown = float(lines[3].split()[2].partition("±")[0])
     expected = report["methods"]["gradcam"]["perturbation"]["negative"]
     assert shown == pytest.approx(expected, abs=1e-3)
     with Image.open(plot) as picture:
@@ -103,6 +104,10 @@ def test_too_few_classes_skip_the_mosaics_and_say_so(evaluate, folder):
         (("--metrics", "none"), 2, ["nothing to measure"]),
         (("--metrics", "infidelity", "--methods", "gradcam", "--class", "cot"), 2, ["'cat'"]),
         (("--option", "rise.masks=3"), 2, ["rise.masks"]),
+        (("--plot", "c.jpg"), 2, [".png, .pdf, .svg", "'c.jpg'"]),
+        (("--output", "report.xlsx"), 2, [".json, .csv", "'report.xlsx'"]),
+        (("--plot", "c.pdf", "--metrics", "infidelity"), 2, ["curves", "--metrics infidelity"]),
+        (("--reference", "rise"), 2, ["'rise'", "attention, rollout"]),
     ],
 )
 def test_wrong_requests_write_nothing(evaluate, one_line, arguments, code, needles):
@@ -110,6 +115,42 @@ def test_wrong_requests_write_nothing(evaluate, one_line, arguments, code, needl
     assert result.code == code
     assert report is None
     one_line(result.err.splitlines()[-1], *needles)
+
+
+def test_csv_and_pdf_are_what_their_names_say(run, folder):
+    table, plot = folder / "out" / "r.csv", folder / "out" / "c.pdf"
+    arguments = ("--metrics", "perturbation,grid_pointing", "--methods", "attention,rollout")
+    result = run(
+        *("evaluate-saliency", folder, "-o", table, "--plot", plot, "--batch-size", "32"),
+        *(*arguments, "--class", "cat", "--reference", "rollout"),
+    )
+    assert result.code == 0, result.err
+    assert plot.read_bytes().startswith(b"%PDF")
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    (positive,) = (
+        row for row in rows if (row["method"], row["figure"]) == ("attention", "positive")
+    )
+    assert (positive["n"], positive["better"], positive["reference"]) == ("3", "low", "rollout")
+    low, mean, high = (float(positive[name]) for name in ("interval_low", "mean", "interval_high"))
+    assert low <= mean <= high
+    left_out = [row for row in rows if row["metric"] == "grid_pointing"]
+    assert len(left_out) == 2
+    assert all("needs 4 pictures" in row["note"] and not row["mean"] for row in left_out)
+    assert "grid_pointing was left out: A mosaic needs 4 pictures" in result.out
+    assert "difference to rollout" in result.out
+
+
+def test_one_picture_is_one_and_claims_no_certainty(run, folder):
+    output = folder / "one.json"
+    arguments = ("--metrics", "perturbation", "--methods", "attention,rollout", "-o", output)
+    result = run("evaluate-saliency", folder / "0.png", *arguments)
+    assert result.code == 0, result.err
+    assert result.out.splitlines()[0] == "1 picture"
+    assert "intervals" not in result.out
+    found = json.loads(output.read_text())["statistics"]["perturbation"]["rollout"]["positive"]
+    assert found["standard_error"] is None
+    assert found["interval"] is None
 
 
 def test_existing_outputs_are_refused_before_any_work(evaluate, folder, one_line):
