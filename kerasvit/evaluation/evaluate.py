@@ -1,5 +1,6 @@
 """Methods against metrics: one table of how good each method's maps are for a model."""
 
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -69,24 +70,16 @@ def evaluate_saliency(
         InputError: as `explain`, or if the pictures are too few for a metric.
         UsageError: if a method or metric is unknown.
     """
-    check_names("method", methods, METHODS)
+    check_methods(methods)
     check_names("metric", metrics, METRICS)
-    for name in methods:
-        METHODS[name].check_backend()
     reference = check_reference(reference, methods)
     request = make_request(model, pixels, batch_size=batch_size, target=target)
     view = request.view("none")
     objective = make_objective(model, model_outputs(view, request.pixels, batch_size), target)
     shared = (baseline, seed, batch_size, mosaics, steps, Bootstrap(seed))
     run = Evaluation(view, request.pixels, objective, *shared)
-    found: dict[str, Any] = {}
-    samples: dict[str, dict[str, dict[str, Sample]]] = {metric: {} for metric in metrics}
-    for method in methods:
-        chosen = dict((options or {}).get(method, {}))
-        say = _Steps(f"{method}: ", report or (lambda line: None), advance)
-        found[method], own = _evaluate_method(run, method, chosen, metrics, say)
-        for metric, figures in own.items():
-            samples[metric][method] = figures
+    steps_of = functools.partial(_Steps, report or (lambda line: None), advance)
+    found, samples = _evaluate(run, methods, options or {}, metrics, steps_of)
     by_metric = {name: summarise(one, reference, run.bootstrap) for name, one in samples.items()}
     return {
         "n": len(pixels),
@@ -106,16 +99,34 @@ def confidence_facts(reference: str, bootstrap: Bootstrap) -> dict[str, Any]:
 
 
 class _Steps:
-    """Says which step begins, and counts the one before it."""
+    """Says which step of a method begins, and counts those that are done."""
 
     def __init__(
-        self, prefix: str, report: Callable[[str], None], advance: Callable[[], None]
+        self, report: Callable[[str], None], advance: Callable[[], None], method: str
     ) -> None:
-        self.prefix, self.report, self.advance = prefix, report, advance
+        self.report, self.advance, self.prefix = report, advance, f"{method}: "
 
     def begin(self, name: str) -> None:
         """Name the step that begins."""
         self.report(self.prefix + name)
+
+
+def _evaluate(
+    run: Evaluation,
+    methods: Sequence[str],
+    options: Mapping[str, Mapping[str, Any]],
+    metrics: Sequence[str],
+    steps_of: Callable[[str], _Steps],
+) -> tuple[dict[str, Any], dict[str, dict[str, dict[str, Sample]]]]:
+    """Return what the report says of each method, and the samples by metric and method."""
+    found: dict[str, Any] = {}
+    samples: dict[str, dict[str, dict[str, Sample]]] = {metric: {} for metric in metrics}
+    for method in methods:
+        own_options = dict(options.get(method, {}))
+        found[method], own = _evaluate_method(run, method, own_options, metrics, steps_of(method))
+        for metric, figures in own.items():
+            samples[metric][method] = figures
+    return found, samples
 
 
 def _evaluate_method(
@@ -152,6 +163,13 @@ def check_reference(reference: str | None, methods: Sequence[str]) -> str:
             f"Received: {reference!r} with {', '.join(methods)}. Add it, or name another."
         )
     return reference
+
+
+def check_methods(methods: Sequence[str]) -> None:
+    """Raise `UsageError` unless all methods are known and run on this backend."""
+    check_names("method", methods, METHODS)
+    for name in methods:
+        METHODS[name].check_backend()
 
 
 def check_names(kind: str, names: Sequence[str], known: Mapping[str, Any]) -> None:

@@ -42,6 +42,12 @@ def add_parsers(subparsers, common) -> None:
         help="a PNG for each picture under its name: 0 background, 255 void, others the objects; "
         "adds pixel accuracy, mIoU, mAP and DINO's Jaccard index",
     )
+    _add_protocol(parser)
+    parser.set_defaults(run=run, needs_keras=True)
+
+
+def _add_protocol(parser) -> None:
+    """Add how is measured, and what is written."""
     parser.add_argument(
         "--baseline",
         choices=("mean", "black", "blur"),
@@ -66,7 +72,6 @@ def add_parsers(subparsers, common) -> None:
         "--plot", metavar="FILE", help="draw the curves with 95 %% bands as .png, .pdf or .svg"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
-    parser.set_defaults(run=run, needs_keras=True)
 
 
 def run(options) -> int:
