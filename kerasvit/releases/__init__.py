@@ -68,7 +68,7 @@ def list_releases(pattern: str = "*") -> list[Release]:
     """Return the releases whose name or an alias matches a shell pattern, in the files' order.
 
     Args:
-        pattern: such as "cait*" or "*.dino"; upper and lower case differ.
+        pattern: such as `"cait*"` or `"*.dino"`; upper and lower case differ.
     """
     return [
         release
