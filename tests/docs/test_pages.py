@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 PLACES = re.compile(r"`((?:kerasvit|conversion|configs|tests|benchmarks|docs|examples)/[\w./-]+)`")
 LINKS = re.compile(r"\]\(([^)\s#]+)(?:#[^)\s]*)?\)")
 

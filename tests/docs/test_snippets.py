@@ -1,7 +1,7 @@
 """What README and docs show runs as it stands: their Python, and their commands.
 
 A page runs without KERAS_BACKEND, its blocks in order, in a folder with small stand-ins for the
-files that it names. All pages share a process, which starts as on a fresh machine: the README first.
+files that it names. All pages share a process, which starts as on a fresh machine: README first.
 A command that several pages show is run once.
 """
 
@@ -20,7 +20,7 @@ import traceback
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 # Statements that are compiled and not run, by how they start, each with its reason.
