@@ -80,6 +80,16 @@ def add_resize(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_fit(parser: argparse.ArgumentParser) -> None:
+    """Add `--fit`: how a picture becomes the model's input."""
+    parser.add_argument(
+        "--fit",
+        choices=("aspect", "crop", "exact"),
+        default="aspect",
+        help="the whole picture (default), the evaluation's crop, or its own pixels",
+    )
+
+
 def at_least(lowest: int):
     """Return a type for `argparse`: an int that is not below `lowest`."""
 

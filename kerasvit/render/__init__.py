@@ -8,6 +8,7 @@ from kerasvit.render.layer_sheet import layer_sheet
 from kerasvit.render.look import Look
 from kerasvit.render.maps import draw_map, save_map
 from kerasvit.render.overlay import STYLES, overlay
+from kerasvit.render.patches import patch_sheet
 from kerasvit.render.sheet import Panel, Section, sectioned_sheet, sheet
 from kerasvit.render.standard import saliency_sheet
 from kerasvit.render.video.animation import animate, write_gif
@@ -24,6 +25,7 @@ __all__ = [
     "draw_map",
     "layer_sheet",
     "overlay",
+    "patch_sheet",
     "saliency_sheet",
     "save_map",
     "sectioned_sheet",

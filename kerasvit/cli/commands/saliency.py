@@ -2,8 +2,9 @@
 
 import sys
 
+from kerasvit.cli.figures import add_figure
 from kerasvit.cli.methods import add_methods
-from kerasvit.cli.options import add_inputs, add_model, add_output, add_resize, add_target
+from kerasvit.cli.options import add_fit, add_inputs, add_model, add_output, add_resize, add_target
 from kerasvit.cli.values import parse_method_options, parse_number, parse_query, split_names
 
 
@@ -44,12 +45,7 @@ def add_parsers(subparsers, common) -> None:
 
 def _add_drawing(parser) -> None:
     add_resize(parser)
-    parser.add_argument(
-        "--fit",
-        choices=("aspect", "crop", "exact"),
-        default="aspect",
-        help="the whole picture (default), the evaluation's crop, or its own pixels",
-    )
+    add_fit(parser)
     parser.add_argument(
         "--style",
         choices=("fade", "blend", "modulate", "heatmap"),
@@ -81,15 +77,7 @@ def _add_files(parser) -> None:
         "gif (through the layers; of a video, the video), mp4 (videos); defaults to png,npz, and "
         "mp4,npz for videos. With mp4 among them, an animated GIF, PNG or WebP counts as a video",
     )
-    parser.add_argument(
-        "--dpi",
-        metavar="N",
-        help="dots an inch of sheets, which are 7.04 inches wide, and of overlays, which keep the "
-        "photograph's pixels; from 30 to 1200, defaults to 250",
-    )
-    parser.add_argument(
-        "--title", help="of sheets and viewers, '' for none; defaults to the file's name"
-    )
+    add_figure(parser)
 
 
 def run(options) -> int:
