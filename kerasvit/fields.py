@@ -118,9 +118,10 @@ def one_of(*values: str) -> Rule:
     return Rule(lambda value: isinstance(value, str) and value in values, words)
 
 
-def count(lowest: int = 0) -> Rule:
-    """Return the rule of a whole number that is not below `lowest`."""
-    return Rule(lambda value: is_whole(value, lowest), f"a whole number from {lowest}", int)
+def count(lowest: int = 0, highest: float = math.inf) -> Rule:
+    """Return the rule of a whole number in `[lowest, highest]`."""
+    words = f"a whole number from {lowest}{'' if highest == math.inf else f' to {highest}'}"
+    return Rule(lambda value: is_whole(value, lowest) and value <= highest, words, int)
 
 
 def numbers(length: int, lowest: float = -math.inf, whole: bool = False) -> Rule:

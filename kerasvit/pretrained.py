@@ -13,10 +13,10 @@ import keras
 
 from kerasvit.cache import Entry
 from kerasvit.errors import InputError, UsageError
-from kerasvit.layers.base import without_random_start
 from kerasvit.models import CaiT, VisionTransformer
 from kerasvit.models.base import ScoreModel
 from kerasvit.models.factory import canonical_name
+from kerasvit.models.keras_file import explain, read_keras_file
 from kerasvit.models.weight_options import Options, with_options
 from kerasvit.releases import EMBEDDED, Release, find_release, load_releases
 
@@ -107,16 +107,9 @@ def load(path: str | os.PathLike, **view) -> ScoreModel:
             f"{'is a folder' if path.is_dir() else 'does not exist'}. See: kerasvit convert"
         )
     try:
-        with without_random_start():
-            model = keras.saving.load_model(path, compile=False)
+        model = read_keras_file(path)
     except Exception as error:
-        raise InputError(_explain(path, error)) from error
-    if not isinstance(model, ScoreModel):
-        raise InputError(
-            f"{str(path)!r} holds a {type(model).__name__}; it must be a CaiT or a "
-            "VisionTransformer of kerasvit. Received: another Keras model. Convert the weights "
-            "with: kerasvit convert"
-        )
+        raise explain(path, error, _is_keras_file(path)) from error
     return _viewed(model, view)
 
 
@@ -137,19 +130,6 @@ def _viewed(model: ScoreModel, view: dict[str, Any]) -> ScoreModel:
     others = dict(view)
     attention = others.pop("attention", model.attention)
     return model.with_attention(attention, others.pop("attention_blocks", None), **others)
-
-
-def _explain(path, error) -> str:
-    if not _is_keras_file(path):
-        return (
-            f"{str(path)!r} is no Keras model; it must be a .keras file. Received: another kind of "
-            "file, or a damaged one. Convert a checkpoint with: kerasvit convert"
-        )
-    reason = " ".join(str(error).split())[:200]
-    return (
-        f"{str(path)!r} cannot be loaded; it must be a whole .keras file of this kerasvit. "
-        f"Received: {type(error).__name__}: {reason}. Write it again with: kerasvit convert"
-    )
 
 
 def is_path(source: str) -> bool:

@@ -22,7 +22,7 @@ DATA_SUFFIXES = (".py", ".toml", ".keras", ".html", ".css", ".js", ".typed")
 ORDER = [
     ("errors",),
     ("private_names",),
-    ("digests", "fields", "temporary", "wording"),
+    ("digests", "fields", "printable", "temporary", "untrusted", "wording"),
     ("files", "numerics", "ahead", "layout", "backend", "cache", "memory"),
     ("images",),
     ("releases",),

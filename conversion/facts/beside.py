@@ -1,7 +1,6 @@
 """The configs that lie beside a checkpoint: transformers' and timm's, and how pictures are made."""
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +9,7 @@ from kerasvit.conversion.facts import huggingface, timm
 from kerasvit.conversion.facts.facts import Facts, implied, stated
 from kerasvit.conversion.facts.pictures import of_preprocessor
 from kerasvit.errors import InputError
+from kerasvit.untrusted.texts import read_json
 
 CONFIG = "config.json"
 PREPROCESSOR = "preprocessor_config.json"
@@ -97,10 +97,10 @@ def _json(path: pathlib.Path) -> Mapping[str, Any] | None:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ValueError(f"more than {_MAX_BYTES} bytes")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path.read_bytes(), _MAX_BYTES)
         if not isinstance(content, dict):
             raise ValueError(f"a {type(content).__name__}")
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(
             f"{str(path)!r} lies beside the weights and must say what they are, in JSON. Received: "
             f"{type(error).__name__}: {str(error)[:200]}. Get it again, or move it elsewhere"

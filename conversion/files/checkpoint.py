@@ -3,6 +3,7 @@
 import collections.abc
 import dataclasses
 import functools
+import math
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +25,7 @@ from kerasvit.conversion.files.tensors import (
     is_torch_module,
 )
 from kerasvit.errors import InputError, KerasViTError, UsageError
+from kerasvit.untrusted.limits import check_bytes
 
 _READERS: dict[str, Callable[[pathlib.Path], Tree]] = {
     "torch": torch_files.read_torch,
@@ -203,7 +205,16 @@ def _open_file(path: pathlib.Path, expected: str | None) -> Checkpoint:
     except Exception as error:
         raise InputError(_explain(path, kind, error)) from error
     notes = () if expected or kind in _ARCHIVES else (_unverified(kind),)
-    return _check_content(Checkpoint(tree, kind, path, digest, notes, stamp=stamp))
+    checkpoint = _check_content(Checkpoint(tree, kind, path, digest, notes, stamp=stamp))
+    _check_sizes(checkpoint, path)
+    return checkpoint
+
+
+def _check_sizes(checkpoint: Checkpoint, path: pathlib.Path) -> None:
+    """Refuse tensors that hold more than the file does: a stride of 0 repeats a value for ever."""
+    sizes = {name: 4 * math.prod(tensor.shape) for name, tensor in checkpoint.tensors.items()}
+    largest = max(sizes, key=sizes.__getitem__)
+    check_bytes(checkpoint.label, sum(sizes.values()), path.stat().st_size, name=largest)
 
 
 def _check_content(checkpoint: Checkpoint) -> Checkpoint:

@@ -1,7 +1,6 @@
 """Reading NumPy `.npz` archives one array at a time, never unpickling an object."""
 
 import functools
-import math
 import pathlib
 import zipfile
 
@@ -9,12 +8,9 @@ import numpy as np
 
 from kerasvit.conversion.files.tensors import StoredTensor, Tree, new_array
 from kerasvit.errors import InputError
+from kerasvit.untrusted.npz import read_header
 
 _CHUNK = 2**20
-_HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
 
 
 def read_npz(path: pathlib.Path) -> Tree:
@@ -22,7 +18,7 @@ def read_npz(path: pathlib.Path) -> Tree:
 
     Raises:
         InputError: if an array's header asks for more bytes than the archive holds of it.
-        Exception: whatever `zipfile` or NumPy raises for a damaged file.
+        Exception: whatever `zipfile` or NumPy raises for a damaged file, or one of objects.
     """
     with zipfile.ZipFile(path) as archive:
         return {
@@ -32,20 +28,18 @@ def read_npz(path: pathlib.Path) -> Tree:
 
 
 def _describe(path: pathlib.Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> StoredTensor:
-    with archive.open(info) as member:
-        version = np.lib.format.read_magic(member)
-        shape, fortran_order, dtype = _HEADERS[version](member)
-        start = member.tell()
-    held = info.file_size - start
-    # Checked here because NumPy allocates what the header says before it reads.
-    if not dtype.hasobject and math.prod(shape) * dtype.itemsize != held:
+    try:
+        with archive.open(info) as member:
+            header = read_header(member, info.file_size)
+    except ValueError as error:
         raise InputError(
-            f"{str(path)!r} is damaged: array {info.filename!r} of shape {shape} and type {dtype} "
-            f"does not fit its bytes. Received: {held} bytes. Get the file again"
-        )
+            f"{str(path)!r} is damaged: array {info.filename!r} does not fit its bytes, or is none "
+            f"of numbers. Received: {error}. Get the file again"
+        ) from error
+    shape, dtype, start = header.shape, header.dtype, header.start
     # NumPy has no bfloat16: it writes one of JAX's as two bytes of unknown meaning.
     type_name = "bfloat16" if dtype.str == "|V2" else dtype.name
-    if fortran_order or dtype.hasobject:
+    if header.is_fortran:
         name = info.filename.removesuffix(".npy")
         return StoredTensor(shape, type_name, functools.partial(_load, path, name))
     read = functools.partial(_read, path, info.filename, dtype, start)

@@ -10,6 +10,10 @@ from typing import Any
 # torch.save writes five pickles in its old format; everything after them is tensor data.
 _MAX_PICKLES = 5
 
+# Sixty a tensor.
+_MAX_OPCODES = 2_000_000
+_INTEGERS = {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4"}
+
 _PUTS = {"PUT", "BINPUT", "LONG_BINPUT"}
 _GETS = {"GET", "BINGET", "LONG_BINGET"}
 _MEMO = _PUTS | {"MEMOIZE"}
@@ -39,6 +43,35 @@ def pickle_globals(data: bytes) -> list[str]:
 def unusual_globals(data: bytes) -> list[str]:
     """Return `pickle_globals` without what every file of `torch.save` refers to."""
     return [name for name in pickle_globals(data) if not _USUAL.fullmatch(name)]
+
+
+def check_cost(data: bytes, allowed: int) -> None:
+    """Raise `ValueError` if the pickles at the start of `data` cost more than any state dict.
+
+    Args:
+        data: the bytes.
+        allowed: bytes of memory that the whole file may ask for.
+    """
+    stream, left = io.BytesIO(data), _MAX_OPCODES
+    has_buffers = b"bytearray" in data
+    for _ in range(_MAX_PICKLES):
+        try:
+            for opcode, argument, _ in pickletools.genops(stream):
+                left -= 1
+                if left < 0:
+                    raise _TooMuch(f"a pickle of more than {_MAX_OPCODES} steps")
+                # Of all that a state dict may call, it alone makes as many bytes as it is told.
+                is_length = has_buffers and opcode.name in _INTEGERS
+                if is_length and isinstance(argument, int) and argument > allowed:
+                    raise _TooMuch(f"a buffer of {str(argument)[:30]} bytes")
+        except _TooMuch as error:
+            raise ValueError(str(error)) from None
+        except Exception:  # not a pickle from here on
+            return
+
+
+class _TooMuch(Exception):
+    """A pickle that costs too much."""
 
 
 def is_pickle(data: bytes) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasvit.conversion.files.harmless import StoredArray, is_harmless, stand_ins
-from kerasvit.conversion.files.pickle_scan import top_class, unusual_globals
+from kerasvit.conversion.files.pickle_scan import check_cost, top_class, unusual_globals
 from kerasvit.conversion.files.tensors import (
     StoredTensor,
     Tree,
@@ -25,6 +25,8 @@ from kerasvit.conversion.files.tensors import (
     torch_to_numpy,
 )
 from kerasvit.errors import InputError, UsageError
+from kerasvit.untrusted.archives import read_member
+from kerasvit.untrusted.limits import allowed_bytes
 
 # Releases before it run code (CVE-2025-32434) or corrupt memory (CVE-2026-24747) on a crafted
 # file in spite of weights_only=True.
@@ -32,7 +34,7 @@ _SAFE_SINCE = (2, 10)
 # Mapping a file anew takes milliseconds; at most so many times.
 _REMAP_AFTER = 16 * 2**20
 _MAX_REMAPS = 64
-_SCANNED = 16 * 2**20
+_SCANNED = 64 * 2**20
 
 
 def read_torch(path: pathlib.Path) -> Tree:
@@ -44,11 +46,20 @@ def read_torch(path: pathlib.Path) -> Tree:
 
     Raises:
         UsageError: if torch is missing or too old to be safe.
-        InputError: if the file holds a list, a tensor or anything else than a mapping on top.
+        InputError: if the file holds a list, a tensor or anything else than a mapping on top, or
+            asks for more memory than its size explains.
         Exception: whatever torch raises for a file that it can't or won't read; `explain` says why.
     """
     torch = _import_torch()
-    allowed = [argparse.Namespace, *stand_ins(unusual_globals(_pickle_bytes(path)))]
+    data = _pickle_bytes(path)
+    try:
+        check_cost(data, allowed_bytes(path.stat().st_size))
+    except ValueError as error:
+        raise InputError(
+            f"{str(path)!r} asks for more than a state dict needs. Received: {error}. Save the "
+            "state dict alone"
+        ) from error
+    allowed = [argparse.Namespace, *stand_ins(unusual_globals(data))]
     if not _is_mappable(path):
         return build_tree(_check_mapping(path, _load(torch, path, allowed, mmap=False)))
     mapped = _MappedFile(torch, path, allowed)
@@ -180,8 +191,7 @@ def _pickle_bytes(path: pathlib.Path) -> bytes:
             return file.read(_SCANNED)
     with zipfile.ZipFile(path) as archive:
         name = next(name for name in archive.namelist() if name.split("/", 1)[-1] == "data.pkl")
-        with archive.open(name) as file:
-            return file.read(_SCANNED)
+        return read_member(archive, name, _SCANNED)
 
 
 def _summary(error: Exception) -> str:

@@ -11,6 +11,8 @@ import numpy as np
 
 from kerasvit.conversion.files.tensors import StoredTensor, Tree, new_array
 from kerasvit.errors import InputError
+from kerasvit.untrusted.limits import check_entries
+from kerasvit.untrusted.texts import read_json
 
 # The format's type codes (https://github.com/huggingface/safetensors, "Format"): the name, and
 # the NumPy type of the bytes where weights may have the type. bfloat16 is read as its bits.
@@ -26,30 +28,27 @@ def read_safetensors(path: pathlib.Path) -> Tree:
     mapped file would stay in the process' memory, and NumPy has no bfloat16.
 
     Raises:
-        InputError: if a name appears twice (the format forbids it, the library lets it pass).
+        InputError: if a name appears twice (the format forbids it, the library lets it pass), or
+            there are more tensors than in any model.
         Exception: whatever `safetensors` raises for a file that breaks the format.
     """
     import safetensors
 
-    with safetensors.safe_open(path, framework="numpy"):
-        pass
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length), object_pairs_hook=_without_duplicates)
+        text = file.read(length)
+    check_entries(repr(str(path)), text.count(b'"data_offsets"'))
+    try:
+        header = read_json(text, len(text))
+    except ValueError as error:
+        raise InputError(
+            f"{str(path)!r} is damaged: its safetensors header must be JSON in which names differ. "
+            f"Received: {error}. Get the file again, or save it again"
+        ) from error
+    with safetensors.safe_open(path, framework="numpy"):
+        pass
     header.pop("__metadata__", None)
     return {name: _describe(path, 8 + length, entry) for name, entry in header.items()}
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    mapping = dict(pairs)
-    if len(mapping) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(
-            f"The safetensors header names a tensor twice; names must differ. Received: {twice!r} "
-            "twice. Get the file again, or save it again"
-        )
-    return mapping
 
 
 def _describe(path: pathlib.Path, start: int, entry: dict[str, Any]) -> StoredTensor:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 import os
 import pathlib
 from collections.abc import Callable, Mapping
@@ -12,6 +11,8 @@ import numpy as np
 
 from kerasvit.conversion.files.tensors import StoredTensor, Tree
 from kerasvit.errors import InputError
+from kerasvit.untrusted.limits import check_entries
+from kerasvit.untrusted.texts import read_json
 
 INDEX_SUFFIX = ".index.json"
 # What Hugging Face's libraries write into a model's folder or repository, the best first.
@@ -23,6 +24,8 @@ USUAL_FILES = (
 )
 # An index holds a line for each tensor.
 _MAX_BYTES = 100 * 2**20
+# Each is a download.
+_MAX_SHARDS = 1000
 
 
 class Shard(Protocol):
@@ -74,14 +77,18 @@ def read_index(path: pathlib.Path) -> dict[str, list[str]]:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ValueError(f"more than {_MAX_BYTES} bytes")
-        weight_map = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+        weight_map = read_json(path.read_bytes(), _MAX_BYTES)["weight_map"]
+        check_entries(repr(str(path)), len(weight_map))
+        check_entries(repr(str(path)), len(set(weight_map.values())), _MAX_SHARDS)
         names_of: dict[str, list[str]] = {}
         for name, file in weight_map.items():
             # A path would let an index reach files that are none of the model's.
             if file in ("", ".", "..") or pathlib.PurePath(file.replace("\\", "/")).name != file:
                 raise ValueError(f"the shard {file!r} is no plain file name")
             names_of.setdefault(file, []).append(name)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{str(path)!r} is no index of a sharded checkpoint: it must map each tensor's name to "
             f"a file under 'weight_map'. Received: {type(error).__name__}: {str(error)[:200]}. "

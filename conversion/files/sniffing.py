@@ -12,7 +12,8 @@ from kerasvit.conversion.files.other_formats import (
     distributed_advice,
 )
 from kerasvit.conversion.files.pickle_scan import is_pickle, unusual_globals
-from kerasvit.errors import InputError
+from kerasvit.errors import InputError, KerasViTError
+from kerasvit.untrusted import archives
 
 # torch.save's own magic number, pickled: the start of every file in its format before 1.6.
 _TORCH_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -64,23 +65,23 @@ def sniff(path: pathlib.Path) -> str:
 
 
 def check_archive(path: pathlib.Path) -> None:
-    """Read every member of a zip archive and compare it with its checksum.
+    """Read every member of a zip archive, within its limits, and compare it with its checksum.
 
     torch writes checksums into its archives and does not check them when it loads.
 
     Raises:
-        InputError: naming the first damaged member.
+        InputError: naming the first damaged member, or what the archive asks for.
     """
     try:
+        names = list(archives.check_archive(path))
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
             damaged = archive.testzip()
+    except KerasViTError:
+        raise
     except Exception as error:
         raise _damaged(path, f"{type(error).__name__}: {error}") from error
     if damaged is not None:
         raise _damaged(path, repr(damaged))
-    if len(set(names)) < len(names):
-        raise _damaged(path, "two members of one name")
     if _member_count(path) not in (len(names), _COUNT_IS_ELSEWHERE):
         raise _damaged(path, f"{len(names)} members of {_member_count(path)}")
 

@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 
 from kerasvit.errors import InputError
+from kerasvit.untrusted.limits import ENTRIES
 
 FLOAT_TYPES = ("float16", "bfloat16", "float32", "float64")
 
 # A pickle can hold a dictionary that contains itself, so both bounds are needed.
 MAX_DEPTH = 16
-MAX_ENTRIES = 200_000
+MAX_ENTRIES = ENTRIES
 MAX_LISTED = 1000
+MAX_LISTS = 4
 
 _MAPPED = 2**20
 
@@ -225,19 +227,22 @@ class _Builder:
             return self._describe(item, keys)
         if isinstance(item, collections.abc.Mapping) and len(keys) < MAX_DEPTH:
             return self.mapping(item, keys)
-        return Other(type(item).__name__, _plain_value(item))
+        return Other(type(item).__name__, self._plain_value(item))
 
-
-def _plain_value(item: Any) -> Any:
-    if isinstance(item, bool | int | float | str):
-        return item
-    if isinstance(item, list | tuple) and len(item) <= MAX_LISTED:
-        values = [_plain_value(value) for value in item]
-        return None if None in values else values
-    if isinstance(item, argparse.Namespace):
-        options = {str(name): _plain_value(value) for name, value in vars(item).items()}
-        return {name: value for name, value in options.items() if value is not None}
-    return None
+    def _plain_value(self, item: Any, depth: int = 0) -> Any:
+        if isinstance(item, bool | int | float | str):
+            return item
+        # A list may hold one list a thousand times, and that another one.
+        if self._num_entries > MAX_ENTRIES or depth > MAX_LISTS:
+            return None
+        if isinstance(item, list | tuple) and len(item) <= MAX_LISTED:
+            self._num_entries += len(item)
+            values = [self._plain_value(value, depth + 1) for value in item]
+            return None if None in values else values
+        if isinstance(item, argparse.Namespace):
+            options = {str(n): self._plain_value(value, depth) for n, value in vars(item).items()}
+            return {name: value for name, value in options.items() if value is not None}
+        return None
 
 
 def flat_tensors(tree: Tree, prefix: str = "") -> Iterator[tuple[str, StoredTensor]]:

@@ -14,6 +14,8 @@ from kerasvit.errors import InputError
 from kerasvit.files import write_npz
 from kerasvit.images.geometry import Geometry
 from kerasvit.layout import TokenLayout
+from kerasvit.untrusted.npz import read_arrays
+from kerasvit.untrusted.texts import read_json
 
 _FORMAT = "kerasvit saliency map, version 1"
 
@@ -49,10 +51,8 @@ def write_archive(
 
 def read_archive(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the fields that `write_archive` wrote; inside `damage_named`."""
-    # NumPy leaves a file open that it could not read, unless it is handed an open one.
-    with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    header = json.loads(str(arrays.pop("header")))
+    arrays: dict[str, Any] = read_arrays(path)
+    header = read_json(str(arrays.pop("header")))
     if header.pop("format") != _FORMAT:
         raise ValueError("another format")
     return {**arrays, **_restored(header)}

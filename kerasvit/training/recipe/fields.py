@@ -6,6 +6,9 @@ from typing import Any
 from kerasvit import fields
 from kerasvit.fields import Rule
 
+# More than any run takes, and few enough to be counted with.
+EPOCHS, SIDE, _WIDEST = 10**6, 2**14, 2**13
+
 
 def _field(default: Any, rule: Rule) -> Any:
     return dataclasses.field(default=default, metadata={"rule": rule})
@@ -34,9 +37,9 @@ def flag_or(default: str) -> Any:
     return _field(default, rule)
 
 
-def count(default: int, lowest: int = 0) -> Any:
-    """Make a field for a whole number that is not below `lowest`."""
-    return _field(default, fields.count(lowest))
+def count(default: int, lowest: int = 0, highest: int = 10**9) -> Any:
+    """Make a field for a whole number in `[lowest, highest]`."""
+    return _field(default, fields.count(lowest, highest))
 
 
 def share(default: float, highest: float = 1.0) -> Any:
@@ -47,16 +50,26 @@ def share(default: float, highest: float = 1.0) -> Any:
     return _field(default, rule)
 
 
-def numbers(default: tuple, length: int, lowest: float, whole: bool = False) -> Any:
+def numbers(default: tuple, length: int, lowest: float) -> Any:
     """Make a field for a list of so many numbers that are not below `lowest`."""
-    return _field(default, fields.numbers(length, lowest, whole))
+    return _field(default, fields.numbers(length, lowest))
+
+
+def widths(default: tuple[int, ...]) -> Any:
+    """Make a field for a list of as many widths of layers."""
+    rule = Rule(
+        lambda value: fields.is_list(value, fields.count(1, _WIDEST).holds, len(default)),
+        f"a list of {len(default)} whole numbers from 1 to {_WIDEST}",
+        tuple,
+    )
+    return _field(default, rule)
 
 
 def stages() -> Any:
     """Make a field for pairs of an image size and a number of epochs."""
 
     def is_pair(value: Any) -> bool:
-        return fields.is_list(value, lambda number: fields.is_whole(number, 1), 2)
+        return fields.is_list(value, fields.count(1, EPOCHS).holds, 2) and value[0] <= SIDE
 
     rule = Rule(
         lambda value: fields.is_list(value, is_pair),

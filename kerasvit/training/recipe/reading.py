@@ -5,7 +5,6 @@ import importlib.resources
 import json
 import os
 import pathlib
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from kerasvit.fields import Rule, check_names, nearest, problem, read_table
 from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.images.rules import PREPROCESSING_RULES
 from kerasvit.training.recipe.tables import CONVOLUTIONAL, Recipe
+from kerasvit.untrusted.texts import read_toml
 
 # What a run's folder calls the recipe that it follows.
 RECIPE = "recipe.json"
@@ -41,8 +41,10 @@ def read_recipe(source: str | os.PathLike, changes: Sequence[str] = ()) -> Recip
     """
     name = os.fspath(source)
     try:
-        content = tomllib.loads(_text(name))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        content = read_toml(_text(name))
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{name!r} is no TOML: {error}. Correct the file.") from error
     recipe = parse_recipe(content, repr(name))
     for change in changes:
@@ -118,8 +120,8 @@ def _text(name: str) -> str:
 
 def _value(written: str) -> Any:
     try:
-        return tomllib.loads(f"value = {written}")["value"]
-    except tomllib.TOMLDecodeError:
+        return read_toml(f"value = {written}")["value"]
+    except ValueError:
         return written
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.training.recipe.fields import (
+    EPOCHS,
+    SIDE,
     choice,
     count,
     flag,
@@ -14,6 +16,7 @@ from kerasvit.training.recipe.fields import (
     stages,
     table,
     text,
+    widths,
 )
 
 
@@ -57,7 +60,7 @@ class Data:
     test_limit: int = count(0)
     validation_limit: int = count(0)
     in_memory: bool = flag(True)
-    workers: int = count(0)
+    workers: int = count(0, highest=1024)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,21 +96,21 @@ class Augmentation:
     """
 
     crop: str = choice("none", "none", "padded", "resized", "simple")
-    padding: int = count(4)
+    padding: int = count(4, highest=1024)
     padding_mode: str = choice("reflect", "reflect", "black")
     scale: tuple[float, float] = numbers((0.08, 1.0), 2, 0)
     ratio: tuple[float, float] = numbers((3 / 4, 4 / 3), 2, 0)
     flip: bool = flag(True)
     colour: str = choice("none", "none", "rand_augment", "three_augment")
     magnitude: float = share(0.0)
-    operations: int = count(2)
+    operations: int = count(2, highest=100)
     jitter: float = share(0.0)
     erasing: float = share(0.0)
     mixup: float = share(0.0)
     cutmix: float = share(0.0)
     mixing: float = share(1.0)
     switch: float = share(0.5)
-    repeats: int = count(1, 1)
+    repeats: int = count(1, 1, 1000)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -133,7 +136,7 @@ class Schedule:
     any, all epochs are at the size of the preprocessing.
     """
 
-    epochs: int = count(1, 1)
+    epochs: int = count(1, 1, EPOCHS)
     batch_size: int = count(128, 1)
     kind: str = choice("cosine", "cosine", "constant")
     warmup_epochs: float = share(0.0, highest=1e6)
@@ -170,7 +173,7 @@ class Distillation:
     temperature: float = share(3.0, highest=1e6)
     distance: str = choice("cosine", "cosine", "smooth_l1")
     block: int = count(-1, -1000)
-    image_size: int = count(0)
+    image_size: int = count(0, highest=SIDE)
     mirrored: bool = flag(False)
     cache: str = text()
     logits: str = text()
@@ -186,8 +189,8 @@ class Teacher:
     `Schedule`.
     """
 
-    widths: tuple[int, int, int, int] = numbers((32, 64, 128, 128), 4, 1, whole=True)
-    epochs: int = count(8, 1)
+    widths: tuple[int, int, int, int] = widths((32, 64, 128, 128))
+    epochs: int = count(8, 1, EPOCHS)
     stages: tuple[tuple[int, int], ...] = stages()
     learning_rate: float = share(0.2)
     weight_decay: float = share(0.005)
@@ -212,7 +215,7 @@ class Run:
     `distribution` is that of `kerasvit.training.distribution`, on JAX.
     """
 
-    seed: int = count(0)
+    seed: int = count(0, highest=2**32 - 1)
     precision: str = choice("float32", "float32", "mixed_bfloat16", "mixed_float16")
     rematerialise: bool = flag(False)
     jit_compile: str | bool = flag_or("auto")

@@ -12,6 +12,8 @@ import numpy as np
 from kerasvit.errors import InputError
 from kerasvit.files import atomic_path
 from kerasvit.training.run.generators import set_generator_states
+from kerasvit.untrusted.npz import read_arrays
+from kerasvit.untrusted.texts import read_json
 
 _META = "meta"
 _GENERATOR = "generator."
@@ -123,9 +125,8 @@ def _array(variable: keras.Variable) -> np.ndarray:
 def _load(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     path = pathlib.Path(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        meta = json.loads(arrays.pop(_META).tobytes())
+        arrays = read_arrays(path)
+        meta = read_json(arrays.pop(_META).tobytes())
         return meta, arrays
     except FileNotFoundError as error:
         raise InputError(
