@@ -19,7 +19,7 @@ from kerasvit.conversion.names.huggingface_config import config_of, processor_of
 from kerasvit.conversion.names.huggingface_layout import Network, network_of
 from kerasvit.errors import OutputError, UsageError
 from kerasvit.models.base import ScoreModel
-from kerasvit.temporary import remove_stale, temporary_name
+from kerasvit.temporary import exchange, remove_stale, temporary_name
 
 _FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
 
@@ -154,6 +154,8 @@ def _synchronise(folder: pathlib.Path) -> None:
 def _take_place(new: pathlib.Path, place: pathlib.Path) -> None:
     if not place.exists():
         os.rename(new, place)
+        return
+    if exchange(new, place):
         return
     # A folder with files can't be renamed over: the old one goes aside first, and comes back if
     # the new one can't take its place.

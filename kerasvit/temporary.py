@@ -1,20 +1,52 @@
-"""Temporary files and folders: their hidden names, and how those of killed processes go away."""
+"""Temporary files and folders: their hidden names, and how those of killed processes go away.
+
+A name says who made it: `.kerasvit-MACHINE-BOOT-PROCESS-START-RANDOM`. Whoever writes into the same
+folder next removes those whose owner is dead, whatever their age: a process of this machine that
+is no more, whose number another one has now, or that ended with an earlier boot. What another
+machine made, as in a folder that several share, and where the system does not tell who lives, is
+removed a day after its last change.
+"""
 
 import contextlib
+import ctypes
+import functools
+import hashlib
 import os
+import pathlib
 import re
 import secrets
 import shutil
 import time
 
-_TEMPORARY = re.compile(r"\.kerasvit-[0-9a-f]{16}(\..*)?")
+_TEMPORARY = re.compile(
+    r"\.kerasvit-(?:([0-9a-f]{8})-([0-9a-f]{8})-(\d{1,10})-(\d{1,20})-)?[0-9a-f]{16}(?:\..*)?"
+)
 # Longer than any writing, download or conversion leaves its file without a change.
 _STALE_SECONDS = 24 * 3600
+_PROC = pathlib.Path("/proc")
+# Of renameat2(2): AT_FDCWD, RENAME_EXCHANGE.
+_HERE, _EXCHANGE = -100, 2
 
 
 def temporary_name(suffix: str = "") -> str:
     """Return a new hidden name for a file or folder that `remove_stale` knows as temporary."""
-    return f".kerasvit-{secrets.token_hex(8)}{suffix}"
+    process = os.getpid()
+    owner = f"{_machine()}-{_boot()}-{process}-{_start_of(process) or 0}"
+    return f".kerasvit-{owner}-{secrets.token_hex(8)}{suffix}"
+
+
+def exchange(one: pathlib.Path, other: pathlib.Path) -> bool:
+    """Let two folders change places in one step, so that a kill leaves each of them somewhere.
+
+    Returns:
+        Whether they did: it takes Linux and a file system that can.
+    """
+    try:
+        function = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
+    names = (os.fsencode(os.path.abspath(path)) for path in (one, other))
+    return function(_HERE, next(names), _HERE, next(names), _EXCHANGE) == 0
 
 
 def remove_stale(folder: str | os.PathLike[str]) -> None:
@@ -24,9 +56,66 @@ def remove_stale(folder: str | os.PathLike[str]) -> None:
         leftovers = [entry for entry in entries if _TEMPORARY.fullmatch(entry.name)]
     for entry in leftovers:
         with contextlib.suppress(OSError):  # another process may be faster
-            if time.time() - _last_change(entry) > _STALE_SECONDS:
+            if _is_left(entry):
                 is_folder = entry.is_dir(follow_symlinks=False)
                 shutil.rmtree(entry.path) if is_folder else os.unlink(entry.path)
+
+
+def _is_left(entry: os.DirEntry[str]) -> bool:
+    match = _TEMPORARY.fullmatch(entry.name)
+    machine, boot, process, start = match.groups() if match else (None,) * 4
+    if machine == _machine() and start not in (None, "0"):
+        return boot != _boot() or not _lives(int(process), int(start))
+    return time.time() - _last_change(entry) > _STALE_SECONDS
+
+
+@functools.cache
+def _machine() -> str:
+    """Tell this machine, and the space of its process numbers, from others."""
+    try:
+        space = os.stat(_PROC / "self" / "ns" / "pid").st_ino
+    except OSError:
+        space = 0
+    name = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
+    return _digits(f"{name} {space}")
+
+
+@functools.cache
+def _boot() -> str:
+    try:
+        return _digits((_PROC / "sys/kernel/random/boot_id").read_text())
+    except OSError:
+        return "0" * 8
+
+
+def _lives(process: int, start: int) -> bool:
+    known = _start_of(process)
+    if known is not None:
+        return known == start
+    # Of other users' processes a system may show nothing but that they are there.
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _start_of(process: int) -> int | None:
+    """Return when a process began, in ticks since the boot: 0 if it is dead, None if unknown."""
+    try:
+        status = (_PROC / str(process) / "stat").read_text(errors="replace")
+    except OSError:
+        return None
+    # proc(5): the name, which may hold anything, is in parentheses; the state is field 3, the
+    # start is field 22. A zombie is dead: it waits to be counted.
+    fields = status.rpartition(")")[2].split()
+    return 0 if fields[0] in "ZX" else int(fields[19])
+
+
+def _digits(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:8]
 
 
 def _last_change(entry: os.DirEntry[str]) -> float:

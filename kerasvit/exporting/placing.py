@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from kerasvit.errors import OutputError
 from kerasvit.files import atomic_path
-from kerasvit.temporary import temporary_name
+from kerasvit.temporary import exchange, remove_stale, temporary_name
 
 
 @contextlib.contextmanager
@@ -44,6 +44,7 @@ def new_files(
 
 @contextlib.contextmanager
 def _scratch(parent: pathlib.Path) -> Iterator[pathlib.Path]:
+    remove_stale(parent)
     folder = parent / temporary_name()
     folder.mkdir()
     try:
@@ -68,6 +69,9 @@ def check_folder(folder: pathlib.Path, overwrite: bool) -> None:
 def replace_folder(new: pathlib.Path, folder: pathlib.Path, overwrite: bool) -> None:
     """Put a folder in the place of another one; the old one goes only once the new one is there."""
     check_folder(folder, overwrite)
+    if folder.exists() and exchange(new, folder):
+        shutil.rmtree(new, ignore_errors=True)
+        return
     old = new.with_name(f"{new.name}.old")
     if folder.exists():
         os.replace(folder, old)

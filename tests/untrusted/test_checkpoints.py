@@ -38,12 +38,14 @@ def _zeros_pth(path, megabytes):
 
 
 def _zeros_npz(path, megabytes):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open("weight.npy", "w", force_zip64=True) as member:
-            header = {"descr": "<f4", "fortran_order": False, "shape": (megabytes * 2**18,)}
-            np.lib.format.write_array_header_1_0(member, header)
-            for _ in range(megabytes):
-                member.write(bytes(2**20))
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("weight.npy", "w", force_zip64=True) as member,
+    ):
+        header = {"descr": "<f4", "fortran_order": False, "shape": (megabytes * 2**18,)}
+        np.lib.format.write_array_header_1_0(member, header)
+        for _ in range(megabytes):
+            member.write(bytes(2**20))
 
 
 def _strides(path, megabytes):

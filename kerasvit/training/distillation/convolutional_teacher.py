@@ -7,6 +7,7 @@ pictures: Li et al. 2022 (https://arxiv.org/abs/2207.10026).
 import dataclasses
 import json
 import pathlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -24,6 +25,8 @@ from kerasvit.training.recipe.tables import Augmentation, Recipe, Teacher
 from kerasvit.training.schedules import warmup_cosine
 
 MODEL, FEATURES, LOGITS = "teacher.keras", "teacher.npy", "teacher_logits.npy"
+# What the others were made by; empty while they are made.
+MADE_BY = "teacher.json"
 # The logits of a maximum over places are too large to begin with.
 _LOGIT_SCALE = 0.125
 _AT_A_TIME = 1000
@@ -55,19 +58,28 @@ def convolutional_targets(
     """
     features, logits = folder / FEATURES, folder / LOGITS
     images = data.decoded().images
-    if not (features.exists() and logits.exists() and _suits(folder / RECIPE, recipe)):
+    if not (features.exists() and logits.exists() and _suits(folder, recipe)):
+        _write_down(folder, {})
         teacher = residual_network(len(data.class_names), recipe.teacher.widths)
         train_teacher(teacher, recipe, data, preprocessing)
         with atomic_path(folder / MODEL, overwrite=True) as temporary:
             teacher.save(temporary)
         write_targets(teacher, Normaliser(preprocessing), images, features, logits)
+        _write_down(folder, {table: as_written(recipe)[table] for table in _DECISIVE})
     # What comes after does not depend on whether the files were there.
     keras.utils.set_random_seed(recipe.run.seed)
     return features, logits
 
 
-def _suits(path: pathlib.Path, recipe: Recipe) -> bool:
+def _write_down(folder: pathlib.Path, tables: dict[str, Any]) -> None:
+    with atomic_path(folder / MADE_BY, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(tables, indent=2) + "\n")
+
+
+def _suits(folder: pathlib.Path, recipe: Recipe) -> bool:
     """Tell whether an earlier run's recipe has the same teacher."""
+    # Runs of earlier versions wrote down their recipe alone.
+    path = folder / (MADE_BY if (folder / MADE_BY).exists() else RECIPE)
     try:
         before = json.loads(path.read_text())
     except (OSError, ValueError):

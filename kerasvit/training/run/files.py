@@ -46,7 +46,7 @@ def prepare(recipe: Recipe, folder: pathlib.Path, resume: bool, overwrite: bool)
         meta = read_meta(state)
         _check_same(recipe, meta["recipe"], state)
         return meta
-    if not overwrite and any((folder / name).exists() for name in (STATE, MODEL)):
+    if not overwrite and holds_run(folder):
         raise OutputError(
             f"{str(folder)!r} holds an earlier run, which is kept. "
             "Pass --resume to go on with it, --overwrite, or another folder with -o"
@@ -56,22 +56,31 @@ def prepare(recipe: Recipe, folder: pathlib.Path, resume: bool, overwrite: bool)
     return {"step": 0, "recipe": recipe.to_dict()}
 
 
-def begin(recipe: Recipe, folder: pathlib.Path) -> None:
-    """Remove what an earlier run left, and write down the recipe.
+def holds_run(folder: pathlib.Path) -> bool:
+    """Tell whether a folder holds an earlier run, or a part of one."""
+    return any((folder / name).exists() for name in (STATE, MODEL))
 
-    Args:
-        recipe: what will be followed.
-        folder: of the run, as `prepare` left it.
+
+def write_recipe(recipe: Recipe, folder: pathlib.Path) -> None:
+    """Write down what is followed, once the folder holds nothing else, or a state of this run.
 
     Raises:
         OutputError: if the folder cannot be written to.
     """
-    if not is_first_host():
-        return
-    with atomic_path(folder / RECIPE, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(recipe.to_dict(), indent=2) + "\n")
-    for name in (STATE, BEST, MODEL, LOG):
-        (folder / name).unlink(missing_ok=True)
+    if is_first_host():
+        with atomic_path(folder / RECIPE, overwrite=True) as temporary:
+            temporary.write_text(json.dumps(recipe.to_dict(), indent=2) + "\n")
+
+
+def remove_others(folder: pathlib.Path, meta: dict[str, Any]) -> None:
+    """Remove what this run has not replaced of an earlier one's: the best model, if it has none.
+
+    Args:
+        folder: of the run, whose model is written.
+        meta: of its state.
+    """
+    if is_first_host() and "best" not in meta:
+        (folder / BEST).unlink(missing_ok=True)
 
 
 def portable(recipe: Recipe) -> dict[str, Any]:

@@ -32,10 +32,12 @@ from kerasvit.training.run.files import (
     LOG,
     MODEL,
     STATE,
-    begin,
+    holds_run,
     portable,
     prepare,
+    remove_others,
     write_model,
+    write_recipe,
 )
 
 
@@ -76,7 +78,8 @@ def train(
         output: folder; it is made if missing.
         resume: whether to go on from the folder's state. The result is that of a run without
             interruption.
-        overwrite: whether files of an earlier run are replaced.
+        overwrite: whether files of an earlier run are replaced, each once its replacement is
+            whole: a run that fails before its first state leaves the earlier one as it was.
 
     Raises:
         InputError: if data, teacher or state are not what they should be.
@@ -105,10 +108,12 @@ class _Training:
         )
         self.order = self._order(distribution)
         compile_model(self.model, recipe, self.order.steps)
+        # What an earlier run left stays until this one has a state of its own.
+        self.waits = not resume and holds_run(output)
         if resume:
             restore_state(output / STATE, self.model)
-        else:
-            begin(recipe, output)
+        elif not self.waits:
+            write_recipe(recipe, output)
 
     def _order(self, distribution: Distribution | None) -> Order:
         """Return this host's part of the pictures of each step."""
@@ -127,6 +132,8 @@ class _Training:
         state = watching.RunState(
             self.output / STATE, self.order.steps, self.meta, self._save_best, interrupted
         )
+        if self.waits:
+            state.after_first = functools.partial(write_recipe, self.recipe, self.output)
         log = watching.Log(self.output / LOG, self.meta["step"] // self.order.steps)
         callbacks = [nan, watching.AverageWeights(), log, state, *self._more_callbacks(state)]
         try:
@@ -134,7 +141,7 @@ class _Training:
                 log.size = size
                 self._fit(size, first, last, callbacks)
                 if nan.found or self.model.stop_training:
-                    raise watching.nan_error(self.output / STATE)
+                    raise watching.nan_error(self.output / STATE if state.is_saved else None)
         except watching.Stopped:
             done = self.recipe.run.max_steps
             return Result(None, 0, self.output / STATE, done, self.data.broken)
@@ -210,6 +217,7 @@ class _Training:
             figures = self.model.evaluate(tests, verbose=0, return_dict=True)
             accuracy = float(figures["accuracy"])
             self._save(path, test_accuracy=accuracy, test_count=count)
+        remove_others(self.output, self.meta)
         return Result(accuracy, count, path, self.meta["step"], self.data.broken)
 
     def _save_best(self, accuracy: float) -> None:

@@ -55,6 +55,10 @@ class RunState(keras.callbacks.Callback):
         meta: what the state says besides, with "step" and "best"; it is kept up to date.
         save_best: called with the value when the model is the best so far.
         resumed_from: state whose metrics the first epoch goes on with, or None.
+
+    Attributes:
+        after_first: called once, when the first state of this run is on disk.
+        is_saved: whether there is a state of this run.
     """
 
     def __init__(
@@ -69,6 +73,8 @@ class RunState(keras.callbacks.Callback):
         self.path, self.steps, self.meta = path, steps, meta
         self.save_best, self.resumed_from = save_best, resumed_from
         self.generators = generator_states()
+        self.after_first: Callable[[], None] = lambda: None
+        self.is_saved = meta["step"] > 0
 
     def on_epoch_begin(self, epoch, logs=None):
         """Give the metrics back that an interrupted epoch had."""
@@ -107,6 +113,9 @@ class RunState(keras.callbacks.Callback):
             return
         if is_first_host():
             save_state(self.path, self.model, self.meta, self.generators)
+            self.after_first()
+            self.after_first = lambda: None
+        self.is_saved = True
 
 
 class StateOfSteps(keras.callbacks.Callback):
@@ -192,11 +201,13 @@ def tensorboard(folder: pathlib.Path) -> list[keras.callbacks.Callback]:
     return [keras.callbacks.TensorBoard(str(folder))]
 
 
-def nan_error(state: pathlib.Path) -> UsageError:
-    """Return the error of a run whose loss or weights are no longer finite."""
-    remaining = (
-        f"The last good state is {str(state)!r}" if state.is_file() else "No epoch was complete"
-    )
+def nan_error(state: pathlib.Path | None) -> UsageError:
+    """Return the error of a run whose loss or weights are no longer finite.
+
+    Args:
+        state: the run's last one; None if it has none yet.
+    """
+    remaining = f"The last good state is {str(state)!r}" if state else "No epoch was complete"
     return UsageError(
         "The loss must stay finite. Received: NaN or infinity, in the loss or the weights. "
         f"{remaining}. Lower optimizer.learning_rate or set optimizer.clip_norm=1"

@@ -184,3 +184,35 @@ def test_precision_of_the_run_leaves_float32_in_the_file(tiny, tmp_path):
     model = kerasvit.from_pretrained(train(recipe, tmp_path / "run").path)
     assert model.dtype_policy.name == "float32"
     assert keras.backend.standardize_dtype(model(np.zeros((1, 8, 8, 3)))[0].dtype) == "float32"
+
+
+def _contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def test_a_run_that_fails_before_its_first_state_leaves_the_earlier_one(
+    tiny, tmp_path, monkeypatch
+):
+    """Row 1 of the faults: an overwriting run deleted all four files first."""
+    folder = tmp_path / "run"
+    train(tiny(), folder)
+    before = _contents(folder)
+    assert {"state.npz", "best.keras", "model.keras", "log.csv", "recipe.json"} <= set(before)
+    with monkeypatch.context() as patch:
+        patch.setattr("kerasvit.training.run.train.fit_steps", lambda *a, **k: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train(tiny(run={"seed": 5}), folder, overwrite=True)
+    assert _contents(folder) == before
+    result = train(tiny(run={"seed": 5}), folder, overwrite=True)
+    after = _contents(folder)
+    assert after.keys() == before.keys()
+    assert json.loads(after["recipe.json"])["run"]["seed"] == 5
+    assert result.path.read_bytes() == after["model.keras"] != before["model.keras"]
+
+
+def test_a_run_without_a_best_model_leaves_none_of_an_earlier_one(tiny, tmp_path):
+    folder = tmp_path / "run"
+    train(tiny(), folder)
+    assert (folder / "best.keras").exists()
+    train(tiny(run={"evaluate_every": 100}), folder, overwrite=True)
+    assert not (folder / "best.keras").exists()

@@ -1,0 +1,105 @@
+"""What killed processes leave: rows 16 and 21 of the fault table, decided in `temporary.py`."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from kerasvit.files import atomic_path
+from kerasvit.temporary import exchange, remove_stale, temporary_name
+
+WRITER = """
+import pathlib, sys, time
+from kerasvit.files import atomic_path
+with atomic_path(sys.argv[1], overwrite=True) as temporary:
+    temporary.write_bytes(b"half")
+    print("writing", flush=True)
+    time.sleep(600)
+"""
+
+
+def _listing(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs Linux' /proc")
+def test_what_a_killed_process_left_is_removed_by_the_next_writer_at_once(tmp_path):
+    """kill -9 in the middle of a file: the old one stands, the rest goes with the next run."""
+    target = tmp_path / "x.keras"
+    target.write_bytes(b"old")
+    command = [sys.executable, "-c", WRITER, str(target)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
+        writer.stdout.readline()
+        half = _listing(tmp_path)
+        assert len(half) == 2
+        # It lives: who writes into the same folder leaves it alone.
+        with atomic_path(tmp_path / "another.txt") as temporary:
+            temporary.write_bytes(b"new")
+        assert set(half) < set(_listing(tmp_path))
+        writer.send_signal(signal.SIGKILL)
+    assert target.read_bytes() == b"old"
+    with atomic_path(target, overwrite=True) as temporary:
+        temporary.write_bytes(b"new")
+    assert _listing(tmp_path) == ["another.txt", "x.keras"]
+    assert target.read_bytes() == b"new"
+
+
+def _renamed(name, **parts):
+    """Change parts of a temporary file's name."""
+    names = ["machine", "boot", "process", "start"]
+    values = dict(
+        zip(names, re.fullmatch(r"\.kerasvit-(.*)-\w{16}", name)[1].split("-"), strict=True)
+    )
+    values |= parts
+    return f".kerasvit-{'-'.join(values[part] for part in names)}-{'0' * 16}"
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs Linux' /proc")
+@pytest.mark.parametrize(
+    ("parts", "goes"),
+    [
+        ({}, False),
+        ({"start": "1"}, True),
+        ({"boot": "0" * 8}, True),
+        ({"process": "9999999999"}, True),
+        ({"machine": "0" * 8}, False),
+        ({"start": "0"}, False),
+    ],
+    ids=["mine", "number taken by another", "earlier boot", "no such process", "shared", "unknown"],
+)
+def test_who_made_it_decides(tmp_path, parts, goes):
+    left = tmp_path / _renamed(temporary_name(), **parts)
+    left.mkdir()
+    (left / "inside").write_bytes(b"half")
+    remove_stale(tmp_path)
+    assert left.exists() is not goes
+    # What nobody can tell goes after a day.
+    for path in (left / "inside", left):
+        if path.exists():
+            os.utime(path, (time.time() - 48 * 3600,) * 2)
+    remove_stale(tmp_path)
+    assert left.exists() is (parts == {})
+
+
+def test_a_users_own_hidden_files_stay(tmp_path):
+    names = [".kerasvit-mine", ".kerasvit-1-2-3-4-5", ".kerasvit"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"mine")
+        os.utime(tmp_path / name, (0, 0))
+    remove_stale(tmp_path)
+    assert _listing(tmp_path) == sorted(names)
+
+
+def test_two_folders_change_places_in_one_step(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    if not exchange(tmp_path / "one", tmp_path / "two"):
+        pytest.skip("this system cannot")
+    assert _listing(tmp_path / "one") == ["two"]
+    assert _listing(tmp_path / "two") == ["one"]
+    assert not exchange(tmp_path / "one", tmp_path / "missing")
