@@ -63,8 +63,8 @@ def remove_stale(folder: str | os.PathLike[str]) -> None:
 
 def _is_left(entry: os.DirEntry[str]) -> bool:
     match = _TEMPORARY.fullmatch(entry.name)
-    machine, boot, process, start = match.groups() if match else (None,) * 4
-    if machine == _machine() and start not in (None, "0"):
+    machine, boot, process, start = (part or "0" for part in match.groups()) if match else "0000"
+    if machine == _machine() and start != "0":
         return boot != _boot() or not _lives(int(process), int(start))
     return time.time() - _last_change(entry) > _STALE_SECONDS
 

@@ -17,13 +17,8 @@ from kerasvit.conversion.files import npz as npz_files
 from kerasvit.conversion.files import pytorch as torch_files
 from kerasvit.conversion.files import safetensors as safetensors_files
 from kerasvit.conversion.files.digests import checked_digest, expected_digest
-from kerasvit.conversion.files.tensors import (
-    StoredTensor,
-    Tree,
-    build_tree,
-    flat_tensors,
-    is_torch_module,
-)
+from kerasvit.conversion.files.tensors import StoredTensor, is_torch_module
+from kerasvit.conversion.files.trees import Tree, build_tree, flat_tensors
 from kerasvit.errors import InputError, KerasViTError, UsageError
 from kerasvit.untrusted.limits import check_bytes
 

@@ -6,7 +6,8 @@ import zipfile
 
 import numpy as np
 
-from kerasvit.conversion.files.tensors import StoredTensor, Tree, new_array
+from kerasvit.conversion.files.tensors import StoredTensor, new_array
+from kerasvit.conversion.files.trees import Tree
 from kerasvit.errors import InputError
 from kerasvit.untrusted.npz import read_header
 
@@ -33,13 +34,13 @@ def _describe(path: pathlib.Path, archive: zipfile.ZipFile, info: zipfile.ZipInf
             header = read_header(member, info.file_size)
     except ValueError as error:
         raise InputError(
-            f"{str(path)!r} is damaged: array {info.filename!r} does not fit its bytes, or is none "
-            f"of numbers. Received: {error}. Get the file again"
+            f"{str(path)!r} is damaged: array {info.filename!r} does not fit its "
+            f"bytes. Received: {error}. Get the file again"
         ) from error
     shape, dtype, start = header.shape, header.dtype, header.start
     # NumPy has no bfloat16: it writes one of JAX's as two bytes of unknown meaning.
     type_name = "bfloat16" if dtype.str == "|V2" else dtype.name
-    if header.is_fortran:
+    if header.is_fortran or dtype.hasobject:
         name = info.filename.removesuffix(".npy")
         return StoredTensor(shape, type_name, functools.partial(_load, path, name))
     read = functools.partial(_read, path, info.filename, dtype, start)

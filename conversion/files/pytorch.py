@@ -16,14 +16,13 @@ from kerasvit.conversion.files.harmless import StoredArray, is_harmless, stand_i
 from kerasvit.conversion.files.pickle_scan import check_cost, top_class, unusual_globals
 from kerasvit.conversion.files.tensors import (
     StoredTensor,
-    Tree,
-    build_tree,
     is_tensor,
     is_torch_module,
     stored_tensor,
     torch_dtype,
     torch_to_numpy,
 )
+from kerasvit.conversion.files.trees import Tree, build_tree
 from kerasvit.errors import InputError, UsageError
 from kerasvit.untrusted.archives import read_member
 from kerasvit.untrusted.limits import allowed_bytes

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasvit.conversion.files.tensors import StoredTensor, Tree, new_array
+from kerasvit.conversion.files.tensors import StoredTensor, new_array
+from kerasvit.conversion.files.trees import Tree
 from kerasvit.errors import InputError
 from kerasvit.untrusted.limits import check_entries
 from kerasvit.untrusted.texts import read_json

@@ -73,7 +73,7 @@ def test_paths_go_to_every_backend_and_options_to_pytest(all_backends, monkeypat
     monkeypatch.setattr(
         all_backends, "run", lambda shard, options, _: seen.append((shard, options)) or PASSED
     )
-    file = "tests/test_files.py::test_x"
+    file = "tests/files/test_files.py::test_x"
     assert all_backends.main(["-k", "mean", file, "--durations=5"]) == 0
     assert {shard.backend for shard, _ in seen} == {"tensorflow", "jax", "torch"}
     for shard, options in seen:
@@ -138,7 +138,7 @@ class Elsewhere:
             return importlib.machinery.ModuleSpec(name, None, origin="/elsewhere/__init__.py")
 sys.meta_path.insert(0, Elsewhere)
 import pytest
-sys.exit(pytest.main(["tests/test_files.py", "--collect-only"]))
+sys.exit(pytest.main(["tests/files/test_files.py", "--collect-only"]))
 """
 
 

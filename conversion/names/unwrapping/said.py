@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kerasvit.conversion.facts.facts import Facts, stated
-from kerasvit.conversion.files.tensors import Other, Tree
+from kerasvit.conversion.files.trees import Other, Tree
 from kerasvit.models import factory
 
 # Where scripts keep their options: timm and DINO a Namespace, Lightning a mapping.

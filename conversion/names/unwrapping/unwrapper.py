@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from kerasvit.conversion.files.checkpoint import Checkpoint, open_checkpoint
-from kerasvit.conversion.files.tensors import StoredTensor, Tree, flat_tensors
+from kerasvit.conversion.files.tensors import StoredTensor
+from kerasvit.conversion.files.trees import Tree, flat_tensors
 from kerasvit.conversion.names.foreign.naming import Dropped
 from kerasvit.conversion.names.foreign.namings import NAMINGS
 from kerasvit.conversion.names.unwrapping import tables
