@@ -15,11 +15,11 @@ The fault table's rows about checkpoints, and the tests of each (`cli` is this f
 14 position grids: cli test_a_grid_that_is_not_square_needs_its_size,
    layers/test_position_resampling.py
 15 full disk: cli test_full_disk_leaves_the_old_file, tests/files/test_files.py
-16 kills: models/test_killed_saves.py
+16 kills: models/test_killed_saves.py, tests/files/test_temporary.py, tests/kills.py
 17 Ctrl-C and SIGTERM: cli test_a_signal_leaves_nothing
 18, 19, 20 outputs: cli test_output_that_exists_and_output_that_is_the_source,
    test_an_output_that_cannot_be_is_refused_before_any_work
-21 temporary files: tests/files/test_files.py
+21 temporary files: tests/files/test_temporary.py, by owner
 22 another model's weights: models/test_weight_files.py, test_a_file_of_another_model_is_refused
 23 missing packages: tests/test_packaging.py
 24 to 31 downloads: conversion/sources/test_fetch.py, test_hub.py, tests/test_pretrained.py,

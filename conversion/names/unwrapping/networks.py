@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from kerasvit.conversion.files.tensors import StoredTensor, Tree
+from kerasvit.conversion.files.tensors import StoredTensor
+from kerasvit.conversion.files.trees import Tree
 from kerasvit.conversion.names.foreign.namings import NAMINGS
 from kerasvit.conversion.names.unwrapping.tables import rank
 
