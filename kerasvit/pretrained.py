@@ -16,7 +16,7 @@ from kerasvit.errors import InputError, UsageError
 from kerasvit.models import CaiT, VisionTransformer
 from kerasvit.models.base import ScoreModel
 from kerasvit.models.factory import canonical_name
-from kerasvit.models.keras_file import explain, read_keras_file
+from kerasvit.models.opening.keras_file import explain, read_keras_file
 from kerasvit.models.weight_options import Options, with_options
 from kerasvit.releases import EMBEDDED, Release, find_release, load_releases
 

@@ -39,7 +39,7 @@ ORDER = {
     ],
     "kerasvit.exporting": ["formats"],
     "kerasvit.layers": ["direct_calls", "base", "primitives", "attention", "blocks"],
-    "kerasvit.models": ["base", "cait vit", "factory"],
+    "kerasvit.models": ["base", "cait vit", "factory", "opening"],
     "kerasvit.render": ["colour", "sheet", "look", "maps standard video", "viewer"],
     "kerasvit.saliency": [
         "scores maps",

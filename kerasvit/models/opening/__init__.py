@@ -1,0 +1,1 @@
+"""Files of models, opened as what a stranger may have made."""
