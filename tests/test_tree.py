@@ -39,6 +39,7 @@ ORDER = {
     ],
     "kerasvit.exporting": ["formats"],
     "kerasvit.layers": ["direct_calls", "base", "primitives", "attention", "blocks"],
+    "kerasvit.look": ["records", "planning"],
     "kerasvit.models": ["base", "cait vit", "factory", "opening"],
     "kerasvit.render": ["colour", "sheet", "look", "maps standard video", "viewer"],
     "kerasvit.saliency": [

@@ -1,9 +1,11 @@
 """What `kerasvit saliency` says while it draws."""
 
 import pathlib
+from collections.abc import Sequence
 
-from kerasvit.cli.pictures import Progress, shown
+from kerasvit.cli.pictures import Progress, say_left_out, shown
 from kerasvit.errors import KerasViTError
+from kerasvit.images.inputs import LeftOut
 from kerasvit.look import Drawn, Listener
 from kerasvit.look.classes import describe
 from kerasvit.memory import reuse_memory
@@ -22,6 +24,10 @@ class Narrator(Listener):
         if self.progress is not None:
             self.progress.__exit__(*error)
 
+    def left_out(self, entries: Sequence[LeftOut]) -> None:
+        """Say what lay in folders and is not read."""
+        say_left_out(entries)
+
     def started(self, count: int) -> None:
         """Show the bar."""
         # Only now: while a model is loaded, what a conversion frees goes back to the system.
@@ -30,15 +36,18 @@ class Narrator(Listener):
 
     def drew(self, picture: Drawn) -> None:
         """Say where the files are, and what the picture shows."""
+        name = shown(picture.name or picture.path)
         if picture.flat:
             names = ", ".join(picture.flat)
-            self._said.complain(f"{shown(picture.path)}: every patch has the same value: {names}")
+            self._said.complain(f"{name}: every patch has the same value: {names}")
         files = [shown(file) for file in picture.files.values()]
         if picture.kind == "picture":
             classes = f"{describe(picture.classes)} -> " if picture.classes else ""
-            self._said.line(f"{shown(picture.path)}: {classes}{files[0]}")
+            self._said.line(f"{name}: {classes}{files[0]}")
         else:
-            self._said.line(f"{shown(picture.path)}: {', '.join(files)}")
+            self._said.line(f"{name}: {', '.join(files)}")
+            for note in picture.notes:
+                self._said.complain(f"{name}: {note}")
 
     def passed_over(self, path: pathlib.Path, error: KerasViTError) -> None:
         """Name a picture that failed."""

@@ -31,8 +31,15 @@ def add_inputs(
         "inputs",
         nargs="*" if optional else "+",
         metavar="INPUT",
-        help=f"{what}, folders, globs, or sample:NAME (photographs of scikit-image, such as "
-        "sample:chelsea)",
+        help=f"{what}, folders, globs, https://..., - (the standard input), or sample:NAME "
+        "(photographs of scikit-image, such as sample:chelsea)",
+    )
+    parser.add_argument(
+        "-r",
+        "--recursive",
+        action="store_true",
+        help="go through folders with all folders below them; what is left out is named, and does "
+        "not change the exit code, which is 3 if a picture that was chosen cannot be read",
     )
     parser.add_argument(
         "--fail-fast", action="store_true", help="stop at the first picture that cannot be read"

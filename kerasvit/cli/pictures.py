@@ -1,5 +1,6 @@
 """What a command says of the pictures that it works through."""
 
+import argparse
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
@@ -8,9 +9,12 @@ from typing import TypeVar
 import tqdm
 
 from kerasvit.errors import InputError, KerasViTError
+from kerasvit.images.inputs import LeftOut, PictureFile, find
 from kerasvit.look import pictures
 
 Loaded = TypeVar("Loaded")
+
+_NAMED = 3
 
 
 def each_picture(
@@ -86,7 +90,7 @@ class Progress:
     def pass_over(self, path: pathlib.Path, error: KerasViTError) -> None:
         """Name a picture that failed."""
         message = str(error)
-        named = str(path) in message or repr(str(path)) in message
+        named = path.name in message or repr(path.name)[1:-1] in message
         self.complain(message if named else f"{shown(path)}: {message}")
 
     def part(self, done: int, count: int | None) -> None:
@@ -94,7 +98,31 @@ class Progress:
         self.bar.set_postfix_str(f"frame {done} of {count or '?'}")
 
 
-def shown(path: pathlib.Path) -> str:
+def find_pictures(options: argparse.Namespace) -> list[PictureFile]:
+    """Return the pictures that a command's inputs stand for; what is left out is named.
+
+    Raises:
+        KerasViTError: as `kerasvit.images.inputs.find`.
+    """
+    found = find(options.inputs, recursive=options.recursive)
+    say_left_out(found.left_out)
+    return list(found.pictures)
+
+
+def say_left_out(entries: Sequence[LeftOut]) -> None:
+    """Name on standard error what is not read, a line for each reason."""
+    by_reason: dict[str, list[str]] = {}
+    for entry in entries:
+        by_reason.setdefault(entry.reason, []).append(shown(entry.path))
+    for reason, names in by_reason.items():
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        print(
+            f"kerasvit: left out, {reason}: {', '.join(names[:_NAMED])}{more}",
+            file=sys.stderr,
+        )
+
+
+def shown(path: str | pathlib.Path) -> str:
     """Return a path for a line of output: as it is, or quoted where it would break the line."""
     text = str(path)
     return text if text.isprintable() else repr(text)

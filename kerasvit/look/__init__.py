@@ -12,6 +12,7 @@ from kerasvit.look.artist import Artist
 from kerasvit.look.classes import Prediction
 from kerasvit.look.explainer import Explained, Explainer, PreparedPicture
 from kerasvit.look.models import LoadedModel, load_model
+from kerasvit.look.records.merging import merge_manifests
 from kerasvit.look.results import Drawn, Listener, Run
 from kerasvit.look.run import saliency, video
 from kerasvit.look.settings import Settings
@@ -28,6 +29,7 @@ __all__ = [
     "Run",
     "Settings",
     "load_model",
+    "merge_manifests",
     "saliency",
     "video",
 ]

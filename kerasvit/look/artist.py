@@ -10,7 +10,7 @@ from PIL import Image
 from kerasvit import __version__
 from kerasvit.files import write_npz
 from kerasvit.look.explainer import Explained, Explainer
-from kerasvit.look.outputs import output_name, overlay_name
+from kerasvit.look.planning.outputs import output_name, overlay_name
 from kerasvit.render import (
     Canvas,
     Look,
@@ -49,7 +49,7 @@ class Artist:
 
         Args:
             explained: what `Explainer.explain` returned.
-            files: by what they hold, see `kerasvit.look.outputs.Outputs`.
+            files: by what they hold, see `kerasvit.look.planning.outputs.Outputs`.
             title: of the picture.
             overwrite: whether files may be replaced.
 

@@ -10,6 +10,7 @@ from PIL import Image
 from kerasvit.ahead import load_ahead
 from kerasvit.errors import InputError, KerasViTError, UsageError
 from kerasvit.images import read
+from kerasvit.images.notes import note
 from kerasvit.images.reading import MAX_PIXELS
 
 Loaded = TypeVar("Loaded")
@@ -31,7 +32,10 @@ def open_picture(
     limit = max_pixels or MAX_PIXELS
     # Pillow refuses on its own what is twice its limit; ours has been asked for.
     Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, limit)
-    return read(path, max_pixels=limit, frame=frame)
+    image = read(path, max_pixels=limit, frame=frame)
+    if (image == image[:1, :1]).all():
+        note(repr(str(path)), "every pixel has the same colour: a map of it says nothing")
+    return image
 
 
 def each_picture(

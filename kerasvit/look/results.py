@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kerasvit.errors import KerasViTError
+from kerasvit.images.inputs import LeftOut
 from kerasvit.look.classes import Prediction
 
 
@@ -22,6 +23,8 @@ class Drawn:
         seconds: how long it took.
         classes: its most probable classes; none of a video or from a model without a head.
         flat: the methods whose map has the same value everywhere.
+        name: what the user called it: its path, an address, or `"-"`.
+        notes: what is worth saying of it, such as a video's frames that could not be read.
     """
 
     path: pathlib.Path
@@ -30,6 +33,8 @@ class Drawn:
     seconds: float
     classes: tuple[Prediction, ...] = ()
     flat: tuple[str, ...] = ()
+    name: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,12 +46,14 @@ class Run(Sequence[Drawn]):
         manifest: the record of the run.
         drawn: the pictures and videos that went well.
         failed: the error of each that did not; empty unless `fail_fast=False`.
+        left_out: what lay in folders and was not read, with the reason.
     """
 
     folder: pathlib.Path
     manifest: pathlib.Path
     drawn: tuple[Drawn, ...]
     failed: dict[pathlib.Path, KerasViTError]
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def files(self) -> list[pathlib.Path]:
@@ -65,6 +72,9 @@ class Run(Sequence[Drawn]):
 
 class Listener:
     """Hears how a run goes on; this one does nothing. Override what you want to hear."""
+
+    def left_out(self, entries: Sequence[LeftOut]) -> None:
+        """Folders hold these files and folders too, which are not read."""
 
     def started(self, count: int) -> None:
         """The model is loaded, and so many pictures will be drawn."""

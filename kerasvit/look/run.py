@@ -1,27 +1,19 @@
 """Pictures and videos in, files and a manifest out: load, prepare, explain, draw, write."""
 
+import contextlib
 import dataclasses
 import os
 import pathlib
-import time
-from collections.abc import Iterable
 from typing import Any
 
 from kerasvit.errors import KerasViTError, UsageError
-from kerasvit.images import resolve
-from kerasvit.look.artist import Artist
-from kerasvit.look.explainer import Explained, Explainer, PreparedPicture
-from kerasvit.look.manifest import Manifest
+from kerasvit.look.desk import Desk
+from kerasvit.look.explainer import PreparedPicture
 from kerasvit.look.models import load_model
-from kerasvit.look.outputs import Outputs, plan_outputs
 from kerasvit.look.pictures import each_picture
+from kerasvit.look.planning.plan import Inputs, Plan, make_plan, remove_empty, video_plan
 from kerasvit.look.results import Drawn, Listener, Run
 from kerasvit.look.settings import Settings
-from kerasvit.look.uses import check_uses, outputs_of
-from kerasvit.look.video import draw_video
-from kerasvit.render.video.frames import SUFFIXES, is_video
-
-Inputs = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
 def saliency(
@@ -32,6 +24,9 @@ def saliency(
     settings: Settings | None = None,
     overwrite: bool = False,
     fail_fast: bool = True,
+    recursive: bool = False,
+    shard: str | tuple[int, int] | None = None,
+    resume: bool = False,
     listener: Listener | None = None,
     **options: Any,
 ) -> Run:
@@ -40,7 +35,8 @@ def saliency(
     Nothing is printed. What can be refused is refused before any work.
 
     Args:
-        inputs: pictures, videos, folders, globs, or `"sample:NAME"`; one or several.
+        inputs: pictures, videos, folders, globs, addresses `https://...`, `"-"` for the standard
+            input, or `"sample:NAME"`; one or several.
         model: as for `kerasvit.look.load_model`: a release, a file, a model; None: the small CaiT
             in the package.
         out: the folder of the outputs; it is made if missing.
@@ -49,6 +45,11 @@ def saliency(
         fail_fast: whether the first picture that fails ends the run with its error. If not, the
             others go on, and `Run.failed` holds the errors; the error of a single picture is raised
             all the same.
+        recursive: whether folders are gone through with all folders below them, which come back in
+            the outputs' paths.
+        shard: the part of the pictures that is drawn, `"2/8"` or `(2, 8)`, where several processes
+            share the work, see `kerasvit.look.merge_manifests`.
+        resume: whether the last run in this folder goes on: what it finished is left as it is.
         listener: hears how the run goes on.
         **options: fields of `kerasvit.look.Settings`, such as `method=("attention", "rollout")`,
             `formats=("png", "gif")`, `heads="max"`.
@@ -63,13 +64,16 @@ def saliency(
         UsageError: if a setting is wrong, or the model lacks what is asked for.
     """
     settings = make_settings(settings, options)
-    paths, videos = find_inputs(inputs, settings)
-    return _draw_all(
-        _Plan(paths, videos, pathlib.Path(out), overwrite, fail_fast),
-        model,
+    plan = make_plan(
+        inputs,
         settings,
-        listener or Listener(),
+        out,
+        overwrite=overwrite,
+        recursive=recursive,
+        shard=shard,
+        resume=resume,
     )
+    return _draw_all(plan, model, settings, fail_fast, listener or Listener())
 
 
 def video(
@@ -100,9 +104,8 @@ def video(
         KerasViTError: as `saliency`.
     """
     settings = make_settings(settings, options)
-    place = pathlib.Path(path)
-    plan = _Plan([place], {place}, pathlib.Path(out), overwrite, fail_fast=True)
-    return _draw_all(plan, model, settings, listener or Listener())[0]
+    plan = video_plan(pathlib.Path(path), settings, pathlib.Path(out), overwrite)
+    return _draw_all(plan, model, settings, True, listener or Listener())[0]
 
 
 def make_settings(settings: Settings | None, options: dict[str, Any]) -> Settings:
@@ -121,126 +124,37 @@ def make_settings(settings: Settings | None, options: dict[str, Any]) -> Setting
     return dataclasses.replace(settings or Settings(), **options)
 
 
-def find_inputs(inputs: Inputs, settings: Settings) -> tuple[list[pathlib.Path], set[pathlib.Path]]:
-    """Return the files that the inputs name, and which of them are videos.
+def _draw_all(
+    plan: Plan, model: Any, settings: Settings, fail_fast: bool, listener: Listener
+) -> Run:
+    with contextlib.ExitStack() as stack:
+        stack.callback(remove_empty, plan.new_folders)
+        if plan.left_out:
+            listener.left_out(plan.left_out)
+        loaded = load_model(model)
+        desk = Desk(loaded, settings, plan.folder, plan.overwrite, listener)
+        jobs = {job.picture.path: job for job in plan.jobs}
+        drawn: list[Drawn] = []
 
-    Raises:
-        InputError: if there is no such file.
-    """
-    texts = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
-    paths = resolve([os.fspath(text) for text in texts], SUFFIXES)
-    wants_videos = "mp4" in settings.chosen_formats
-    videos = {
-        path
-        for path in paths
-        if path.suffix.lower() in SUFFIXES or (wants_videos and is_video(path))
-    }
-    return paths, videos
+        def work(path: pathlib.Path, opened: tuple[PreparedPicture | None, list[str]]) -> None:
+            picture, entry = desk.draw(jobs[path], opened)
+            manifest.add(jobs[path].picture.name, **entry)
+            drawn.append(picture)
+            listener.drew(picture)
 
+        def passed(path: pathlib.Path, error: KerasViTError | None) -> None:
+            if error is not None:
+                listener.passed_over(path, error)
+            listener.advanced()
 
-@dataclasses.dataclass(frozen=True)
-class _Plan:
-    """Which files are read, and where to the others go."""
-
-    paths: list[pathlib.Path]
-    videos: set[pathlib.Path]
-    folder: pathlib.Path
-    overwrite: bool
-    fail_fast: bool
-
-
-def _draw_all(plan: _Plan, model: Any, settings: Settings, listener: Listener) -> Run:
-    kinds = {"video" if path in plan.videos else "picture" for path in plan.paths}
-    check_uses(settings, outputs_of(settings, kinds))
-    outputs = plan_outputs(plan.paths, plan.videos, settings, plan.folder, plan.overwrite)
-    loaded = load_model(model)
-    desk = _Desk(Explainer(loaded, settings), plan.overwrite, listener)
-    drawn: list[Drawn] = []
-
-    def load(path: pathlib.Path) -> PreparedPicture | None:
-        return None if path in plan.videos else desk.explainer.open(path)
-
-    def work(path: pathlib.Path, picture: PreparedPicture | None) -> None:
-        if picture is None:
-            drawn.append(desk.draw_video(path, outputs[path], manifest))
-        else:
-            drawn.append(desk.draw_picture(path, picture, outputs[path], manifest))
-        listener.drew(drawn[-1])
-
-    def passed(path: pathlib.Path, error: KerasViTError | None) -> None:
-        if error is not None:
-            listener.passed_over(path, error)
-        listener.advanced()
-
-    listener.started(len(plan.paths))
-    facts = {"model": loaded.facts(), "settings": settings.to_dict()}
-    with Manifest(plan.folder, facts) as manifest:
+        manifest = stack.enter_context(plan.record(loaded.facts(), settings))
+        listener.started(len(jobs))
         failed = each_picture(
-            plan.paths,
-            load,
+            list(jobs),
+            lambda path: desk.open(jobs[path]),
             work,
-            fail_fast=plan.fail_fast,
-            failed=manifest.fail,
+            fail_fast=fail_fast,
+            failed=lambda path, error: manifest.fail(jobs[path].picture.name, error),
             passed=passed,
         )
-    return Run(plan.folder, manifest.path, tuple(drawn), failed)
-
-
-class _Desk:
-    """Where one picture or video after the other is drawn and noted in the manifest."""
-
-    def __init__(self, explainer: Explainer, overwrite: bool, listener: Listener) -> None:
-        self.explainer, self.artist = explainer, Artist(explainer)
-        self.overwrite, self.listener = overwrite, listener
-
-    def draw_picture(
-        self, path: pathlib.Path, picture: PreparedPicture, outputs: Outputs, manifest: Manifest
-    ) -> Drawn:
-        started = time.perf_counter()
-        explained = self.explainer.explain(picture)
-        title = self.explainer.settings.title
-        heading = _heading(path) if title is None else title
-        self.artist.write(explained, outputs.files, heading, self.overwrite)
-        seconds = round(time.perf_counter() - started, 3)
-        names = [file.name for file in outputs.files.values()]
-        manifest.add(path, **_facts(explained, names), seconds=seconds)
-        classes, flat = tuple(explained.classes), tuple(explained.flat)
-        return Drawn(path, "picture", dict(outputs.files), seconds, classes, flat)
-
-    def draw_video(self, path: pathlib.Path, outputs: Outputs, manifest: Manifest) -> Drawn:
-        started = time.perf_counter()
-        for method in self.explainer.settings.video_methods:
-            files = [file for name, file in outputs.files.items() if name.startswith(f"{method}.")]
-            report = self.listener.frame_done
-            draw_video(path, self.explainer, method, files, self.overwrite, report)
-        seconds = round(time.perf_counter() - started, 3)
-        parent = manifest.path.parent
-        names = [file.relative_to(parent).as_posix() for file in outputs.files.values()]
-        manifest.add(path, outputs=names, seconds=seconds)
-        return Drawn(path, "video", dict(outputs.files), seconds)
-
-
-def _facts(explained: Explained, names: list[str]) -> dict[str, Any]:
-    """Return what the manifest says of a picture."""
-    picture = explained.picture
-    facts: dict[str, Any] = {
-        "size": list(picture.image.shape[:2]),
-        "input_size": list(picture.prepared.image.shape[:2]),
-        "outputs": names,
-        "methods": list(explained.maps),
-    }
-    if explained.classes:
-        number, name, probability = explained.classes[0]
-        facts |= {"class": name, "class_index": number, "probability": round(probability, 6)}
-        if explained.has_many_labels:
-            facts["labels"] = {name: round(share, 6) for _, name, share in explained.classes}
-    targets = {
-        method: result.target[0] for method, result in explained.maps.items() if result.target
-    }
-    facts |= {"explained": targets} if targets else {}
-    return facts | ({"flat": explained.flat} if explained.flat else {})
-
-
-def _heading(path: pathlib.Path) -> str:
-    """Return a picture's name as a font can write it."""
-    return path.stem if path.stem.isprintable() else repr(path.stem)[1:-1]
+    return Run(plan.folder, manifest.path, tuple(drawn), failed, plan.left_out)

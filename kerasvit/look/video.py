@@ -34,7 +34,7 @@ def draw_video(
     files: Sequence[pathlib.Path],
     overwrite: bool = False,
     report: Report = lambda done, count: None,
-) -> None:
+) -> list[str]:
     """Draw where a model looks in every frame of a video, at the video's own rate, without sound.
 
     The video is read, explained and written a few frames at a time. The range of the colours
@@ -49,8 +49,11 @@ def draw_video(
         overwrite: whether existing files may be replaced.
         report: called with the number of frames done and how many there are, if known.
 
+    Returns:
+        What is worth saying of the video, such as where it is damaged.
+
     Raises:
-        InputError: if the video cannot be read to its end; nothing is written.
+        InputError: if no frame of the video can be read; nothing is written.
         OutputError: if a file cannot be written, or exists and `overwrite` is false.
         UsageError: if ffmpeg is needed and not installed.
     """
@@ -75,6 +78,7 @@ def draw_video(
             for sink in sinks:
                 sink(picture, values, painter.range)
             report(done, video.count)
+        return list(video.notes)
 
 
 def _facts(

@@ -90,7 +90,8 @@ def test_two_pictures_of_one_name_get_two_outputs(run, photograph, tmp_path):
     other.write_bytes(photograph.read_bytes())
     result = run("saliency", photograph, other, "-o", tmp_path / "out")
     assert result.code == 0, result.err
-    assert (tmp_path / "out" / "photograph_2.png").exists()
+    assert (tmp_path / "out" / "other" / "photograph.png").exists()
+    assert (tmp_path / "out" / tmp_path.name / "photograph.png").exists()
 
 
 def test_one_bad_picture_is_named_and_the_others_finish(run, photograph, tmp_path):

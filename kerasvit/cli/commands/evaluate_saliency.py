@@ -76,17 +76,17 @@ def _add_protocol(parser) -> None:
 
 def run(options) -> int:
     """Write the report and the plot, and print the tables."""
+    from kerasvit.cli.pictures import find_pictures
     from kerasvit.cli.progress import Steps
     from kerasvit.cli.tables import report_text
     from kerasvit.errors import InputError
     from kerasvit.evaluation import evaluate_files, write_plot, write_report
     from kerasvit.files import check_outputs
-    from kerasvit.images import resolve
     from kerasvit.look.models import model_label, weights_sha256
 
     methods, metrics = _names(options)
     own_options = parse_method_options(options.option, methods)
-    paths = resolve(options.inputs)
+    paths = [picture.path for picture in find_pictures(options)]
     files = [pathlib.Path(name) for name in (options.output, options.plot) if name]
     check_outputs(files, overwrite=options.overwrite, inputs=paths, make_folders=True)
     model, preprocessing = load_resized_model(options, attention="none")

@@ -3,9 +3,13 @@
 import itertools
 import pathlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from kerasvit.cli.figures import add_figure
 from kerasvit.cli.options import add_fit, add_inputs, add_model, add_output, add_resize
+
+if TYPE_CHECKING:
+    from kerasvit.images.inputs import PictureFile
 
 
 def add_parsers(subparsers, common) -> None:
@@ -28,10 +32,9 @@ def add_parsers(subparsers, common) -> None:
 def run(options) -> int:
     """Write a sheet of patches for each picture."""
     from kerasvit import look
-    from kerasvit.cli.pictures import each_picture, shown
+    from kerasvit.cli.pictures import each_picture, find_pictures, shown
     from kerasvit.cli.values import parse_number, split_names
     from kerasvit.files import check_outputs
-    from kerasvit.images import resolve
     from kerasvit.look.spelling import COMMAND
     from kerasvit.memory import reuse_memory
     from kerasvit.render.drawing import UNITS_AN_INCH
@@ -50,8 +53,9 @@ def run(options) -> int:
         title=options.title,
         spelling=COMMAND,
     )
-    paths = resolve(options.inputs)
-    files = plan_files(paths, kinds, pathlib.Path(options.output))
+    pictures = find_pictures(options)
+    paths = [picture.path for picture in pictures]
+    files = plan_files(pictures, kinds, pathlib.Path(options.output))
     every = [file for own in files.values() for file in own.values()]
     check_outputs(every, overwrite=options.overwrite, inputs=paths, make_folders=True)
     explainer = look.Explainer(look.load_model(options.model, attention="none"), settings)
@@ -71,16 +75,19 @@ def run(options) -> int:
 
 
 def plan_files(
-    paths: Sequence[pathlib.Path], kinds: Sequence[str], folder: pathlib.Path
+    pictures: "Sequence[PictureFile]", kinds: Sequence[str], folder: pathlib.Path
 ) -> dict[pathlib.Path, dict[str, pathlib.Path]]:
-    """Return the files of each picture by format; two of one name get different names."""
+    """Return the files of each picture by format, where `kerasvit saliency` has its own."""
+    from kerasvit.look.planning.places import output_places
+
     taken: set[str] = set()
     files = {}
-    for path in paths:
+    for picture, (*folders, name) in zip(pictures, output_places(pictures), strict=True):
         for number in itertools.count(1):
-            stem = path.stem if number == 1 else f"{path.stem}_{number}"
-            if stem.casefold() not in taken:
+            stem = name if number == 1 else f"{name}_{number}"
+            place = folder.joinpath(*folders, f"{stem}.patches")
+            if str(place).casefold() not in taken:
                 break
-        taken.add(stem.casefold())
-        files[path] = {kind: folder / f"{stem}.patches.{kind}" for kind in kinds}
+        taken.add(str(place).casefold())
+        files[picture.path] = {kind: place.with_name(f"{place.name}.{kind}") for kind in kinds}
     return files

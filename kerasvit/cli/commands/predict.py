@@ -33,13 +33,12 @@ def add_parsers(subparsers, common) -> None:
 
 def run(options) -> int:
     """Print a line for each picture."""
-    from kerasvit.cli.pictures import each_picture, shown
+    from kerasvit.cli.pictures import each_picture, find_pictures, shown
     from kerasvit.errors import UsageError
-    from kerasvit.images import resolve
     from kerasvit.look.classes import describe_outcome, predictions
     from kerasvit.models.problem import THRESHOLD
 
-    paths = resolve(options.inputs)
+    pictures = {picture.path: picture.name for picture in find_pictures(options)}
     model, preprocessing = load_model(options, attention="none")
     if not model.num_classes:
         raise UsageError(
@@ -61,6 +60,6 @@ def run(options) -> int:
 
     def work(path, pixels, progress):
         found = predictions(model, pixels, options.top, threshold)
-        progress.line(f"{shown(path)}: {describe_outcome(model, found, threshold)}")
+        progress.line(f"{shown(pictures[path])}: {describe_outcome(model, found, threshold)}")
 
-    return each_picture(paths, load, work, options.fail_fast)
+    return each_picture(list(pictures), load, work, options.fail_fast)

@@ -49,11 +49,11 @@ def add_parsers(subparsers, common) -> None:
 
 def run(options) -> int:
     """Write a picture for each probe, and the numbers of all to `probes.npz`."""
+    from kerasvit.cli.pictures import find_pictures
     from kerasvit.files import check_outputs, write_npz
-    from kerasvit.images import resolve
     from kerasvit.look.models import model_label
 
-    paths = resolve(options.inputs)
+    paths = [picture.path for picture in find_pictures(options)]
     probes = choose_probes(options, len(paths))
     folder = pathlib.Path(options.output)
     files = {name: folder / f"{name}.png" for name in probes} | {"arrays": folder / "probes.npz"}

@@ -40,6 +40,7 @@ def add_parsers(subparsers, common) -> None:
         help="who asks: class (or cls), distillation (dist), mean, patches, or ROW,COLUMN",
     )
     _add_drawing(parser)
+    _add_parts(parser)
     parser.set_defaults(run=run, needs_keras=True)
 
 
@@ -80,6 +81,21 @@ def _add_files(parser) -> None:
     add_figure(parser)
 
 
+def _add_parts(parser) -> None:
+    parser.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="draw the part I, from 1 to N, of N parts of the pictures, such as "
+        "$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT; then: kerasvit merge FOLDER",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the last run in this folder, even one that was killed: what it finished "
+        "is left as it is",
+    )
+
+
 def run(options) -> int:
     """Write a sheet, overlays, arrays or a video for each input, and the manifest."""
     from kerasvit.backend import choose_backend, has_gradients
@@ -98,6 +114,9 @@ def run(options) -> int:
             settings=settings,
             overwrite=options.overwrite,
             fail_fast=options.fail_fast,
+            recursive=options.recursive,
+            shard=options.shard,
+            resume=options.resume,
             listener=narrator,
         )
     return InputError.exit_code if drawn.failed else 0

@@ -22,12 +22,14 @@ class Clip:
         count: how many frames there are, if known. ffmpeg's is what the file says of its length,
             and may be off by a few.
         frames: uint8 `(h, w, 3)`, RGB, one after the other, once.
+        notes: what is worth saying, such as where it is damaged; whole after the last frame.
     """
 
     rate: Fraction
     size: tuple[int, int]
     count: int | None
     frames: Iterator[np.ndarray]
+    notes: list[str] = dataclasses.field(default_factory=list)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return self.frames

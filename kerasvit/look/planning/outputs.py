@@ -4,9 +4,11 @@ import dataclasses
 import itertools
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from kerasvit.files import check_outputs, make_folder
+from kerasvit.images.inputs import PictureFile
+from kerasvit.look.planning.places import output_places
 from kerasvit.look.settings import Settings
 from kerasvit.render.figures import FIGURE_FORMATS
 
@@ -32,48 +34,60 @@ class Outputs:
 
 
 def plan_outputs(
-    paths: Sequence[pathlib.Path],
+    pictures: Sequence[PictureFile],
     videos: set[pathlib.Path],
     settings: Settings,
     folder: pathlib.Path,
-    overwrite: bool,
 ) -> dict[pathlib.Path, Outputs]:
-    """Choose the files of every picture, and refuse before any work if one exists.
-
-    Two pictures of the same name in different folders get different names.
+    """Choose the files of every picture, see `kerasvit.look.planning.places`.
 
     Args:
-        paths: the pictures and videos.
-        videos: which of them are videos.
+        pictures: the pictures and videos.
+        videos: the paths of those that are videos.
         settings: what is written.
-        folder: where to; it is made.
-        overwrite: whether files may be replaced.
+        folder: where to.
 
     Raises:
-        OutputError: if a file exists and `overwrite` is False, or is one of the pictures, or the
-            folder cannot be made or written to.
         UsageError: if a picture or a video cannot be written in the formats asked for.
     """
     outputs: dict[pathlib.Path, Outputs] = {}
     taken: set[str] = set()
-    for path in paths:
-        plan = _video_files if path in videos else _picture_files
+    for picture, (*folders, stem) in zip(pictures, output_places(pictures), strict=True):
+        plan = _video_files if picture.path in videos else _picture_files
         for number in itertools.count(1):
-            planned = plan(path, settings, folder, number)
+            planned = plan(stem, settings, folder.joinpath(*folders), number)
             names = {str(file).casefold() for file in planned.files.values()}
             if not names & taken:
                 break
         taken |= names
-        outputs[path] = planned
-    files = [file for planned in outputs.values() for file in planned.files.values()]
-    check_outputs(files, overwrite=overwrite, inputs=paths, make_folders=True)
-    make_folder(folder)
+        outputs[picture.path] = planned
     return outputs
 
 
-def _picture_files(
-    path: pathlib.Path, settings: Settings, folder: pathlib.Path, number: int
-) -> Outputs:
+def check_planned(
+    outputs: Iterable[Outputs],
+    inputs: Iterable[pathlib.Path],
+    folder: pathlib.Path,
+    overwrite: bool,
+) -> None:
+    """See that all files can be written; their folders are made.
+
+    Args:
+        outputs: the files of each picture.
+        inputs: the pictures, none of which may be written over.
+        folder: of all outputs.
+        overwrite: whether files may be replaced.
+
+    Raises:
+        OutputError: if a file exists and `overwrite` is False, or is one of the pictures, or a
+            folder cannot be made or written to.
+    """
+    files = [file for planned in outputs for file in planned.files.values()]
+    check_outputs(files, overwrite=overwrite, inputs=inputs, make_folders=True)
+    make_folder(folder)
+
+
+def _picture_files(stem: str, settings: Settings, folder: pathlib.Path, number: int) -> Outputs:
     formats = settings.formats_of("picture")
     suffixes = {}
     overlays = [overlay_name(method, settings.has_one_overlay) for method in settings.methods]
@@ -88,7 +102,7 @@ def _picture_files(
         suffixes["layers"] = ".layers.gif"
     ending = "" if number == 1 else f"_{number}"
     longest = max(len(suffix) for suffix in suffixes.values())
-    stem = _shortened(path.stem, _LONGEST_NAME - longest - len(ending)) + ending
+    stem = _shortened(stem, _LONGEST_NAME - longest - len(ending)) + ending
     files = {name: folder / f"{stem}{suffix}" for name, suffix in suffixes.items()}
     return Outputs("picture", files, folder)
 
@@ -103,13 +117,11 @@ def output_name(what: str, kind: str) -> str:
     return what if kind == "png" else f"{what}.{kind}"
 
 
-def _video_files(
-    path: pathlib.Path, settings: Settings, folder: pathlib.Path, number: int
-) -> Outputs:
-    # `draw_video` names its files by the video's stem, so another one of that name gets a folder.
-    place = folder if number == 1 else folder / f"{path.stem}_{number}"
+def _video_files(stem: str, settings: Settings, folder: pathlib.Path, number: int) -> Outputs:
+    # A video's files are named after it alone, so another one of that name gets a folder.
+    place = folder if number == 1 else folder / f"{stem}_{number}"
     files = {
-        f"{method}.{suffix}": place / f"{path.stem}.{method}.{suffix}"
+        f"{method}.{suffix}": place / f"{stem}.{method}.{suffix}"
         for method in settings.video_methods
         for suffix in settings.formats_of("video")
     }

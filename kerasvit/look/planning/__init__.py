@@ -1,0 +1,1 @@
+"""Which pictures a run draws and where to, decided before any work."""

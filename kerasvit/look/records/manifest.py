@@ -1,0 +1,238 @@
+"""The record of a run beside its outputs: settings, model, and what became of each picture."""
+
+import contextlib
+import dataclasses
+import datetime
+import json
+import os
+import pathlib
+from collections.abc import Iterable
+from typing import IO, Any
+
+from kerasvit import __version__
+from kerasvit.errors import KerasViTError, OutputError, UsageError
+from kerasvit.files import atomic_path
+
+NAME = "manifest.json"
+FORMAT = "kerasvit manifest, version 1"
+# Beside a manifest that is not there yet: a line for each picture that is done.
+_JOURNAL = ".part"
+# What two runs must share for one to go on with the other.
+_SAME = ("model", "settings", "shard")
+
+
+@dataclasses.dataclass(frozen=True)
+class Begun:
+    """A run that ended, or was ended, before all its pictures were drawn.
+
+    Args:
+        facts: its settings and its model.
+        entries: what became of the pictures that it came to, by the pictures' names.
+        earlier: the runs before it.
+    """
+
+    facts: dict[str, Any]
+    entries: dict[str, dict[str, Any]]
+    earlier: list[dict[str, Any]]
+
+    @classmethod
+    def read(cls, folder: pathlib.Path, name: str = NAME) -> "Begun | None":
+        """Return the last run of a folder, from its journal if it was killed; None without one.
+
+        Raises:
+            OutputError: if what stands there is something else.
+        """
+        content = _read_manifest(folder / name)
+        journal = folder / f"{name}{_JOURNAL}"
+        if journal.is_file():
+            lines = list(_whole_lines(journal))
+            if lines:
+                chain = _chain(content)
+                return cls(lines[0], {line["file"]: line for line in lines[1:]}, chain)
+        if content is None:
+            return None
+        entries = {entry["file"]: entry for entry in content["pictures"]}
+        return cls(content, entries, content["earlier"])
+
+    def check_same(self, facts: dict[str, Any]) -> None:
+        """See that a run with these facts may go on where this one stopped.
+
+        Raises:
+            UsageError: if its model or its settings are others.
+        """
+        plain = json.loads(_text(facts))
+        for name in _SAME:
+            before, now = self.facts.get(name), plain.get(name)
+            if before == now:
+                continue
+            names = [name]
+            if isinstance(before, dict) and isinstance(now, dict):
+                names = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+            raise UsageError(
+                "A run goes on with the model and the settings that it was begun with. "
+                f"Received: another {', '.join(names)}. Choose another folder, or start anew: "
+                "--overwrite"
+            )
+
+
+class Manifest:
+    """Collects what a run did, and writes it when the run ends, also when it ends early.
+
+    The file holds the newest run; those that wrote into the same folder before are kept under
+    `earlier`, oldest first. While a run goes on, each picture is noted in a journal beside it, so
+    that a run that was killed can go on.
+
+    Args:
+        folder: of the outputs.
+        facts: what is known before the run: settings and model.
+        name: of the file.
+        begun: the run that goes on, if one does.
+        done: its entries that stand.
+
+    Raises:
+        OutputError: if the folder holds a file of that name that is something else.
+        UsageError: if the run that goes on had another model or other settings.
+    """
+
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        facts: dict[str, Any],
+        name: str = NAME,
+        begun: Begun | None = None,
+        done: Iterable[dict[str, Any]] = (),
+    ) -> None:
+        self.path = folder / name
+        if begun is not None:
+            begun.check_same(facts)
+            self.earlier = begun.earlier
+        else:
+            self.earlier = _earlier(self.path)
+        started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        self.content = {"format": FORMAT, "version": __version__, "started": started, **facts}
+        self.pictures: list[dict[str, Any]] = list(done)
+        self._journal: IO[str] | None = None
+
+    def __enter__(self) -> "Manifest":
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        if self._journal is not None:
+            self._journal.close()
+        is_empty_shard = "shard" in self.content and error is None
+        if not self.pictures and not is_empty_shard:
+            return
+        # An error that ends the run is the one to tell of.
+        with contextlib.suppress(*((OutputError,) if error else ())):
+            content = {**self.content, "pictures": self.pictures, "earlier": self.earlier}
+            write_manifest(self.path, content)
+            self._journal_path.unlink(missing_ok=True)
+
+    @property
+    def _journal_path(self) -> pathlib.Path:
+        return self.path.with_name(f"{self.path.name}{_JOURNAL}")
+
+    def add(self, name: str | os.PathLike[str], **facts: Any) -> None:
+        """Note what became of a picture.
+
+        Args:
+            name: the picture's path, or its address.
+            **facts: values that JSON can hold.
+        """
+        entry = {"file": str(name), **facts}
+        if self._journal is None:
+            self._begin_journal()
+        self.pictures.append(entry)
+        self._note(entry)
+
+    def fail(self, name: str | os.PathLike[str], error: KerasViTError) -> None:
+        """Note that a picture failed."""
+        self.add(name, error=str(error))
+
+    def _begin_journal(self) -> None:
+        """Begin the journal with what is known; a disk that is full is found out by others."""
+        with contextlib.suppress(OSError):
+            self._journal = open(self._journal_path, "w", encoding="ascii")  # noqa: SIM115
+        self._note(self.content)
+        for entry in self.pictures:
+            self._note(entry)
+
+    def _note(self, line: dict[str, Any]) -> None:
+        if self._journal is not None:
+            with contextlib.suppress(OSError):
+                self._journal.write(_text(line) + "\n")
+                self._journal.flush()
+
+
+def write_manifest(path: pathlib.Path, content: dict[str, Any]) -> None:
+    """Write a manifest, whole or not at all.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    with atomic_path(path, overwrite=True) as temporary:
+        temporary.write_text(_text(content, indent=1) + "\n", encoding="ascii")
+
+
+def outputs_of(folder: pathlib.Path) -> set[str]:
+    """Return the real paths of all files that the runs of a folder wrote, its manifests too."""
+    made: set[str] = set()
+    for path in (*folder.glob("manifest*.json"), *folder.glob(f"manifest*.json{_JOURNAL}")):
+        made.add(os.path.realpath(path))
+        with contextlib.suppress(OutputError):
+            content = _read_manifest(path) if path.suffix == ".json" else None
+            for run in [content, *content["earlier"]] if content else []:
+                for entry in run["pictures"]:
+                    names = entry.get("outputs", [])
+                    made |= {os.path.realpath(folder / name) for name in names}
+    return made
+
+
+def _whole_lines(journal: pathlib.Path) -> Iterable[dict[str, Any]]:
+    """Yield what a journal holds; its last line may be half written."""
+    for text in journal.read_text(encoding="ascii", errors="replace").splitlines():
+        try:
+            line = json.loads(text)
+        except ValueError:
+            return
+        if isinstance(line, dict) and ("file" in line or line.get("format") == FORMAT):
+            yield line
+
+
+def _read_manifest(path: pathlib.Path) -> dict[str, Any] | None:
+    """Return a manifest's content; None where there is none."""
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT or not {"pictures", "earlier"} <= set(content):
+            raise ValueError("another format")
+        return content
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise OutputError(
+            f"The manifest of this run would replace {str(path)!r}, which is something else. "
+            f"Received: {' '.join(str(error).split())}. Choose another folder"
+        ) from error
+
+
+def _earlier(path: pathlib.Path) -> list[dict[str, Any]]:
+    """Return the runs of a manifest that is there already."""
+    return _chain(_read_manifest(path))
+
+
+def _chain(content: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Return the runs that a manifest tells of, the newest last."""
+    if content is None:
+        return []
+    newest = {key: value for key, value in content.items() if key != "earlier"}
+    return [*content["earlier"], newest]
+
+
+def _text(content: dict[str, Any], indent: int | None = None) -> str:
+    # Escapes alone hold names that are no valid Unicode.
+    return json.dumps(content, indent=indent, ensure_ascii=True, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    """Return NumPy's numbers and arrays as JSON knows them."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
