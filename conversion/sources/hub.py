@@ -15,6 +15,9 @@ from kerasvit.conversion.files.sharded import INDEX_SUFFIX, USUAL_FILES, read_in
 from kerasvit.digests import SHA256, file_sha256
 from kerasvit.errors import DownloadError, KerasViTError, OutputError, UsageError
 
+# What `kerasvit push` calls the model.
+KERAS_FILE = "model.keras"
+
 _ADDRESS = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@([^/@]+))?(?:/(.+))?")
 
 
@@ -74,6 +77,24 @@ class HubFile:
             for shard in read_index(path):
                 self._fetch_file(str(folder / shard))
         return path
+
+    def fetch_keras(self) -> pathlib.Path | None:
+        """Return the `.keras` file that the address names, or the repository's `model.keras`.
+
+        Returns:
+            The file; None if the address names another file, or the repository has none.
+
+        Raises:
+            As `fetch`.
+        """
+        if self.filename is not None and not self.filename.endswith(".keras"):
+            return None
+        try:
+            return dataclasses.replace(self, filename=self.filename or KERAS_FILE).fetch()
+        except _NoSuchFile:
+            if self.filename is not None:
+                raise
+            return None
 
     def fetch_beside(self, filenames: Iterable[str]) -> None:
         """Fetch the files of these names that lie beside this one, where there are such files.
