@@ -3,7 +3,6 @@
 import contextlib
 import importlib.metadata
 import importlib.resources
-import json
 import os
 import pathlib
 import zipfile
@@ -18,6 +17,7 @@ from kerasvit.models import CaiT, VisionTransformer
 from kerasvit.models.base import ScoreModel
 from kerasvit.models.factory import canonical_name
 from kerasvit.models.opening.keras_file import explain, read_keras_file
+from kerasvit.models.opening.presets import is_preset, load_preset
 from kerasvit.models.weight_options import Options, with_options
 from kerasvit.releases import EMBEDDED, Release, find_release, load_releases
 
@@ -50,7 +50,7 @@ def from_pretrained(
 
     Args:
         source: path of a `.keras` file that kerasvit wrote, or of a keras-hub preset of one of our
-            models (see `kerasvit.models.keras_hub`); path of a foreign checkpoint (`.pth`,
+            models (see `kerasvit.models.opening.keras_hub`); path of a foreign checkpoint (`.pth`,
             `.safetensors`, ...) or its folder, a state dict or a live module of timm or
             transformers, which are converted; the name of a release, such as
             `"cait_xxs24_224.fb_dist_in1k"` or `"dino_vits8"`; an `https://` address; or a
@@ -82,7 +82,7 @@ def from_pretrained(
         return _convert(source, model, given)
     if isinstance(source, os.PathLike) or is_path(source):
         path = pathlib.Path(source)
-        if _is_preset(path) or _is_keras_file(path):
+        if is_preset(path) or _is_keras_file(path):
             return _check_name(_load_whole(path, given), model, path)
         return _convert(path, model, given)
     if "://" not in source:
@@ -103,8 +103,8 @@ def load(path: str | os.PathLike, **view) -> ScoreModel:
         InputError: if the file is missing, damaged, or holds another kind of model.
     """
     path = pathlib.Path(path)
-    if _is_preset(path):
-        return _viewed(_load_preset(path), view)
+    if is_preset(path):
+        return _viewed(load_preset(path), view)
     if not path.is_file():
         raise InputError(
             f"A model must be a file. Received: {str(path)!r}, which "
@@ -147,25 +147,6 @@ def is_path(source: str) -> bool:
     return source.endswith(suffixes) and source not in load_releases()
 
 
-def _is_preset(path: pathlib.Path) -> bool:
-    """Tell whether a path is a folder that keras-hub wrote of one of our models."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        config = json.loads((path / "config.json").read_text("utf-8"))
-        return str(config.get("registered_name")).startswith("kerasvit>")
-    return False
-
-
-def _load_preset(path: pathlib.Path) -> ScoreModel:
-    try:
-        from kerasvit.models.keras_hub import read_preset
-    except ImportError as error:
-        raise UsageError(
-            f"{str(path)!r} is a preset of keras-hub, which reads it. Received: {error}. "
-            'Install it with: pip install "kerasvit[keras-hub]"'
-        ) from error
-    return read_preset(path)
-
-
 def _is_keras_file(path: pathlib.Path) -> bool:
     if path.suffix == ".keras":
         return True
@@ -195,7 +176,9 @@ def _load_whole(path: pathlib.Path, arguments: dict[str, Any]) -> ScoreModel:
 
 def _from_elsewhere(source: str, model: str | None, arguments: dict[str, Any]) -> ScoreModel:
     """Load the converted file from the cache; download and convert it if it is not there."""
-    published = _published(source)
+    from kerasvit.conversion.sources.remote import published_model
+
+    published = published_model(source)
     if published is not None:
         return _check_name(_load_whole(published, arguments), model, published)
     view = {key: value for key, value in arguments.items() if key in _VIEW_ARGUMENTS}
@@ -212,18 +195,6 @@ def _from_elsewhere(source: str, model: str | None, arguments: dict[str, Any]) -
     with entry.fill(_CONVERTED) as new:
         _convert(source, model, {**arguments, "output": new})
     return load(entry.folder / _CONVERTED, **view)
-
-
-def _published(source: str) -> pathlib.Path | None:
-    """Return the `.keras` file of a repository on the Hub that has one, and is no release's."""
-    from kerasvit.conversion.sources.hub import HubFile
-    from kerasvit.conversion.sources.remote import find_source
-
-    if not source.startswith("hf://"):
-        return None
-    found = find_source(source)
-    is_release = found is not None and found.release is not None
-    return None if is_release else HubFile.from_address(source).fetch_keras()
 
 
 def _converted_entry(source: str, model: str | None, arguments: dict[str, Any]) -> Entry | None:

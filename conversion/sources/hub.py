@@ -81,11 +81,7 @@ class HubFile:
     def fetch_keras(self) -> pathlib.Path | None:
         """Return the `.keras` file that the address names, or the repository's `model.keras`.
 
-        Returns:
-            The file; None if the address names another file, or the repository has none.
-
-        Raises:
-            As `fetch`.
+        None if the address names another file, or the repository has none. Raises as `fetch`.
         """
         if self.filename is not None and not self.filename.endswith(".keras"):
             return None

@@ -140,6 +140,18 @@ def find_source(source: Any) -> Source | None:
     return Source(release.name, release, release.url, published, hub_file)
 
 
+def published_model(source: str) -> pathlib.Path | None:
+    """Return the `.keras` file of an address on the Hub, where it has one and is no release's.
+
+    Args:
+        source: as for `find_source`.
+    """
+    if not source.startswith("hf://"):
+        return None
+    file = hub.HubFile.from_address(source)
+    return file.fetch_keras() if _on_hub(file).release is None else None
+
+
 def download(url: str, sha256: str | None = None) -> pathlib.Path:
     """Return the file at an address, from the cache if it was downloaded before.
 

@@ -24,7 +24,7 @@ from kerasvit.conversion.proof.parity import FEATURE_TOLERANCE, SCORE_TOLERANCE,
 from kerasvit.conversion.proof.timm.arguments import differing_arguments
 from kerasvit.conversion.proof.timm.model import TimmReference
 from kerasvit.models import factory
-from kerasvit.models.without_values import without_values
+from kerasvit.models.opening.without_values import without_values
 
 NAMES = [name for name in list_models() if "_nano_" not in name]
 # One of each family, for every backend.

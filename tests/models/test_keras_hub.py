@@ -40,7 +40,7 @@ def model(request):
 
 
 def test_a_preset_is_the_same_model_there_and_here(model, tmp_path):
-    from kerasvit.models.keras_hub import write_preset
+    from kerasvit.models.opening.keras_hub import write_preset
 
     images = np.random.default_rng(2).normal(size=(2, 16, 24, 3)).astype("float32")
     write_preset(model, tmp_path / "preset")
@@ -61,7 +61,7 @@ def test_a_preset_is_the_same_model_there_and_here(model, tmp_path):
 
 
 def test_a_head_of_another_size_is_refused():
-    from kerasvit.models.keras_hub import ScoreBackbone, ScoreImageClassifier
+    from kerasvit.models.opening.keras_hub import ScoreBackbone, ScoreImageClassifier
 
     model = kerasvit.create_model("vit_nano_patch4_32", num_classes=3)
     with pytest.raises(kerasvit.errors.UsageError, match="num_classes=5, a model with 3"):

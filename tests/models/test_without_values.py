@@ -7,7 +7,7 @@ import pytest
 
 from kerasvit.errors import UsageError
 from kerasvit.models.factory import create_model
-from kerasvit.models.without_values import without_values
+from kerasvit.models.opening.without_values import without_values
 
 pytestmark = pytest.mark.backend
 

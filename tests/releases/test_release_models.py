@@ -6,7 +6,7 @@ import pytest
 
 from kerasvit import create_model
 from kerasvit.models import factory
-from kerasvit.models.without_values import without_values
+from kerasvit.models.opening.without_values import without_values
 from kerasvit.releases import load_releases
 
 RELEASES = load_releases()

@@ -32,7 +32,7 @@ def _facts(name: str):
 
 def _model_facts(name: str, **overrides):
     from kerasvit.models.factory import canonical_name, create_model
-    from kerasvit.models.without_values import without_values
+    from kerasvit.models.opening.without_values import without_values
     from kerasvit.releases import list_releases
 
     model = without_values(lambda: create_model(name, **overrides))

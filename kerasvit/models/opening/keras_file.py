@@ -21,8 +21,8 @@ from kerasvit.errors import InputError, KerasViTError
 from kerasvit.layers.base import without_random_start
 from kerasvit.models.base import ScoreModel
 from kerasvit.models.opening.records import check_record
+from kerasvit.models.opening.without_values import without_values
 from kerasvit.models.weight_files import check_shapes, shapes_of
-from kerasvit.models.without_values import without_values
 from kerasvit.untrusted.archives import check_archive, open_member, read_member
 from kerasvit.untrusted.hdf5 import StoredArray, stored_arrays
 from kerasvit.untrusted.texts import JSON_BYTES, read_json

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kerasvit.models.without_values import without_values
+from kerasvit.models.opening.without_values import without_values
 from kerasvit.training.recipe.reading import list_recipes, read_recipe
 from kerasvit.training.run.building import build_model, compile_model
 from kerasvit.training.run.train import train
