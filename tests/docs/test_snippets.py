@@ -36,6 +36,7 @@ PARTS_OF_PROGRAMS = {
 }
 # Pages whose Python other tests run; their commands are parsed.
 RUN_ELSEWHERE = {
+    "docs/how_to/sharing.md": "models/test_keras_hub.py and publishing/test_push.py",
     "docs/how_to/exporting.md": "exporting/test_docs.py runs it on what it exported",
 }
 # Commands that run on the stand-ins; all others are parsed.
