@@ -36,7 +36,7 @@ class Clip:
 
 
 def damaged(path: pathlib.Path, reason: str) -> InputError:
-    """Return the error of a video that cannot be read to its end.
+    """Return the error of a video of which no frame can be read.
 
     Args:
         path: the file.

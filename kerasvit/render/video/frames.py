@@ -38,7 +38,9 @@ def open_video(path: str | os.PathLike[str]) -> Iterator[Clip]:
 
     GIF, APNG and animated WebP are read by Pillow. Their pictures may last differently long; they
     are repeated so that the rate is even. Everything else is read by ffmpeg, of the first video
-    stream, upright, with square pixels, at an even rate.
+    stream, upright, with square pixels, at an even rate, by the reader that its first bytes ask
+    for. Transparency lies on white, or on black where nothing would be seen on white. Of a damaged
+    or cut video there are the frames that can be read, and a note in `Clip.notes`.
 
     Args:
         path: the file.
@@ -47,8 +49,7 @@ def open_video(path: str | os.PathLike[str]) -> Iterator[Clip]:
         Its frames and what is known of them. They can be gone through once.
 
     Raises:
-        InputError: if there is no such file, it is no video, or it is damaged or cut off, which
-            may turn out only at its last frame.
+        InputError: if there is no such file, it is no video, or no frame of it can be read.
         UsageError: if ffmpeg is needed and not installed.
     """
     path = pathlib.Path(path)

@@ -1,6 +1,7 @@
 """Animations by Pillow: GIF, APNG and WebP in, GIF out."""
 
 import contextlib
+import dataclasses
 import itertools
 import math
 import pathlib
@@ -12,7 +13,7 @@ import numpy as np
 from PIL import GifImagePlugin, Image
 
 from kerasvit.errors import InputError
-from kerasvit.images.colours import image_to_rgb
+from kerasvit.images.colours import image_to_rgb, is_lost_on_white
 from kerasvit.images.reading import MAX_PIXELS
 from kerasvit.render.video.clip import Clip, WriteFrame, damaged
 
@@ -21,6 +22,8 @@ _BEGINNINGS = (b"GIF8", b"\x89PNG", b"RIFF")
 # Browsers show what claims 10 ms or less for 100 ms, and slow down below 20 ms.
 _SHORTEST, _IF_UNKNOWN = 10, 100
 _FASTEST_GIF = 50
+# Pictures and pixels of an animation, all of which are decoded before the first is drawn.
+_MOST, _MOST_PIXELS = 100_000, 10**10
 # Times are counted in sixths of a millisecond: 30 and 60 pictures a second are whole numbers.
 _UNITS = 6
 
@@ -39,7 +42,7 @@ def is_animation(path: pathlib.Path) -> bool:
         return False
     try:
         with Image.open(path, formats=_FORMATS) as image:
-            return getattr(image, "n_frames", 1) > 1
+            return getattr(image, "is_animated", False)
     except Exception:  # Pillow raises a dozen types for damaged files.
         return False
 
@@ -50,49 +53,91 @@ def reader(path: pathlib.Path) -> Iterator[Clip]:
     with contextlib.ExitStack() as stack:
         with _faults_of(path):
             image = stack.enter_context(Image.open(path, formats=_FORMATS))
-            durations = _durations(image, path)
-        tick, repeats = _even(durations)
+            survey = _survey(image, path)
+        tick, repeats = _even(survey.durations)
         size = image.size[::-1]
-        count = sum(repeats)
-        yield Clip(1000 * _UNITS / tick, size, count, _frames(image, repeats, path))
+        frames = _frames(image, repeats, path, survey.ground)
+        yield Clip(1000 * _UNITS / tick, size, sum(repeats), frames, survey.notes)
 
 
-def _durations(image: Image.Image, path: pathlib.Path) -> list[int]:
-    """Return how long each picture lasts, in sixths of a millisecond."""
+@dataclasses.dataclass(frozen=True)
+class _Survey:
+    """What going through all pictures tells.
+
+    Args:
+        durations: how long each lasts, in sixths of a millisecond.
+        ground: what lies behind all of them.
+        notes: what is worth saying.
+    """
+
+    durations: list[int]
+    ground: str
+    notes: list[str]
+
+
+def _survey(image: Image.Image, path: pathlib.Path) -> _Survey:
+    """Decode every picture once: a damaged one ends the animation, with a note."""
+    count, is_whole = _count(image, path)
     width, height = image.size
-    if width * height > MAX_PIXELS:
+    if width * height > MAX_PIXELS or count * width * height > _MOST_PIXELS or count > _MOST:
         raise InputError(
-            f"The animation {str(path)!r} is refused: a frame has up to {MAX_PIXELS} pixels. "
-            f"Received: {width} x {height}. Make it smaller."
+            f"The animation {str(path)!r} is refused: a frame has up to {MAX_PIXELS} pixels, and "
+            f"{_MOST} frames at most up to {_MOST_PIXELS}. Received: {count} frames of "
+            f"{width} x {height}. Make it smaller."
         )
-    if image.format == "GIF" and not _has_trailer(path):
-        raise damaged(path, "a GIF without its end")
-    durations = []
-    for index in range(getattr(image, "n_frames", 1)):
-        image.seek(index)
-        # WebP tells it only of a picture that is decoded.
-        image.load()
+    durations: list[int] = []
+    lost: list[bool] = []
+    reason = "" if is_whole else "a GIF without its end"
+    for index in range(count):
+        try:
+            image.seek(index)
+            # WebP tells the duration only of a picture that is decoded.
+            image.load()
+        except Exception as error:
+            if not index:
+                raise
+            reason = reason or f"{type(error).__name__}: {error}"
+            break
+        if all(lost):  # One picture that is seen on white decides.
+            lost += _is_lost(image)
         duration = image.info.get("duration", 0)
         durations.append(round(_UNITS * (duration if duration > _SHORTEST else _IF_UNKNOWN)))
-    return durations
+    notes = []
+    if reason:
+        notes.append(
+            f"it is damaged or cut off: {len(durations)} pictures are shown ({reason[:200]})"
+        )
+    return _Survey(durations, "black" if lost and all(lost) else "white", notes)
 
 
-def _has_trailer(path: pathlib.Path) -> bool:
-    """Return whether a GIF's blocks lead to its trailer: a cut one would only seem shorter.
+def _is_lost(image: Image.Image) -> list[bool]:
+    """Return whether a picture would be lost on white; nothing of one without anything drawn."""
+    if not image.has_transparency_data:
+        return [False]
+    rgba = image.convert("RGBA")
+    return [is_lost_on_white(rgba)] if np.asarray(rgba)[..., 3].any() else []
+
+
+def _count(image: Image.Image, path: pathlib.Path) -> tuple[int, bool]:
+    """Return how many pictures there are, and whether a GIF's blocks lead to its trailer.
 
     Source: GIF89a, sections 15 to 27 (https://www.w3.org/Graphics/GIF/spec-gif89a.txt).
     """
+    if image.format != "GIF":
+        return getattr(image, "n_frames", 1), True
+    count = 0
     with open(path, "rb") as file:
         _skip_colours(file, file.read(13)[10:11])
         while (kind := file.read(1)) == b"!" or kind == b",":
             if kind == b"!":
                 file.read(1)
             else:
+                count += 1
                 _skip_colours(file, file.read(9)[8:9])
                 file.read(1)
             while length := int.from_bytes(file.read(1)):
                 file.seek(length, 1)
-        return kind == b";"
+        return count, kind == b";"
 
 
 def _skip_colours(file: IO[bytes], flags: bytes) -> None:
@@ -113,12 +158,14 @@ def _even(durations: list[int]) -> tuple[Fraction, list[int]]:
     return tick, [max(1, repeat) for repeat in repeats]
 
 
-def _frames(image: Image.Image, repeats: list[int], path: pathlib.Path) -> Iterator[np.ndarray]:
+def _frames(
+    image: Image.Image, repeats: list[int], path: pathlib.Path, ground: str
+) -> Iterator[np.ndarray]:
     for index, repeat in enumerate(repeats):
         with _faults_of(path):
             image.seek(index)
             image.load()
-            frame = image_to_rgb(image)
+            frame = image_to_rgb(image, ground=ground)
         yield from itertools.repeat(frame, repeat)
 
 
