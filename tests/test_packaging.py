@@ -34,7 +34,7 @@ ORDER = [
     ("render",),
     ("callbacks", "look"),
     ("training",),
-    ("app", "exporting"),
+    ("app", "exporting", "publishing"),
     ("cli",),
 ]
 

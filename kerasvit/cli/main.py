@@ -10,25 +10,19 @@ from collections.abc import Sequence
 
 from kerasvit import __version__
 from kerasvit.backend import BACKENDS, choose_backend
-from kerasvit.cli.commands import (
+from kerasvit.cli.commands import info
+from kerasvit.cli.commands import list as list_command
+from kerasvit.cli.commands.learning import evaluate, finetune, train
+from kerasvit.cli.commands.looking import (
     app,
-    convert,
-    evaluate,
     evaluate_saliency,
-    export,
-    export_weights,
-    finetune,
-    info,
     merge,
     patches,
     predict,
     probe,
-    push,
     saliency,
-    train,
-    verify,
 )
-from kerasvit.cli.commands import list as list_command
+from kerasvit.cli.commands.weights import convert, export, export_weights, push, verify
 from kerasvit.errors import KerasViTError
 
 COMMANDS = (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kerasvit import look
-from kerasvit.cli.commands import saliency as command
+from kerasvit.cli.commands.looking import saliency as command
 from kerasvit.cli.main import make_parser
 from kerasvit.errors import UsageError
 from kerasvit.look.checking import DRAWN_STYLES, FITS, MODES

@@ -1,0 +1,1 @@
+"""Commands about the weights: from elsewhere, and out."""
