@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from kerasvit.errors import KerasViTError, OutputError
-from kerasvit.temporary import remove_stale, temporary_name
+from kerasvit.temporary import make_folders, remove_stale, temporary_name
 
 # Linux allows 255 bytes a name; a longer suffix is cut so that the temporary name always fits.
 _LONGEST_SUFFIX = 100
@@ -115,7 +115,7 @@ def make_folder(folder: str | os.PathLike[str]) -> None:
         OutputError: if it cannot be made, or is a file.
     """
     try:
-        os.makedirs(folder, exist_ok=True)
+        make_folders(folder)
     except OSError as error:
         raise OutputError(
             f"The output folder cannot be made. Received: {os.fspath(folder)!r}: {error.strerror}. "

@@ -8,6 +8,7 @@ removed a day after its last change.
 """
 
 import contextlib
+import contextvars
 import ctypes
 import functools
 import hashlib
@@ -17,6 +18,7 @@ import re
 import secrets
 import shutil
 import time
+from collections.abc import Iterator
 
 _TEMPORARY = re.compile(
     r"\.kerasvit-(?:([0-9a-f]{8})-([0-9a-f]{8})-(\d{1,10})-(\d{1,20})-)?[0-9a-f]{16}(?:\..*)?"
@@ -125,3 +127,34 @@ def _last_change(entry: os.DirEntry[str]) -> float:
         with os.scandir(entry.path) as inside:
             times += [file.stat(follow_symlinks=False).st_mtime for file in inside]
     return max(times)
+
+
+_MADE: contextvars.ContextVar[list[pathlib.Path] | None] = contextvars.ContextVar(
+    "made", default=None
+)
+
+
+def make_folders(folder: str | os.PathLike[str]) -> None:
+    """Make a folder and those above it, where they are missing; see `without_empty_folders`."""
+    place = pathlib.Path(os.path.abspath(folder))
+    missing = [path for path in (place, *place.parents) if not path.exists()]
+    os.makedirs(folder, exist_ok=True)
+    made = _MADE.get()
+    if made is not None:
+        made.extend(reversed(missing))
+
+
+@contextlib.contextmanager
+def without_empty_folders() -> Iterator[None]:
+    """Remove, if the block fails, the folders that were made in it and hold nothing yet."""
+    made: list[pathlib.Path] = []
+    token = _MADE.set(made)
+    try:
+        yield
+    except BaseException:
+        for folder in reversed(made):
+            with contextlib.suppress(OSError):  # something lies in it
+                folder.rmdir()
+        raise
+    finally:
+        _MADE.reset(token)

@@ -3,6 +3,7 @@
 import sys
 
 from kerasvit.cli.options import at_least
+from kerasvit.wording import counted
 
 
 def add_folder(parser, what: str) -> None:
@@ -38,5 +39,6 @@ def say_broken(*folders) -> int:
     count = sum(len(folder.broken) for folder in folders if folder is not None)
     if count:
         total = sum(len(folder) for folder in folders if folder is not None)
-        print(f"kerasvit: {count} of {total} pictures were skipped", file=sys.stderr)
+        skipped = "was skipped" if count == 1 else "were skipped"
+        print(f"kerasvit: {count} of {counted(total, 'picture')} {skipped}", file=sys.stderr)
     return count

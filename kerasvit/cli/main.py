@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from kerasvit import __version__
 from kerasvit.backend import BACKENDS, choose_backend
-from kerasvit.cli.commands import info
+from kerasvit.cli.commands import completion, info
 from kerasvit.cli.commands import list as list_command
 from kerasvit.cli.commands.learning import evaluate, finetune, train
 from kerasvit.cli.commands.looking import (
@@ -23,7 +23,9 @@ from kerasvit.cli.commands.looking import (
     saliency,
 )
 from kerasvit.cli.commands.weights import convert, export, export_weights, push, verify
+from kerasvit.cli.examples import add_examples
 from kerasvit.errors import KerasViTError
+from kerasvit.temporary import without_empty_folders
 
 COMMANDS = (
     list_command,
@@ -43,6 +45,7 @@ COMMANDS = (
     finetune,
     evaluate,
     app,
+    completion,
 )
 BUG = 70
 INTERRUPTED = 130
@@ -65,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.needs_keras:
             choose_backend(options.backend)
-        return options.run(options) or 0
+        with without_empty_folders():
+            return options.run(options) or 0
     except KerasViTError as error:
         return _complain(options, error, str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -99,6 +103,9 @@ def make_parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_parsers(subparsers, common)
+    add_examples(parser, "")
+    for name, own in subparsers.choices.items():
+        add_examples(own, name)
     return parser
 
 

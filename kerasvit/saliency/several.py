@@ -5,6 +5,7 @@ from typing import Any, overload
 
 from kerasvit.saliency.figures.shown import Shown
 from kerasvit.saliency.result import SaliencyMap
+from kerasvit.wording import counted
 
 
 class SaliencyMaps(Shown, Sequence[SaliencyMap]):
@@ -32,7 +33,7 @@ class SaliencyMaps(Shown, Sequence[SaliencyMap]):
     def __repr__(self) -> str:
         names = [result.picture_name(0) or "without a name" for result in self._results[:8]]
         more = ", ..." if len(self) > len(names) else ""
-        return f"<SaliencyMaps of {len(self)} pictures: {', '.join(names)}{more}>"
+        return f"<SaliencyMaps of {counted(len(self), 'picture')}: {', '.join(names)}{more}>"
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the rows of all pictures, see `Shown.rows`."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,11 @@ from kerasvit.models.problem import SINGLE_LABEL, Problem
 
 if TYPE_CHECKING:
     from kerasvit.models.base import ScoreModel
+
+# So many names are shown all, where one is wrong.
+_FEW_NAMES = 20
+# Of two names, from which on one may be meant by the other; difflib's own is 0.6.
+_LIKENESS = 0.55
 
 Target = int | str | Sequence[int | str] | np.ndarray | None
 
@@ -189,7 +195,26 @@ def _variants(name: str) -> set[str]:
 
 
 def _hint(text: str, names: Sequence[str]) -> str:
+    """Return which names there are: all of a few, else those that are most like the text."""
     if not names:
         return "The model's record has no class names. "
-    close = difflib.get_close_matches(text, names, n=3)
+    if len(names) <= _FEW_NAMES:
+        return f"The names are {', '.join(names)}. "
+    close = close_names(text, names)
     return f"Did you mean {' or '.join(map(repr, close))}? " if close else ""
+
+
+def close_names(text: str, names: Sequence[str], count: int = 5) -> list[str]:
+    """Return the names that are most like a text: those that hold it as a word, then the closest.
+
+    Args:
+        text: what a user typed.
+        names: of the classes; each may be several, separated by commas.
+        count: how many at most.
+    """
+    wanted = text.casefold()
+    words = [name for name in names if wanted in re.split(r"[^\w]+", name.casefold())]
+    parts = {part: name for name in names for part in sorted(_variants(name))}
+    close = [parts[part] for part in difflib.get_close_matches(wanted, parts, count, _LIKENESS)]
+    inside = [name for name in names if len(wanted) > 2 and wanted in name.casefold()]
+    return list(dict.fromkeys([*words, *close, *inside]))[:count]

@@ -2,6 +2,7 @@
 
 from kerasvit.cli.columns import aligned, size, source
 from kerasvit.errors import UsageError
+from kerasvit.wording import counted
 
 
 def add_parsers(subparsers, common) -> None:
@@ -9,7 +10,12 @@ def add_parsers(subparsers, common) -> None:
     parser = subparsers.add_parser(
         "list", parents=[common], help="models, pretrained releases and saliency methods by name"
     )
-    parser.add_argument("pattern", nargs="?", default="*", help="such as 'cait*'")
+    parser.add_argument(
+        "pattern",
+        nargs="?",
+        default="*",
+        help="such as 'cait*', or 'dino*' for the publishers' names",
+    )
     parser.add_argument("--pretrained", action="store_true", help="releases instead of models")
     parser.add_argument("--methods", action="store_true", help="saliency methods instead of models")
     parser.set_defaults(run=run_list, needs_keras=True)
@@ -26,7 +32,9 @@ def run_list(options) -> int:
     elif options.pretrained:
         lines, switch = _releases(options.pattern), " --pretrained"
     else:
-        lines, switch = _models(options.pattern), ""
+        # A publisher's names stand for models too; a release's may be all that has such a name.
+        lines, switch = _models(options.pattern) + _aliases(options.pattern), ""
+        lines = lines or _releases(options.pattern)
     if not lines:
         raise UsageError(
             f"Nothing has such a name. Received: {options.pattern!r}. All names: kerasvit list"
@@ -61,12 +69,24 @@ def _models(pattern):
     ]
 
 
+def _aliases(pattern):
+    """Return a row for each publisher's name that fits; none where all are asked for."""
+    import fnmatch
+
+    from kerasvit.models.factory import aliases
+
+    if pattern == "*":
+        return []
+    known = aliases()
+    return [(name, f"= {known[name]}", "", "") for name in sorted(fnmatch.filter(known, pattern))]
+
+
 def _heads(arguments) -> str:
     blocks = str(arguments["num_layers"])
     if "num_class_layers" in arguments:
         blocks += f"+{arguments['num_class_layers']}"
     heads, width = arguments["num_heads"], arguments["hidden_dim"]
-    return f"{blocks} blocks, {heads} heads, width {width}"
+    return f"{blocks} blocks, {counted(heads, 'head')}, width {width}"
 
 
 def _releases(pattern):
@@ -77,7 +97,7 @@ def _releases(pattern):
             release.name,
             size(release.preprocessing["image_size"]),
             _millions(release.num_parameters),
-            f"{release.num_classes} classes" if release.num_classes else "features",
+            counted(release.num_classes, "class") if release.num_classes else "features",
             release.licence or "licence not stated",
             source(release),
         )

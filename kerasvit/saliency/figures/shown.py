@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kerasvit.errors import UsageError
 from kerasvit.saliency.figures import plotting
 from kerasvit.saliency.numbers import to_csv
+from kerasvit.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -94,5 +95,5 @@ class Shown:
         singles = self._singles()
         more = len(singles) - IN_NOTEBOOKS
         caption = f"{singles[0].method}, {'x'.join(map(str, singles[0].layout.grid))} patches"
-        caption += f", and {more} more pictures" if more > 0 else ""
+        caption += f", and {counted(more, 'more picture')}" if more > 0 else ""
         return plotting.as_html(singles[:IN_NOTEBOOKS], caption)

@@ -19,6 +19,15 @@ def test_list_names_models_and_releases(run):
     assert run("list", "nothing*").code == 2
 
 
+def test_list_finds_what_publishers_and_releases_are_called(run):
+    lines = run("list", "dino*").out.splitlines()
+    assert any(line.split() == ["dino_vits8", "=", "vit_small_patch8_224"] for line in lines)
+    assert len(lines) == len({line.split()[0] for line in lines})
+    assert "vit_small_patch16_224.dino" in run("list", "*.dino").out
+    # All models are listed without their other names.
+    assert "dino_vits8" not in run("list").out
+
+
 @pytest.mark.parametrize(
     ("name", "facts"),
     [

@@ -6,6 +6,7 @@ import sys
 
 from kerasvit.cli.folders import add_folder, limited, say_broken
 from kerasvit.cli.options import add_model, at_least, load_model
+from kerasvit.wording import counted
 
 
 def add_parsers(subparsers, common) -> None:
@@ -124,4 +125,4 @@ def _bar(total: int):
 def _line(report) -> str:
     names = [name for name in ("top1", "top5") if name in report]
     figures = ", ".join(f"{name} {report[name]:.4f}" for name in names)
-    return f"{figures} on {report['n']} pictures"
+    return f"{figures} on {counted(report['n'], 'picture')}"

@@ -5,6 +5,7 @@ import sys
 
 from kerasvit.cli.folders import add_folder, limited, say_broken
 from kerasvit.cli.options import add_model, at_least, load_model
+from kerasvit.wording import counted
 
 
 def add_parsers(subparsers, common) -> None:
@@ -105,7 +106,7 @@ def run(options) -> int:
     say_broken(folder, validation)
     if result.accuracy is not None:
         count = len(validation) - len(validation.broken)
-        print(f"accuracy {result.accuracy:.4f} on {count} held-out pictures")
+        print(f"accuracy {result.accuracy:.4f} on {counted(count, 'held-out picture')}")
     print(output)
     return 0
 
@@ -143,4 +144,4 @@ def _folders(options):
 
 def _summary(folder, validation) -> str:
     held = f", {len(validation)} held out" if validation is not None else ", none held out"
-    return f"{len(folder)} pictures of {len(folder.class_names)} classes{held}"
+    return f"{counted(len(folder), 'picture')} of {counted(len(folder.class_names), 'class')}{held}"

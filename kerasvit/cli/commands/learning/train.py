@@ -3,6 +3,8 @@
 import pathlib
 import sys
 
+from kerasvit.wording import counted
+
 
 def add_parsers(subparsers, common) -> None:
     """Add the command."""
@@ -48,9 +50,12 @@ def run(options) -> int:
     if result.broken:
         print(f"{result.broken} broken pictures were left out", file=sys.stderr)
     if result.accuracy is None:
-        print(f"stopped after {result.step} steps; go on with --resume", file=sys.stderr)
+        print(f"stopped after {counted(result.step, 'step')}; go on with --resume", file=sys.stderr)
     else:
-        print(f"test accuracy {result.accuracy:.4f} on {result.count} pictures", file=sys.stderr)
+        print(
+            f"test accuracy {result.accuracy:.4f} on {counted(result.count, 'picture')}",
+            file=sys.stderr,
+        )
     print(result.path)
     return 0
 

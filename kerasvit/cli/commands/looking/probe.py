@@ -12,6 +12,7 @@ from kerasvit.cli.options import (
     add_resize,
     load_resized_model,
 )
+from kerasvit.wording import counted
 
 if TYPE_CHECKING:
     from kerasvit.models.base import ScoreModel
@@ -243,4 +244,4 @@ class Prober:
         return (picture.prepared.pixels for picture in pictures)
 
     def _count(self) -> str:
-        return f"{len(self.pictures)} picture{'s' if len(self.pictures) > 1 else ''}"
+        return counted(len(self.pictures), "picture")

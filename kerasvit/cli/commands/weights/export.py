@@ -6,6 +6,7 @@ import pathlib
 import sys
 
 from kerasvit.cli.options import at_least
+from kerasvit.wording import counted
 
 
 def add_parsers(subparsers, common) -> None:
@@ -108,8 +109,9 @@ def _verdict(check) -> str:
         return f"not checked: {check['why']}"
     batches = " and ".join(map(str, check["batches"]))
     return (
-        f"checked in {check['runtime']}: {len(check['deviations'])} outputs, batches of {batches}, "
-        f"within {check['worst']:.1e} of the model (allowed: {check['tolerance']:.0e})"
+        f"checked in {check['runtime']}: {counted(len(check['deviations']), 'output')}, "
+        f"batches of {batches}, within {check['worst']:.1e} of the model "
+        f"(allowed: {check['tolerance']:.0e})"
     )
 
 
