@@ -81,7 +81,7 @@ class Plan:
 
 
 def make_plan(
-    inputs: Inputs,
+    inputs: Inputs | Found,
     settings: Settings,
     out: str | os.PathLike[str],
     *,
@@ -93,7 +93,8 @@ def make_plan(
     """Find the pictures, choose their outputs, and see that they can be written.
 
     Args:
-        inputs: as for `kerasvit.look.saliency`, as the other arguments.
+        inputs: as for `kerasvit.look.saliency`, as the other arguments; or what has been found
+            already, such as addresses that are downloaded where they are drawn.
         settings: what is drawn and how.
         out: the folder of the outputs.
         overwrite: whether existing files may be replaced.
@@ -181,7 +182,9 @@ def video_plan(
     return Plan((Job(picture, outputs),), folder, overwrite, {}, new_folders=new_folders)
 
 
-def _find(inputs: Inputs, folder: pathlib.Path, recursive: bool) -> Found:
+def _find(inputs: Inputs | Found, folder: pathlib.Path, recursive: bool) -> Found:
+    if isinstance(inputs, Found):
+        return inputs
     texts = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
     found = find([os.fspath(text) for text in texts], SUFFIXES, recursive, folder)
     if not any(picture.is_listed for picture in found.pictures):
