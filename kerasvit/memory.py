@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import gc
+import re
 import sys
 
 # Of malloc.h.
@@ -11,6 +12,10 @@ _M_TOP_PAD = -2
 _M_MMAP_THRESHOLD = -3
 _M_MMAP_MAX = -4
 
+_NO_MEMORY = re.compile(
+    r"can't allocate memory|out of memory|RESOURCE_EXHAUSTED|Out of memory|OOM when allocating|"
+    r"Storage size calculation overflowed"
+)
 _LARGE = 2**20
 _PAD = 2**26
 # 2 GiB. Without a threshold (-1) the heap would never shrink again.
@@ -25,6 +30,17 @@ def free_memory() -> None:
     """
     gc.collect()
     _call_glibc("malloc_trim", 0)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that there was no memory left: Python's, or a backend's.
+
+    PyTorch's allocator raises a RuntimeError, TensorFlow and XLA one of their own.
+    """
+    if isinstance(error, MemoryError):
+        return True
+    is_of_backend = isinstance(error, RuntimeError) or "Exhausted" in type(error).__name__
+    return is_of_backend and _NO_MEMORY.search(str(error)) is not None
 
 
 def map_large_blocks() -> None:

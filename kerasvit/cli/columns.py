@@ -1,8 +1,11 @@
 """Facts as columns of text, as `kerasvit list` and `kerasvit info` print them."""
 
+from kerasvit.printable import printable
+
 
 def aligned(rows) -> str:
     """Return rows of texts as lines, each column as wide as its widest text."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -1,8 +1,7 @@
 """Folders of labelled pictures on the command line."""
 
-import sys
-
 from kerasvit.cli.options import at_least
+from kerasvit.cli.speech import tell
 from kerasvit.wording import counted
 
 
@@ -40,5 +39,5 @@ def say_broken(*folders) -> int:
     if count:
         total = sum(len(folder) for folder in folders if folder is not None)
         skipped = "was skipped" if count == 1 else "were skipped"
-        print(f"kerasvit: {count} of {counted(total, 'picture')} {skipped}", file=sys.stderr)
+        tell(f"kerasvit: {count} of {counted(total, 'picture')} {skipped}")
     return count

@@ -4,9 +4,9 @@ import argparse
 import logging
 import os
 import signal
-import sys
 import traceback
 from collections.abc import Sequence
+from typing import NoReturn
 
 from kerasvit import __version__
 from kerasvit.backend import BACKENDS, choose_backend
@@ -24,7 +24,10 @@ from kerasvit.cli.commands.looking import (
 )
 from kerasvit.cli.commands.weights import convert, export, export_weights, push, verify
 from kerasvit.cli.examples import add_examples
-from kerasvit.errors import KerasViTError
+from kerasvit.cli.speech import finish, forget_output, tell
+from kerasvit.errors import KerasViTError, OutputError, UsageError
+from kerasvit.memory import is_out_of_memory
+from kerasvit.printable import printable
 from kerasvit.temporary import without_empty_folders
 
 COMMANDS = (
@@ -48,6 +51,7 @@ COMMANDS = (
     completion,
 )
 BUG = 70
+_NO_MEMORY = 'out of memory. Use smaller images (--resize), fewer classes or attention="cls"'
 INTERRUPTED = 130
 TERMINATED = 143
 
@@ -62,30 +66,66 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0; 2 usage; 3 bad input; 4 download; 5 write; 70 a bug; 130 and 143 after an
         interrupt or a termination, when nothing half-written is left.
     """
-    options = make_parser().parse_args(arguments)
+    options = _parsed(arguments)
     _quieten()
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
-        if options.needs_keras:
-            choose_backend(options.backend)
-        with without_empty_folders():
-            return options.run(options) or 0
+        code = _run(options)
+        finish()
+        return code
+    except BrokenPipeError:
+        # The reader of our output, such as `head`, has seen enough.
+        forget_output()
+        return 0
     except KerasViTError as error:
+        if isinstance(error, OutputError):
+            forget_output()
         return _complain(options, error, str(error), error.exit_code)
     except KeyboardInterrupt:
         return _complain(options, None, "interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of our output, such as `head`, has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except MemoryError as error:
-        message = 'out of memory; use smaller images: --resize, or attention="cls"'
-        return _complain(options, error, message, BUG)
     except Exception as error:
+        if is_out_of_memory(error):
+            return _complain(options, error, _NO_MEMORY, UsageError.exit_code)
         message = f"{type(error).__name__}: {' '.join(str(error).split())} (a bug; see --debug)"
         return _complain(options, error, message, BUG)
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    try:
+        return make_parser().parse_args(arguments)
+    except SystemExit:
+        try:
+            finish()
+        except OutputError as error:
+            forget_output()
+            tell(f"kerasvit: {error}")
+            raise SystemExit(error.exit_code) from None
+        raise
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.needs_keras:
+        choose_backend(options.backend)
+    with without_empty_folders():
+        return options.run(options) or 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors repeat what was typed as it can be shown."""
+
+    def error(self, message: str) -> NoReturn:
+        """Complain and end."""
+        super().error(printable(message))
+
+
+class _Formatter(logging.Formatter):
+    """Log records in one line, as they can be shown."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        return printable(super().format(record), lines=True)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -96,7 +136,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--backend", choices=BACKENDS, help="instead of $KERAS_BACKEND, or an installed one"
     )
     group.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="kerasvit", description="Vision Transformers for Keras 3 that show where they look."
     )
     parser.add_argument("--version", action="version", version=f"kerasvit {__version__}")
@@ -112,7 +152,9 @@ def make_parser() -> argparse.ArgumentParser:
 def _quieten() -> None:
     """Keep TensorFlow's start-up messages off the terminal."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.basicConfig(format="kerasvit: %(message)s", level=logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Formatter("kerasvit: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
 
 
 def _terminate(number, frame):
@@ -121,6 +163,7 @@ def _terminate(number, frame):
 
 def _complain(options, error: BaseException | None, message: str, code: int) -> int:
     if options.debug and error is not None:
-        traceback.print_exception(error)
-    print(f"kerasvit: {message}", file=sys.stderr)
+        for line in "".join(traceback.format_exception(error)).split("\n"):
+            tell(line)
+    tell(f"kerasvit: {message}")
     return code

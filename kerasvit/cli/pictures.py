@@ -8,9 +8,11 @@ from typing import TypeVar
 
 import tqdm
 
+from kerasvit.cli.speech import output_errors
 from kerasvit.errors import InputError, KerasViTError
 from kerasvit.images.inputs import LeftOut, PictureFile, find
 from kerasvit.look import pictures
+from kerasvit.printable import printable
 
 Loaded = TypeVar("Loaded")
 
@@ -81,11 +83,12 @@ class Progress:
     def line(self, text: str) -> None:
         """Print a line of the result."""
         if self.shows_lines:
-            tqdm.tqdm.write(text, file=sys.stdout)
+            with output_errors():
+                tqdm.tqdm.write(printable(text), file=sys.stdout)
 
     def complain(self, text: str) -> None:
         """Print an error or a warning."""
-        tqdm.tqdm.write(f"kerasvit: {text}", file=sys.stderr)
+        tqdm.tqdm.write(f"kerasvit: {printable(text)}", file=sys.stderr)
 
     def pass_over(self, path: pathlib.Path, error: KerasViTError) -> None:
         """Name a picture that failed."""

@@ -9,14 +9,18 @@ from kerasvit.errors import OutputError
 from kerasvit.printable import printable
 
 
-def say(text: object) -> None:
+def say(text: object, *, flush: bool = False) -> None:
     """Print one line of the result.
+
+    Args:
+        text: the line.
+        flush: whether it must be seen at once.
 
     Raises:
         OutputError: if it cannot be written.
     """
     with output_errors():
-        print(printable(text))
+        print(printable(text), flush=flush)
 
 
 def say_table(text: str) -> None:

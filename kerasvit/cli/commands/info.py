@@ -3,6 +3,7 @@
 import math
 
 from kerasvit.cli.columns import aligned, size, source
+from kerasvit.cli.speech import say_table
 
 
 def add_parsers(subparsers, common) -> None:
@@ -14,7 +15,7 @@ def add_parsers(subparsers, common) -> None:
 
 def run_info(options) -> int:
     """Print the facts of one model."""
-    print(aligned(_facts(options.name)))
+    say_table(aligned(_facts(options.name)))
     return 0
 
 

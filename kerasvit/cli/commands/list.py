@@ -1,6 +1,7 @@
 """`kerasvit list`: models, pretrained releases and saliency methods by name."""
 
 from kerasvit.cli.columns import aligned, size, source
+from kerasvit.cli.speech import say_table
 from kerasvit.errors import UsageError
 from kerasvit.wording import counted
 
@@ -40,7 +41,7 @@ def run_list(options) -> int:
             f"Nothing has such a name. Received: {options.pattern!r}. All names: kerasvit list"
             f"{switch}"
         )
-    print(aligned(lines))
+    say_table(aligned(lines))
     return 0
 
 

@@ -16,6 +16,7 @@ from kerasvit.errors import InputError, UsageError
 from kerasvit.files import atomic_path
 from kerasvit.images.geometry import Geometry
 from kerasvit.layout import TokenLayout
+from kerasvit.printable import printable, printable_tree
 from kerasvit.render.colour import colourise
 from kerasvit.render.viewer.data import Block, pack_blocks
 
@@ -99,13 +100,13 @@ def _page(
     }
     element = '<script type="text/plain" id="block-{}">{}</script>'
     return string.Template(_read("viewer.html")).substitute(
-        title=html.escape(title),
-        note=html.escape(note),
+        title=html.escape(printable(title)),
+        note=html.escape(printable(note)),
         style=_read("viewer.css"),
         script=_read("viewer.js"),
         picture="data:image/jpeg;base64," + _base64(_jpeg(picture)),
         # A name with "</script>" in it must not end the element.
-        facts=json.dumps(facts).replace("</", "<\\/"),
+        facts=json.dumps(printable_tree(facts)).replace("</", "<\\/"),
         blocks="\n".join(
             element.format(index, _base64(block.packed)) for index, block in enumerate(blocks)
         ),

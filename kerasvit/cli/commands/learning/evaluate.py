@@ -6,6 +6,7 @@ import sys
 
 from kerasvit.cli.folders import add_folder, limited, say_broken
 from kerasvit.cli.options import add_model, at_least, load_model
+from kerasvit.cli.speech import say
 from kerasvit.wording import counted
 
 
@@ -76,8 +77,8 @@ def run(options) -> int:
     with atomic_path(output, options.overwrite) as temporary:
         text = json.dumps({**facts, **report}, indent=1, allow_nan=False)
         temporary.write_text(text + "\n", encoding="ascii")
-    print(_line(report))
-    print(output)
+    say(_line(report))
+    say(output)
     return InputError.exit_code if say_broken(*folders) else 0
 
 

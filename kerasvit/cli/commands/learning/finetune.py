@@ -1,10 +1,10 @@
 """`kerasvit finetune`: a pretrained model learns the classes of a folder of pictures."""
 
 import pathlib
-import sys
 
 from kerasvit.cli.folders import add_folder, limited, say_broken
 from kerasvit.cli.options import add_model, at_least, load_model
+from kerasvit.cli.speech import say, tell
 from kerasvit.wording import counted
 
 
@@ -91,7 +91,7 @@ def run(options) -> int:
     folder, validation = _folders(options)
     keras.utils.set_random_seed(options.seed)
     model, _ = load_model(options)
-    print(_summary(folder, validation), file=sys.stderr)
+    tell(_summary(folder, validation))
     size = options.image_size
     result = finetune(
         model,
@@ -101,13 +101,13 @@ def run(options) -> int:
         output=output,
         overwrite=options.overwrite,
         image_size=(size, size) if size else None,
-        report=lambda line: print(line, file=sys.stderr, flush=True),
+        report=tell,
     )
     say_broken(folder, validation)
     if result.accuracy is not None:
         count = len(validation) - len(validation.broken)
-        print(f"accuracy {result.accuracy:.4f} on {counted(count, 'held-out picture')}")
-    print(output)
+        say(f"accuracy {result.accuracy:.4f} on {counted(count, 'held-out picture')}")
+    say(output)
     return 0
 
 

@@ -1,7 +1,8 @@
 """`kerasvit train`: a model from a recipe, from its first step to its file."""
 
 import pathlib
-import sys
+
+from kerasvit.cli.speech import say, tell
 
 from kerasvit.wording import counted
 
@@ -48,15 +49,14 @@ def run(options) -> int:
     reuse_memory()
     result = train(recipe, output, resume=options.resume, overwrite=options.overwrite)
     if result.broken:
-        print(f"{result.broken} broken pictures were left out", file=sys.stderr)
+        tell(f"{result.broken} broken pictures were left out")
     if result.accuracy is None:
-        print(f"stopped after {counted(result.step, 'step')}; go on with --resume", file=sys.stderr)
+        tell(f"stopped after {counted(result.step, 'step')}; go on with --resume")
     else:
-        print(
+        tell(
             f"test accuracy {result.accuracy:.4f} on {counted(result.count, 'picture')}",
-            file=sys.stderr,
         )
-    print(result.path)
+    say(result.path)
     return 0
 
 

@@ -2,6 +2,8 @@
 
 import argparse
 
+from kerasvit.cli.speech import say
+
 _PORTS = (1, 65535)
 
 
@@ -49,6 +51,6 @@ def run(options) -> int:
         options.model,
         options.port,
         not options.no_browser,
-        lambda line: print(line, flush=True),
+        lambda line: say(line, flush=True),
     )
     return 0

@@ -12,6 +12,7 @@ from kerasvit.cli.options import (
     load_resized_model,
     open_picture,
 )
+from kerasvit.cli.speech import say, say_table
 from kerasvit.cli.values import parse_method_options, split_names
 
 _NONE = "none"
@@ -113,8 +114,9 @@ def run(options) -> int:
     write_report({"model": facts, **report}, options.output, options.overwrite)
     if options.plot:
         write_plot(report, options.plot, options.overwrite)
-    print(report_text(report))
-    print(*files, sep="\n")
+    say_table(report_text(report))
+    for file in files:
+        say(file)
     return InputError.exit_code if report["failed"] else 0
 
 

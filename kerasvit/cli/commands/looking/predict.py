@@ -1,7 +1,5 @@
 """`kerasvit predict`: what each picture shows: classes, labels, yes or no, or values."""
 
-import sys
-
 from kerasvit.cli.options import (
     add_inputs,
     add_model,
@@ -10,6 +8,7 @@ from kerasvit.cli.options import (
     open_picture,
     probability,
 )
+from kerasvit.cli.speech import tell
 
 
 def add_parsers(subparsers, common) -> None:
@@ -53,7 +52,7 @@ def run(options) -> int:
         )
     threshold = THRESHOLD if options.threshold is None else options.threshold
     if problem.note:
-        print(f"kerasvit: {problem.note}", file=sys.stderr)
+        tell(f"kerasvit: {problem.note}")
 
     def load(path):
         return preprocessing.evaluate(open_picture(options, path)).pixels

@@ -12,6 +12,7 @@ from kerasvit.cli.options import (
     add_resize,
     load_resized_model,
 )
+from kerasvit.cli.speech import say
 from kerasvit.wording import counted
 
 if TYPE_CHECKING:
@@ -65,9 +66,9 @@ def run(options) -> int:
     arrays: dict[str, Any] = {}
     for name in probes:
         arrays |= getattr(prober, name)(files[name])
-        print(files[name])
+        say(files[name])
     write_npz(files["arrays"], arrays, options.overwrite)
-    print(files["arrays"])
+    say(files["arrays"])
     return code
 
 

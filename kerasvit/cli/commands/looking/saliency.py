@@ -1,10 +1,9 @@
 """`kerasvit saliency`: pictures of where a model looks, with the raw arrays beside them."""
 
-import sys
-
 from kerasvit.cli.figures import add_figure
 from kerasvit.cli.methods import add_methods
 from kerasvit.cli.options import add_fit, add_inputs, add_model, add_output, add_resize, add_target
+from kerasvit.cli.speech import tell
 from kerasvit.cli.values import parse_method_options, parse_number, parse_query, split_names
 
 
@@ -105,7 +104,7 @@ def run(options) -> int:
 
     settings = read_settings(options)
     if settings.is_open and not has_gradients():
-        print(f"{choose_backend()} has no gradients: the attention alone is drawn", file=sys.stderr)
+        tell(f"{choose_backend()} has no gradients: the attention alone is drawn")
     with Narrator() as narrator:
         drawn = saliency(
             options.inputs,

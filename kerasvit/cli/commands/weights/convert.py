@@ -1,9 +1,8 @@
 """`kerasvit convert`: a foreign checkpoint becomes a `.keras` file."""
 
-import sys
-
 from kerasvit.cli.conversion_options import add_conversion_options, conversion_options
 from kerasvit.cli.options import at_least
+from kerasvit.cli.speech import say, tell
 
 
 def add_parsers(subparsers, common) -> None:
@@ -59,10 +58,10 @@ def run(options) -> int:
         sha256=options.sha256,
         verify=False if options.no_verify else None,
         overwrite=options.overwrite,
-        report=lambda line: print(line, file=sys.stderr),
+        report=tell,
         **conversion_options(options),
     )
     for note in conversion.notes:
-        print(note, file=sys.stderr)
-    print(options.output)
+        tell(note)
+    say(options.output)
     return 0

@@ -6,6 +6,7 @@ import pathlib
 import sys
 
 from kerasvit.cli.options import at_least
+from kerasvit.cli.speech import say, tell
 from kerasvit.wording import counted
 
 
@@ -85,8 +86,8 @@ def run(options) -> int:
         runtime=options.runtime,
         overwrite=options.overwrite,
     )
-    print(f"kerasvit: {_verdict(result.check)}", file=sys.stderr)
-    print(output)
+    tell(f"kerasvit: {_verdict(result.check)}")
+    say(output)
     return 0
 
 

@@ -1,7 +1,8 @@
 """`kerasvit export-weights`: a model's weights for PyTorch."""
 
 import pathlib
-import sys
+
+from kerasvit.cli.speech import say, tell
 
 
 def add_parsers(subparsers, common) -> None:
@@ -42,12 +43,11 @@ def run(options) -> int:
     model = from_pretrained(options.model)
     export_weights(model, output, options.layout, options.overwrite)
     if options.layout == "timm":
-        print(f"Its model in timm: {timm_call(model)}", file=sys.stderr)
+        tell(f"Its model in timm: {timm_call(model)}")
     if options.layout == "huggingface" and not (output / "preprocessor_config.json").exists():
-        print(
+        tell(
             "No preprocessor_config.json: the model's record says no preprocessing, or one that no "
-            "image processor of transformers has.",
-            file=sys.stderr,
+            "image processor of transformers has."
         )
-    print(output)
+    say(output)
     return 0

@@ -1,6 +1,6 @@
 """`kerasvit verify`: the parity report of a converted file, map by map."""
 
-import sys
+from kerasvit.cli.speech import say_table, tell
 
 
 def add_parsers(subparsers, common) -> None:
@@ -37,10 +37,10 @@ def run(options) -> int:
         head=options.head,
         select=options.select,
         sha256=options.sha256,
-        report=lambda line: print(line, file=sys.stderr),
+        report=tell,
     )
     rows = parity.rows()
-    print(_table(rows))
+    say_table(_table(rows))
     failed = [name for _, name, _, _, within in rows if not within]
     if failed:
         shown = ", ".join(failed[:5])

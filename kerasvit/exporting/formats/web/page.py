@@ -17,6 +17,7 @@ import numpy as np
 
 from kerasvit.exporting.formats.web.runtime import FILES, find_runtime
 from kerasvit.models.problem import problem_of
+from kerasvit.printable import printable, printable_tree
 
 _HERE = pathlib.Path(__file__).parent
 MODEL = "model.onnx"
@@ -78,12 +79,12 @@ def _names() -> dict[str, str]:
 def _page(facts: dict[str, Any], kind: str, contents: str) -> str:
     title = f"Where {facts['release'] or facts['model']} looks"
     return string.Template(_read("page.html")).substitute(
-        title=html.escape(title),
+        title=html.escape(printable(title)),
         policy=_POLICIES[kind],
         style=_read("page.css"),
         script=_read("page.js"),
         # A name with "</script>" in it must not end the element.
-        facts=json.dumps(_page_facts(facts)).replace("</", "<\\/"),
+        facts=json.dumps(printable_tree(_page_facts(facts))).replace("</", "<\\/"),
         contents=contents,
     )
 
