@@ -26,7 +26,10 @@ def may_redirect(url: str, target: str) -> bool:
 
 def shown(url: str) -> str:
     """Return an address without what may be secret in it: the password and the query."""
-    parts = urllib.parse.urlsplit(url)
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError:
+        return "an address that is none"
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 

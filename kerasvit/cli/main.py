@@ -154,6 +154,8 @@ def _quieten() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     handler = logging.StreamHandler()
     handler.setFormatter(_Formatter("kerasvit: %(message)s"))
+    # What it says of malformed headers, we say in one line.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
 
 

@@ -9,18 +9,18 @@ from kerasvit.errors import OutputError
 from kerasvit.printable import printable
 
 
-def say(text: object, *, flush: bool = False) -> None:
-    """Print one line of the result.
+def say(*texts: object, flush: bool = False) -> None:
+    """Print lines of the result.
 
     Args:
-        text: the line.
-        flush: whether it must be seen at once.
+        texts: each a line.
+        flush: whether they must be seen at once.
 
     Raises:
-        OutputError: if it cannot be written.
+        OutputError: if they cannot be written.
     """
     with output_errors():
-        print(printable(text), flush=flush)
+        print(*map(printable, texts), sep="\n", flush=flush)
 
 
 def say_table(text: str) -> None:

@@ -27,7 +27,10 @@ def is_address(text: str) -> bool:
 
 def shown(address: str) -> str:
     """Return an address without what may be secret in it: the password and the query."""
-    parts = urllib.parse.urlsplit(address)
+    try:
+        parts = urllib.parse.urlsplit(address)
+    except ValueError:
+        return "an address that is none"
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from kerasvit.errors import InputError
+from kerasvit.errors import DownloadError, InputError
 from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.training.data.folders import PictureFolder
 from kerasvit.training.data.subsets import select
@@ -81,7 +81,13 @@ def evenly(count: int, limit: int) -> np.ndarray:
 
 def load_cifar10(data: Data) -> tuple[Pictures, Pictures]:
     """Return CIFAR-10 as Keras downloads it."""
-    parts = keras.datasets.cifar10.load_data()
+    try:
+        parts = keras.datasets.cifar10.load_data()
+    except Exception as error:
+        raise DownloadError(
+            "CIFAR-10 could not be had from where Keras gets it. Received: "
+            f"{' '.join(str(error).split())[:300]}. Check the connection, or pass a folder: --data"
+        ) from error
     found = []
     for (images, labels), limit in zip(parts, (data.limit, data.test_limit), strict=True):
         found.append(Pictures(images, labels[:, 0].astype(np.int32), CIFAR10).reduced(limit))

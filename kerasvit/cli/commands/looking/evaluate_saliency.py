@@ -115,8 +115,7 @@ def run(options) -> int:
     if options.plot:
         write_plot(report, options.plot, options.overwrite)
     say_table(report_text(report))
-    for file in files:
-        say(file)
+    say(*files)
     return InputError.exit_code if report["failed"] else 0
 
 
