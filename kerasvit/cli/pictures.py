@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import tqdm
 
-from kerasvit.cli.speech import output_errors
+from kerasvit.cli.speech import output_errors, tell
 from kerasvit.errors import InputError, KerasViTError
 from kerasvit.images.inputs import LeftOut, PictureFile, find
 from kerasvit.look import pictures
@@ -119,10 +119,7 @@ def say_left_out(entries: Sequence[LeftOut]) -> None:
         by_reason.setdefault(entry.reason, []).append(shown(entry.path))
     for reason, names in by_reason.items():
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        print(
-            f"kerasvit: left out, {reason}: {', '.join(names[:_NAMED])}{more}",
-            file=sys.stderr,
-        )
+        tell(f"kerasvit: left out, {reason}: {', '.join(names[:_NAMED])}{more}")
 
 
 def shown(path: str | pathlib.Path) -> str:

@@ -1,5 +1,7 @@
 """`kerasvit merge`: one manifest from those of the shards of a run."""
 
+from kerasvit.cli.speech import say
+
 
 def add_parsers(subparsers, common) -> None:
     """Add the command."""
@@ -14,5 +16,5 @@ def run(options) -> int:
     """Write the manifest, and print where it is."""
     from kerasvit.look import merge_manifests
 
-    print(merge_manifests(options.folder))
+    say(merge_manifests(options.folder))
     return 0

@@ -1,5 +1,7 @@
 """`kerasvit push`: a model in a repository of the Hugging Face Hub."""
 
+from kerasvit.cli.speech import say
+
 
 def add_parsers(subparsers, common) -> None:
     """Add the command."""
@@ -26,7 +28,7 @@ def run(options) -> int:
     sheet = {"picture": options.picture, "credit": options.credit}
     if options.dry_run is not None:
         for path in write_folder(options.model, options.dry_run, options.repository, **sheet):
-            print(path)
+            say(path)
         return 0
-    print(push(options.model, options.repository, private=options.private, **sheet))
+    say(push(options.model, options.repository, private=options.private, **sheet))
     return 0

@@ -49,6 +49,8 @@ PLACES = [
     ["train", "cifar10_cait_nano", "--data", BAD, "-o", "OUT/run"],
     ["finetune", "--data", BAD, "-o", "OUT/x.keras"],
     ["finetune", "-m", BAD, "--data", "OUT", "-o", "OUT/x.keras"],
+    ["push", BAD, "me/it", "--dry-run", "OUT/hub"],
+    ["merge", BAD],
 ]
 
 # Wrong values, each of which somebody may type.
