@@ -3,6 +3,7 @@
 import functools
 
 from kerasvit.cli.completion import SHELLS, commands_of
+from kerasvit.cli.speech import say_table
 
 
 def add_parsers(subparsers, common) -> None:
@@ -16,7 +17,7 @@ def add_parsers(subparsers, common) -> None:
 
 def run(subparsers, options) -> int:
     """Print the script."""
-    print(SHELLS[options.shell](commands_of(subparsers, known_names())), end="")
+    say_table(SHELLS[options.shell](commands_of(subparsers, known_names())).rstrip("\n"))
     return 0
 
 

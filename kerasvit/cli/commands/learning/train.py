@@ -3,7 +3,6 @@
 import pathlib
 
 from kerasvit.cli.speech import say, tell
-
 from kerasvit.wording import counted
 
 
