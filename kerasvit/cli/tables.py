@@ -15,6 +15,9 @@ _COLUMNS = {
     "masks": ("pixel_accuracy", "miou", "map", "dino_jaccard"),
 }
 
+# Of fewer pictures a bootstrap knows too little of their spread.
+_FEWEST = 10
+
 Cell = Callable[[Mapping[str, Any]], str]
 
 
@@ -31,9 +34,13 @@ def report_text(report: Mapping[str, Any]) -> str:
         parts += ["", "95 % intervals", _table(report, _methods(report), _interval)]
         others = [name for name in _methods(report) if name != report["reference"]]
         if others:
-            parts += ["", f"difference to {report['reference']}, * beyond chance: 95 % of the "]
-            parts[-1] += "paired bootstrap without 0"
-            parts.append(_table(report, others, _difference))
+            enough = report["n"] >= _FEWEST
+            mark = ", * beyond chance: 95 % of the paired bootstrap without 0" if enough else ""
+            cell = _marked_difference if enough else _difference
+            parts += ["", f"difference to {report['reference']}{mark}"]
+            parts.append(_table(report, others, cell))
+    if 1 < report["n"] < _FEWEST:
+        parts += ["", f"fewer than {_FEWEST} pictures: the intervals are too narrow"]
     for metric, reason in reasons(report).items():
         parts += ["", f"{metric} was left out: {reason}"]
     return "\n".join(parts)
@@ -68,17 +75,23 @@ def _mean(entry: Mapping[str, Any]) -> str:
 
 
 def _interval(entry: Mapping[str, Any]) -> str:
+    if entry["interval"] is None:
+        return "-"
     low, high = entry["interval"]
     return f"{low:.3f}..{high:.3f}"
 
 
 def _difference(entry: Mapping[str, Any]) -> str:
     difference = entry.get("difference")
-    if difference is None:
-        return "-"
+    return "-" if difference is None else f"{difference['mean']:+.3f}"
+
+
+def _marked_difference(entry: Mapping[str, Any]) -> str:
+    difference = entry.get("difference")
+    if difference is None or difference["interval"] is None:
+        return _difference(entry)
     low, high = difference["interval"]
-    mark = "*" if low > 0 or high < 0 else ""
-    return f"{difference['mean']:+.3f}{mark}"
+    return _difference(entry) + ("*" if low > 0 or high < 0 else "")
 
 
 def _methods(report: Mapping[str, Any]) -> list[str]:

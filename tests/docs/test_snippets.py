@@ -75,10 +75,10 @@ def commands(text):
         lexer = shlex.shlex(line, posix=True, punctuation_chars=";&")
         lexer.whitespace_split = True
         words = list(lexer)
-        starts = [0, *(i + 1 for i, word in enumerate(words) if word and set(word) <= set(";&"))]
-        for start in starts:
+        ends = [i for i, word in enumerate(words) if word and set(word) <= set(";&")]
+        for start in [0, *(end + 1 for end in ends)]:
             call = words[start:]
-            end = next((i for i, word in enumerate(call) if word and set(word) <= set(";&")), len(call))
+            end = next((end - start for end in ends if end >= start), len(call))
             call = call[:end]
             while call and re.fullmatch(r"[A-Z_]+=.*", call[0]):
                 call = call[1:]
