@@ -136,7 +136,7 @@ def _examples(
 
 def _labels_of(path: pathlib.Path, image: np.ndarray, folder: pathlib.Path) -> np.ndarray:
     """Return the labels of a photograph, `(H, W)`, that name at least one object."""
-    labels = read_labels(folder / f"{path.stem}{MASK_SUFFIX}")
+    labels = read_labels(mask_of(path, folder))
     if labels.shape != image.shape[:2]:
         raise InputError(
             f"A mask is as large as its photograph {str(path)!r}, {image.shape[:2]}. "
@@ -147,6 +147,20 @@ def _labels_of(path: pathlib.Path, image: np.ndarray, folder: pathlib.Path) -> n
     except InputError as error:
         raise InputError(f"The mask of {str(path)!r}: {error}") from error
     return labels
+
+
+def mask_of(path: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
+    """Return where the mask of a photograph lies: below the same sub-folders, as far as there are.
+
+    Args:
+        path: of the photograph, such as `photos/cat/00.jpg`.
+        folder: of the masks: `folder/photos/cat/00.png`, `folder/cat/00.png` or `folder/00.png`,
+            the first of these that is there.
+    """
+    name = f"{path.stem}{MASK_SUFFIX}"
+    parents = path.parent.parts[1:] if path.is_absolute() else path.parent.parts
+    places = [folder.joinpath(*parents[start:], name) for start in range(len(parents) + 1)]
+    return next((place for place in places if place.is_file()), folder / name)
 
 
 def read_labels(path: pathlib.Path) -> np.ndarray:
