@@ -195,13 +195,12 @@ def _variants(name: str) -> set[str]:
 
 
 def _hint(text: str, names: Sequence[str]) -> str:
-    """Return which names there are: all of a few, else those that are most like the text."""
+    """Return the names that are most like the text, and all of a few."""
     if not names:
         return "The model's record has no class names. "
-    if len(names) <= _FEW_NAMES:
-        return f"The names are {', '.join(names)}. "
     close = close_names(text, names)
-    return f"Did you mean {' or '.join(map(repr, close))}? " if close else ""
+    meant = f"Did you mean {' or '.join(map(repr, close))}? " if close else ""
+    return meant + (f"The names are {', '.join(names)}. " if len(names) <= _FEW_NAMES else "")
 
 
 def close_names(text: str, names: Sequence[str], count: int = 5) -> list[str]:

@@ -90,6 +90,13 @@ def test_the_maps_are_those_of_the_frames(draw, video, model):
         assert json.loads(str(loaded["header"]))["layer"] == 1
 
 
+def test_a_signed_map_has_a_mask_in_a_video_as_in_a_picture(draw, video):
+    (file, arrays) = draw(video, formats=("gif", "npz"), method="occlusion", mass=0.4)
+    with np.load(arrays) as loaded:
+        assert loaded["values"].min() < 0
+    assert file.stat().st_size
+
+
 def test_a_mask_shows_the_mass_and_darkens_the_rest(draw, video, model):
     (file, arrays) = draw(video, formats=("gif", "npz"), mode="mask", mass=0.4)
     _, drawn = read(file)
