@@ -77,6 +77,19 @@ def set_policy(layer: keras.layers.Layer, policy: keras.dtype_policies.DTypePoli
         _warn("a model that is loaded quantized cannot be saved again")
 
 
+def unlock_state(layer: keras.layers.Layer) -> None:
+    """Let a layer that is built take further layers, as one that is not built does.
+
+    Where the name is missing, a class that derives from a model of this package makes its layers
+    before it calls the model's constructor.
+    """
+    unlock = getattr(getattr(layer, "_tracker", None), "unlock", None)
+    if unlock is not None:
+        unlock()
+    else:
+        _warn("derived classes make their layers before super().__init__()")
+
+
 @functools.cache
 def _warn(consequence: str) -> None:
     warnings.warn(

@@ -8,8 +8,10 @@ import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
+import keras
 import numpy as np
 
+from kerasvit.errors import UsageError
 from kerasvit.layers.base import constructor_arguments, require
 
 Given = TypeVar("Given")
@@ -154,6 +156,17 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError
     return str(value)
+
+
+def check_policy(dtype: Any) -> None:
+    """Raise `UsageError` if Keras has no dtype policy of this name."""
+    try:
+        keras.dtype_policies.get(dtype)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            'dtype must be a Keras dtype policy, such as "float32" or "mixed_bfloat16". '
+            f"Received: dtype={dtype!r}"
+        ) from error
 
 
 _CONVERSIONS: dict[type, tuple[str, Callable[[Any], Any]]] = {

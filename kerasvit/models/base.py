@@ -6,7 +6,6 @@ from typing import Any, ClassVar, dataclass_transform
 
 import keras
 
-from kerasvit.errors import UsageError
 from kerasvit.layers.base import (
     require,
     require_at_least,
@@ -15,12 +14,14 @@ from kerasvit.layers.base import (
 from kerasvit.layers.direct_calls import direct_calls
 from kerasvit.layout import BlockKey, TokenLayout
 from kerasvit.models import openvino
-from kerasvit.models.arguments import DeclaredArguments
+from kerasvit.models.arguments import DeclaredArguments, check_policy
+from kerasvit.models.fitting_images import check_images
 from kerasvit.models.forms import Blocks, ImageShape, PatchSize, Pooling, Record
 from kerasvit.models.problem import problem_of
 from kerasvit.models.steps import LogitSteps
 from kerasvit.models.taps import NO_TAPS, Taps
 from kerasvit.models.views import Views
+from kerasvit.private_names import unlock_state
 
 ATTENTION_MODES = ("full", "cls", "none")
 
@@ -68,8 +69,9 @@ class ScoreModel(LogitSteps, Views):
         if shared is not None:
             arguments = {**arguments, **shared.arguments}
             kwargs = {**kwargs, **shared.keras_arguments}
-        _check_policy(kwargs.get("dtype"))
+        check_policy(kwargs.get("dtype"))
         super(DeclaredArguments, self).__init__(**kwargs)
+        self._take_early_layers()
         if openvino.is_in_use():
             # Keras' `predict` and `evaluate` then call the model, which compiles in float32.
             self.supports_jit = False
@@ -83,6 +85,8 @@ class ScoreModel(LogitSteps, Views):
         if shared is None:
             self.build((None, *self.image_shape))
             self._resolve_policies()
+            # A class that derives from this one may add layers after this constructor.
+            unlock_state(self)
         self.built = True
 
     def _check_arguments(self) -> None:
@@ -105,9 +109,11 @@ class ScoreModel(LogitSteps, Views):
             f"attention must be one of {ATTENTION_MODES}. Received: attention={self.attention!r}",
         )
         if self.attention_blocks is not None:
-            self.attention_blocks = self._block_indices(self.attention_blocks)
+            numbers = self._block_numbers("attention_blocks", self.attention_blocks)
+            self.attention_blocks = sorted(set(numbers))
 
-    def _block_indices(self, blocks: Iterable[int]) -> list[int]:
+    def _block_numbers(self, name: str, blocks: Iterable[int]) -> list[int]:
+        """Return the numbers of self-attention blocks, none negative, or raise `UsageError`."""
         depth = self.num_layers
         try:
             numbers = [operator.index(block) for block in blocks]
@@ -115,10 +121,10 @@ class ScoreModel(LogitSteps, Views):
             numbers = [depth]
         require(
             all(-depth <= number < depth for number in numbers),
-            f"attention_blocks must be a list of block numbers from {-depth} to {depth - 1}. "
+            f"{name} must be a list of block numbers from {-depth} to {depth - 1}. "
             f"Received: {blocks!r}",
         )
-        return sorted({number % depth for number in numbers})
+        return [number % depth for number in numbers]
 
     def _wants_scores(self, block: int) -> bool:
         return self.attention_blocks is None or block in self.attention_blocks
@@ -136,17 +142,34 @@ class ScoreModel(LogitSteps, Views):
         raise NotImplementedError
 
     def build(self, input_shape):
-        """Create the weights of every layer, unless they exist, as they do in every new model."""
+        """Create the weights of every layer, unless they exist, as they do in every new model.
+
+        Layers that a derived class has added get theirs from a call with a symbol: a file that is
+        loaded fills them before anybody calls the model.
+        """
         if self.built:
+            if not all(layer.built for layer in self.layers):
+                self.compute_output_spec(keras.KerasTensor(input_shape, self.compute_dtype))
             return
-        for layer in self.layers:
+        for layer in self.own_layers():
             layer.build(self._input_shape_of(layer, input_shape))
         self.built = True
 
     def _input_shape_of(self, layer: keras.layers.Layer, input_shape):
         if layer is self.patch_embedding:
             return input_shape
+        if layer.name in self.head_names and not self.gives_tokens:
+            return (input_shape[0], self.hidden_dim)
         return (input_shape[0], None, self.hidden_dim)
+
+    def __call__(self, images, *args, **kwargs):
+        """Call the model.
+
+        Raises:
+            UsageError: if the images are not one float tensor `(B, height, width, channels)`.
+        """
+        check_images(images, self.image_shape)
+        return super().__call__(images, *args, **kwargs)
 
     def call(self, images, training=None):
         """Return `(logits, sa_scores, ca_scores)`."""
@@ -220,14 +243,3 @@ class ScoreModel(LogitSteps, Views):
         grid = self.patch_embedding.grid(height, width)
         has_learned_query = stage == "ca" and self.pooling == "attention"
         return TokenLayout(self._prefix(stage), grid, self.patch_size, has_learned_query)
-
-
-def _check_policy(dtype: Any) -> None:
-    """Raise `UsageError` if Keras has no dtype policy of this name."""
-    try:
-        keras.dtype_policies.get(dtype)
-    except (TypeError, ValueError) as error:
-        raise UsageError(
-            'dtype must be a Keras dtype policy, such as "float32" or "mixed_bfloat16". '
-            f"Received: dtype={dtype!r}"
-        ) from error

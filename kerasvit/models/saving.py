@@ -9,6 +9,7 @@ from kerasvit.errors import UsageError
 from kerasvit.files import atomic_path
 from kerasvit.layers.base import kept_arguments, nested_layers
 from kerasvit.models.arguments import DeclaredArguments
+from kerasvit.models.freezing import TRAINABLE_LAYERS, set_trainable_layers, trainable_layers
 from kerasvit.models.weight_files import check_weights_file
 from kerasvit.private_names import set_policy
 
@@ -16,20 +17,31 @@ from kerasvit.private_names import set_policy
 class SavedModel(DeclaredArguments, keras.Model):
     """A Keras model whose config holds its arguments, and whose files are whole or not there."""
 
+    image_shape: Any
+
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, serialisable as JSON."""
         arguments = kept_arguments(self, self.arguments)
+        differing = trainable_layers(self)
         return {
             **{name: plain(value) for name, value in arguments.items()},
             "name": self.name,
             "trainable": self.trainable,
             "dtype": keras.dtype_policies.serialize(self._policy_of_layers()),
+            **({TRAINABLE_LAYERS: differing} if differing else {}),
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects=None) -> Self:
-        """Make a model from its config."""
-        return cls(**config)
+        """Make a model from its config, with the layers frozen that were."""
+        arguments = dict(config)
+        flags = arguments.pop(TRAINABLE_LAYERS, {})
+        model = cls(**arguments)
+        # Keras builds a model that is loaded only if it says that it is not built.
+        model.build((None, *model.image_shape))
+        if flags or not model.trainable:
+            set_trainable_layers(model, flags)
+        return model
 
     def _resolve_policies(self) -> None:
         """Give each layer its own policy of a map: quantized, it cannot be saved with a map."""

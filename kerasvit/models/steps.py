@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 import keras
 
 from kerasvit.layers.primitives.fusing import inside_compiled_step
+from kerasvit.models.fitting_images import check_given
 
 # Methods in which a class may read its scores in a step.
-_READS_SCORES = ("call", "train_step", "test_step", "compute_loss", "compute_metrics")
+_READS_SCORES = ("train_step", "test_step", "compute_loss", "compute_metrics")
 
 # The model whose step runs in this thread.
 _stepping: contextvars.ContextVar[Any] = contextvars.ContextVar("stepping", default=None)
@@ -23,13 +24,15 @@ class LogitSteps(keras.Model):
     they are.
 
     Attributes:
-        scores_in_steps: whether the scores are made in a step too. A class that has a call, a step,
-            a loss or metrics of its own may read them there, and has them unless it says False.
+        scores_in_steps: whether the scores are made in a step too. A class that has a step, a loss
+            or metrics of its own may read them there, and has them unless it says False; one that
+            reads them in a call of its own says True.
     """
 
     scores_in_steps: ClassVar[bool] = False
 
     attention: str
+    image_shape: Any
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -49,6 +52,21 @@ class LogitSteps(keras.Model):
             yield
         finally:
             _stepping.reset(token)
+
+    def fit(self, x=None, *args, **kwargs):
+        """Train as Keras does; images that do not fit are named before the first batch is made."""
+        check_given(x, self.image_shape)
+        return super().fit(x, *args, **kwargs)
+
+    def evaluate(self, x=None, *args, **kwargs):
+        """Evaluate as Keras does; see `fit` for images that do not fit."""
+        check_given(x, self.image_shape)
+        return super().evaluate(x, *args, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """Return the outputs of many images as arrays, as Keras does; see `fit`."""
+        check_given(x, self.image_shape)
+        return super().predict(x, *args, **kwargs)
 
     def train_step(self, *args, **kwargs):
         """Take a step of `fit`; the arguments are those of the backend."""

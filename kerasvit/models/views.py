@@ -7,7 +7,9 @@ import keras
 
 from kerasvit.layers.base import constructor_arguments, kept_arguments, require
 from kerasvit.models.family import FamilyFacts
+from kerasvit.models.fitting_images import check_images
 from kerasvit.models.saving import SavedModel
+from kerasvit.models.taps import OUTPUT
 
 
 class Shared(NamedTuple):
@@ -60,17 +62,48 @@ class Views(FamilyFacts, SavedModel):
         overrides = {"distillation_output": "both"} if self.is_distilled else {}
         return self._view(num_classes=0, attention="none", **overrides)
 
-    def features(self, images: Any, training: bool | None = None) -> Any:
-        """Return what a head reads of these images, which timm calls `pre_logits`.
+    def features(
+        self,
+        images: Any,
+        training: bool | None = None,
+        *,
+        blocks: Iterable[int] | None = None,
+        normalised: bool = True,
+    ) -> Any:
+        """Return what a head reads of these images, or the tokens that blocks put out.
 
-        It is the first output of `headless()`; keep that view where features of many batches are
-        wanted, for `predict`, or as a part of another model.
+        The first, which timm calls `pre_logits`, is the first output of `headless()`; keep that
+        view where features of many batches are wanted, for `predict`, or as a part of another
+        model. The second are DINO's `get_intermediate_layers`.
 
         Args:
             images: as for a call.
             training: as for a call.
+            blocks: numbers of self-attention blocks, negative ones counted from the last.
+            normalised: whether the model's last norm is applied to the tokens of blocks, as to
+                those of the last one; not where it acts on the pooled feature.
+
+        Returns:
+            What the head reads. With `blocks` a list of tokens `(B, N, D)`, one for each in the
+            order of `blocks`, the tokens before the patches first, as `token_layout()` says.
+
+        Raises:
+            UsageError: if there is no such block.
+
+        Source: Caron et al. 2021, dino/vision_transformer.py `get_intermediate_layers`
+        (https://arxiv.org/abs/2104.14294).
         """
-        return self.headless()(images, training=training)[0]
+        if blocks is None:
+            return self.headless()(images, training=training)[0]
+        check_images(images, self.image_shape)
+        images = keras.ops.convert_to_tensor(images, dtype=self.compute_dtype)
+        chosen = [self.blocks[number] for number in self._block_numbers("blocks", blocks)]
+        places = {f"{block.name}_{OUTPUT}": None for block in chosen}
+        _, found = self.call_with_taps(images, places, training=bool(training))
+        tokens = [found[f"{block.name}_{OUTPUT}"] for block in chosen]
+        if not normalised or self.normed_after_pooling or not hasattr(self, "norm"):
+            return tokens
+        return [self.norm(each) for each in tokens]
 
     def classifying(self) -> Self:
         """Return a view that gives one set of logits, `(B, K)`, and no scores.
@@ -135,10 +168,65 @@ class Views(FamilyFacts, SavedModel):
         names = [name for name in self._layer_names if name not in left_out]
         layers = {name: getattr(self, name) for name in names}
         view = type(self).__new__(type(self))
-        keras_arguments = {"name": self.name, "dtype": self.dtype_policy}
+        keras_arguments = {
+            "name": self.name,
+            "dtype": self.dtype_policy,
+            "trainable": self.trainable,
+        }
         view.__dict__["_shared"] = Shared(layers, arguments, keras_arguments)
+        view.__dict__["_lent"] = lent = self._added_layers()
         type(self).__init__(view, **kept_arguments(self, constructor_arguments(type(self))))
+        for name in [name for name in lent if not hasattr(view, name)]:
+            setattr(view, name, lent[name])
+        del view.__dict__["_lent"]
         return view
+
+    def _added_layers(self) -> dict[str, Any]:
+        """Return the layers, and lists of them, that a derived class has added, by attribute."""
+        attributes = {**vars(self)}
+        if keras.backend.backend() == "torch":
+            # PyTorch keeps the modules of a module elsewhere.
+            attributes |= dict(self.named_children())
+        known = {"_layers", *self._layer_names}
+        return {
+            name: value
+            for name, value in attributes.items()
+            if name not in known and _is_of_layers(value)
+        }
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; a view that is being made takes the layers that its model has added.
+
+        Layers that a derived class makes before it calls this constructor wait for it: PyTorch
+        would not have them.
+        """
+        value = self.__dict__.get("_lent", {}).get(name, value)
+        if _is_of_layers(value) and not self.__dict__.get("_takes_layers"):
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
+    def _take_early_layers(self) -> None:
+        """Make those layers attributes that Keras knows, now that it can."""
+        early = {name: value for name, value in vars(self).items() if _is_of_layers(value)}
+        self.__dict__["_takes_layers"] = True
+        for name, value in early.items():
+            del self.__dict__[name]
+            setattr(self, name, value)
+
+    def own_layers(self) -> list[keras.layers.Layer]:
+        """Return the layers that the model's own class makes, without those of a derived one."""
+        attributes = [getattr(self, name) for name in self._layer_names]
+        return [
+            layer
+            for attribute in attributes
+            for layer in (attribute if isinstance(attribute, list) else [attribute])
+        ]
+
+
+def _is_of_layers(value: Any) -> bool:
+    items = value if isinstance(value, list) and value else [value]
+    return all(isinstance(item, keras.layers.Layer) for item in items)
 
 
 def _first(outputs: tuple[Any, dict, dict]) -> Any:

@@ -71,6 +71,34 @@ def fit_linear_probe(
     return _fit(features, labels, num_classes, penalty, max_iterations)
 
 
+def fit_decisions(features: np.ndarray, labels: np.ndarray, seed: int = 0) -> LinearProbe:
+    """Fit a linear classifier that decides about each label by itself, by the sigmoid of its logit.
+
+    Each is a classifier of two classes, see `fit_linear_probe`, the difference of whose logits has
+    the same probabilities. A label that all pictures have, or none, is decided by its frequency.
+
+    Args:
+        features: float array `(n, D)`, finite.
+        labels: int array `(n, K)` of 0 and 1.
+        seed: as for `fit_linear_probe`.
+
+    Returns:
+        A classifier with K logits; `penalty` is the mean of those that were chosen.
+    """
+    kernels, biases, penalties = [], [], []
+    for column in np.asarray(labels).T:
+        if len(np.unique(column)) == 1:
+            kernels.append(np.zeros(features.shape[1]))
+            biases.append(float(np.log((column.sum() + 1) / (len(column) - column.sum() + 1))))
+            continue
+        probe = fit_linear_probe(features, column, 2, seed=seed)
+        kernels.append(probe.kernel[:, 1] - probe.kernel[:, 0])
+        biases.append(float(probe.bias[1] - probe.bias[0]))
+        penalties.append(probe.penalty)
+    mean = float(np.mean(penalties)) if penalties else 0.0
+    return LinearProbe(np.stack(kernels, axis=1), np.array(biases), mean)
+
+
 def top_k_accuracy(scores: np.ndarray, labels: np.ndarray, k: int = 1) -> float:
     """Return the share of rows whose label is among the `k` classes of the highest scores.
 

@@ -49,6 +49,76 @@ def test_predict_and_saliency_speak_the_new_classes(finetune, run, colours, tmp_
     assert "fine-tuned from" in run("info", model).out
 
 
+@pytest.mark.parametrize("method", [("--freeze",), ("--lora", "2", "--epochs", "2")])
+def test_one_logit_learns_two_classes(finetune, run, colours, tmp_path, method):
+    options = (*method, "--one-logit", "--batch-size", "8", "--hold-out", "0.34")
+    result = finetune(colours, *options)
+    assert result.code == 0, result.err
+    assert "accuracy 1.0000 on 4 held-out pictures" in result.out
+    model, pictures = tmp_path / "out.keras", [colours / name / "0.png" for name in ("rot", "blau")]
+    assert kerasvit.from_pretrained(model).problem.is_binary
+    lines = run("predict", "-m", model, *pictures).out.splitlines()
+    for picture, line in zip(pictures, lines, strict=True):
+        first, second = line.removeprefix(f"{picture}: ").split(", ")
+        assert {first.split()[0], second.split()[0]} == {"rot", "blau"}
+        assert first.startswith(picture.parent.name)
+    report = run("evaluate", "-m", model, "--data", colours, "-o", tmp_path / "report.json")
+    assert "top1 1.0000 on 12 pictures" in report.out
+
+
+@pytest.fixture
+def labelled(colours, tmp_path):
+    """A table of labels that the pictures have, or have not, each for itself."""
+    lines = ["file,red,even,never"]
+    for name in ("rot", "blau"):
+        for number in range(6):
+            lines.append(f"{name}/{number}.png,{int(name == 'rot')},{int(number % 2 == 0)},0")
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    return tmp_path / "labels.csv"
+
+
+@pytest.mark.parametrize("method", [("--freeze",), ("--epochs", "1")])
+def test_many_labels_are_learned_from_a_table(finetune, run, colours, labelled, tmp_path, method):
+    options = (*method, "--labels", labelled, "--batch-size", "8", "--hold-out", "0.34")
+    result = finetune(colours, *options)
+    assert result.code == 0, result.err
+    assert "8 pictures with 3 labels, 4 held out" in result.err
+    model = kerasvit.from_pretrained(tmp_path / "out.keras")
+    assert model.problem.has_many_labels
+    assert model.record["class_names"] == ["red", "even", "never"]
+    pictures = [colours / name / "1.png" for name in ("rot", "blau")]
+    red, blue = run("predict", "-m", tmp_path / "out.keras", *pictures).out.splitlines()
+    assert "red " in red
+    assert "red " not in blue.split("most probable")[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("file\nrot/0.png", "line 1"),
+        ("file,a,a\nrot/0.png,1,0", "line 1"),
+        ("file,a\nrot/0.png,2", "line 2: rot/0.png,2"),
+        ("file,a\nrot/0.png,1,1", "line 2"),
+        ("file,a\nrot/9.png,1", "9.png', which is no file"),
+        ("file,a\nrot/0.png,1\nrot/0.png,0", "one picture twice"),
+        ("", "line 1"),
+    ],
+)
+def test_a_table_of_another_form_is_refused_in_one_line(
+    finetune, colours, tmp_path, one_line, content, words
+):
+    (tmp_path / "bad.csv").write_text(content)
+    result = finetune(colours, "--freeze", "--labels", tmp_path / "bad.csv")
+    assert result.code == 3
+    one_line(result.err, "bad.csv", words)
+
+
+def test_one_logit_for_anything_but_two_classes_is_refused(finetune, colours, labelled):
+    result = finetune(colours, "--freeze", "--one-logit", "--labels", labelled)
+    assert result.code == 2
+    assert "One logit decides between two classes" in result.err
+
+
 def test_freed_memory_is_kept_for_the_next_step(finetune, colours, reuse_memory):
     result = finetune(colours, "--freeze", "--image-size", "30")
     assert result.code == 2

@@ -83,6 +83,7 @@ class AttentionPooling(Attention):
         for layer in (self.query, self.key_value, self.mlp_norm, self.mlp):
             layer.build(input_shape)
         self._build_projection(input_shape)
+        self.output_shape = (input_shape[0], width)
         self.built = True
 
     def attention_inputs(self, tokens, token_tap=None):

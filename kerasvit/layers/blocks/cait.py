@@ -84,6 +84,7 @@ class ClassAttentionBlock(Block):
     def build(self, class_token_shape, patches_shape=None):
         """Create the weights of every sublayer."""
         super().build(class_token_shape)
+        self.output_shape = (class_token_shape[0], 1, class_token_shape[-1])
 
     def attention_inputs(self, class_token, patches, token_tap=None):
         """Return what the attention reads, the class token first; see `EncoderBlock`."""

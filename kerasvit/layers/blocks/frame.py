@@ -18,6 +18,9 @@ class Block(ConfiguredLayer):
     what the arguments mean.
     """
 
+    # Of the tokens; what `summary` prints of a layer that returns scores too.
+    output_shape: tuple[int | None, ...]
+
     attention: Attention
     attention_norm: keras.layers.Layer
     attention_scale: LayerScale
@@ -118,6 +121,7 @@ class Block(ConfiguredLayer):
         """Create the weights of every sublayer."""
         for layer in sublayers(self):
             layer.build(input_shape)
+        self.output_shape = tuple(input_shape)
         self.built = True
 
     def attention_inputs(self, tokens, token_tap=None):

@@ -24,7 +24,8 @@ class PictureFolder:
 
     Args:
         paths: one for each picture: a file's, or the name inside the archive.
-        labels: int array `(len(paths),)`, positions in `class_names`.
+        labels: int array `(len(paths),)`, positions in `class_names`; or `(len(paths), K)` of 0 and
+            1, where a picture may have several of the classes, or none.
         class_names: what the labels stand for.
         archive: path of the zip that holds the pictures; None for files.
 
@@ -45,7 +46,8 @@ class PictureFolder:
         self.labels = np.asarray(self.labels, np.int32)
         self.class_names = tuple(self.class_names)
         self._opened = _Opened(self.archive)
-        fits = self.labels.shape == (len(self.paths),)
+        columns = (len(self.class_names),) if self.has_many_labels else ()
+        fits = self.labels.shape == (len(self.paths), *columns)
         if not fits or (self.labels.size and not self._labels_in_range()):
             raise InputError(
                 "There is one label for each picture, the number of its class. Received: "
@@ -53,8 +55,14 @@ class PictureFolder:
                 f"{len(self.class_names)} classes. Pass one int in range for each picture."
             )
 
+    @property
+    def has_many_labels(self) -> bool:
+        """Whether a picture may have several of the classes, or none."""
+        return self.labels.ndim == 2
+
     def _labels_in_range(self) -> bool:
-        return self.labels.min() >= 0 and self.labels.max() < len(self.class_names)
+        highest = 1 if self.has_many_labels else len(self.class_names) - 1
+        return self.labels.min() >= 0 and self.labels.max() <= highest
 
     def __len__(self) -> int:
         return len(self.paths)

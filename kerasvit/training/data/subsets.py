@@ -7,15 +7,22 @@ from kerasvit.training.data.folders import PictureFolder
 
 
 def first_of_each_class(folder: PictureFolder, count: int) -> PictureFolder:
-    """Return the first pictures of each class, in the folder's order, `count` at most."""
-    firsts = [np.flatnonzero(folder.labels == label)[:count] for label in np.unique(folder.labels)]
-    return select(folder, np.sort(np.concatenate(firsts)))
+    """Return the first pictures of each class, in the folder's order, `count` at most of each."""
+    firsts = [members[:count] for members in _members(folder)]
+    return select(folder, np.unique(np.concatenate(firsts)))
+
+
+def _members(folder: PictureFolder) -> list[np.ndarray]:
+    """Return which pictures are of each class, or have each label, of those that any has."""
+    if folder.has_many_labels:
+        return [np.flatnonzero(column) for column in folder.labels.T if column.any()]
+    return [np.flatnonzero(folder.labels == label) for label in np.unique(folder.labels)]
 
 
 def hold_out(
     folder: PictureFolder, share: float, seed: int = 0
 ) -> tuple[PictureFolder, PictureFolder | None]:
-    """Divide a folder in two, class by class.
+    """Divide a folder in two, class by class; one of many labels, whatever they are.
 
     Args:
         folder: the pictures.
@@ -33,8 +40,9 @@ def hold_out(
         raise UsageError(f"The share that is held out lies in [0, 1). Received: {share!r}.")
     random = np.random.default_rng(seed)
     held: list[int] = []
-    for label in np.unique(folder.labels) if share else []:
-        members = random.permutation(np.flatnonzero(folder.labels == label))
+    strata = [np.arange(len(folder))] if folder.has_many_labels else _members(folder)
+    for stratum in strata if share else []:
+        members = random.permutation(stratum)
         count = min(max(round(share * len(members)), 1), len(members) - 1)
         held += members[:count].tolist()
     if not held:

@@ -26,6 +26,7 @@ def finetune(
     overwrite: bool = False,
     image_size: tuple[int, int] | None = None,
     report: Callable[[str], None] | None = None,
+    one_logit: bool = False,
     **overrides: Any,
 ) -> FineTuned:
     """Give a pretrained model a new head for the classes of a folder, and train it.
@@ -35,8 +36,8 @@ def finetune(
 
     Args:
         model: a kerasvit model, with a head or without; it stays as it is.
-        folder: the pictures to learn from. Those that cannot be read are skipped, and named in
-            its `broken`.
+        folder: the pictures to learn from, of a class each or with many labels. Those that cannot
+            be read are skipped, and named in its `broken`.
         settings: how; None for the defaults of `FineTuning`.
         validation: held-out pictures of the same classes; None for none: the last epoch is then
             the best one.
@@ -44,6 +45,7 @@ def finetune(
         overwrite: whether an existing file is replaced.
         image_size: `(height, width)` in pixels; None for the model's own.
         report: called with a line for each epoch.
+        one_logit: whether one logit decides between the two classes, by its sigmoid.
         **overrides: see `kerasvit.training.finetuning.heads.with_new_head`.
 
     Raises:
@@ -59,7 +61,8 @@ def finetune(
             f"{validation.class_names[:5]} and {folder.class_names[:5]}. Pass class_names to scan."
         )
     import_minimize()  # without it all would end after the features are computed
-    new = with_new_head(model, folder.class_names, image_size, **overrides)
+    kind = {"many_labels": folder.has_many_labels, "one_logit": one_logit}
+    new = with_new_head(model, folder.class_names, image_size, **kind, **overrides)
     run = Run(
         new,
         folder,

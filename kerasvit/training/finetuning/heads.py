@@ -9,6 +9,8 @@ import numpy as np
 from kerasvit.errors import InputError, UsageError
 from kerasvit.layers.base import nested_layers, without_random_start
 from kerasvit.models.base import ScoreModel
+from kerasvit.models.freezing import TRAINABLE_LAYERS
+from kerasvit.models.problem import MULTI_LABEL
 from kerasvit.training.data.features import preprocessing_of
 from kerasvit.training.linear_probe import LinearProbe
 
@@ -20,6 +22,9 @@ def with_new_head(
     model: ScoreModel,
     class_names: Sequence[str],
     image_size: tuple[int, int] | None = None,
+    *,
+    many_labels: bool = False,
+    one_logit: bool = False,
     **overrides: Any,
 ) -> ScoreModel:
     """Return a copy of a model with a new head for other classes, its kernel and bias zero.
@@ -28,6 +33,8 @@ def with_new_head(
         model: a kerasvit model, with a head or without; it stays as it is.
         class_names: the new classes, at least two; they go into the record.
         image_size: `(height, width)` that pictures are prepared at from now on; None as before.
+        many_labels: whether each class is a label of its own, of which there may be one alone.
+        one_logit: whether one logit decides between the two classes.
         **overrides: other arguments of the model that change no weight's shape apart from the
             head's, such as `drop_path_rate=0.1` or, of a ViT, `head_patch_mean=True`.
 
@@ -44,9 +51,14 @@ def with_new_head(
     (https://arxiv.org/abs/2010.11929), fine-tune.
     """
     names = [str(name) for name in class_names]
-    if len(names) < 2 or len(set(names)) < len(names):
+    if len(names) < (1 if many_labels else 2) or len(set(names)) < len(names):
         raise InputError(
             f"A classifier has two or more classes of different names. Received: {names[:5]}."
+        )
+    if one_logit and (len(names) != 2 or many_labels):
+        raise UsageError(
+            "One logit decides between two classes, one of which each picture has. "
+            f"Received: {len(names)} {'labels' if many_labels else 'classes'}. Leave it out"
         )
     if any(layer.quantization_mode for layer in nested_layers(model)):
         raise UsageError(
@@ -54,8 +66,12 @@ def with_new_head(
             "Fine-tune the float model, then quantize."
         )
     config = model.get_config()
-    config |= {**overrides, "num_classes": len(names)}
+    # What was frozen for another task may learn in this one.
+    num_outputs = 1 if one_logit else len(names)
+    config |= {**overrides, "num_classes": num_outputs, "trainable": True, TRAINABLE_LAYERS: {}}
     config["record"] = _new_record(model, names, image_size)
+    if many_labels or one_logit:
+        config["record"]["problem_type"] = MULTI_LABEL
     with without_random_start():
         new = type(model).from_config(config)
     _copy_weights(model, new)

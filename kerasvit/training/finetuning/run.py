@@ -23,7 +23,7 @@ from kerasvit.training.finetuning.layer_decay import layer_wise_rates
 from kerasvit.training.finetuning.lora import enable_lora
 from kerasvit.training.finetuning.settings import FineTuned, FineTuning
 from kerasvit.training.finite import StopAtNaN, is_finite
-from kerasvit.training.linear_probe import fit_linear_probe, top_k_accuracy
+from kerasvit.training.linear_probe import fit_decisions, fit_linear_probe, top_k_accuracy
 from kerasvit.training.losses import LabelAccuracy, LabelCrossEntropy
 from kerasvit.training.optimizers import make_optimizer
 from kerasvit.training.schedules import warmup_cosine
@@ -71,12 +71,22 @@ class Run:
         return round(time.perf_counter() - self.started, 2)
 
     def validate(self) -> float | None:
-        """Return the accuracy on the held-out pictures; None if there are none."""
+        """Return the accuracy on the held-out pictures, of many labels that of the decisions.
+
+        None if there are none.
+        """
         if self.validation is None:
             return None
         batch_size = self.settings.batch_size
         outputs, read = run_pictures(self.view, self.preprocessing, self.validation, batch_size)
-        return top_k_accuracy(outputs, self.validation.labels[read])
+        return self.accuracy(outputs, self.validation.labels[read])
+
+    def accuracy(self, logits: np.ndarray, labels: np.ndarray) -> float:
+        """Return the share of the pictures, or of the decisions about labels, that are right."""
+        problem = self.result.model.problem
+        if problem.has_many_labels or labels.ndim == 2:
+            return float(((logits > 0) == (labels > 0)).mean())
+        return top_k_accuracy(problem.class_logits(logits), labels)
 
     def epoch_ends(self, **figures: float) -> None:
         """Note an epoch, and keep the model if it is the best one."""
@@ -128,9 +138,13 @@ def fit_head(run: Run) -> None:
     features, read = run_pictures(backbone, run.preprocessing, folder, settings.batch_size)
     features = features.reshape(len(features), -1)
     labels, num_classes = folder.labels[read], len(folder.class_names)
-    probe = fit_linear_probe(features, labels, num_classes, seed=settings.seed)
+    is_decision = run.result.model.problem.is_binary or folder.has_many_labels
+    if is_decision:
+        probe = fit_decisions(features, labels.reshape(len(labels), -1), settings.seed)
+    else:
+        probe = fit_linear_probe(features, labels, num_classes, seed=settings.seed)
     set_head(run.result.model, probe)
-    accuracy = top_k_accuracy(probe.logits(features), labels)
+    accuracy = run.accuracy(probe.logits(features), labels)
     run.epoch_ends(epoch=0, accuracy=round(accuracy, 5))
 
 
@@ -153,8 +167,8 @@ def train(run: Run) -> None:
     )
     run.view.compile(
         _optimizer(model, settings, len(batches) * settings.epochs),
-        LabelCrossEntropy(label_smoothing=settings.label_smoothing),
-        metrics=[LabelAccuracy()],
+        LabelCrossEntropy(settings.label_smoothing, independent=run.folder.has_many_labels),
+        metrics=[LabelAccuracy(independent=run.folder.has_many_labels)],
         jit_compile=jit_compile(),
     )
     fit_head(run)

@@ -90,6 +90,8 @@ def test_scores_that_a_loss_asks_for_are_in_the_program(tools, data):
 class _Sharp(VisionTransformer):
     """A model of somebody else, that wants its scores to be sharp."""
 
+    scores_in_steps = True
+
     def call(self, images, training=None):
         logits, sa_scores, ca_scores = super().call(images, training)
         self.add_loss(-sum(keras.ops.mean(scores**2) for scores in sa_scores.values()))
@@ -104,6 +106,13 @@ class _Scored(CaiT):
 
 class _Plain(CaiT):
     """A model of somebody else that adds nothing, and costs nothing."""
+
+
+class _OwnCall(CaiT):
+    """A model of somebody else whose call does not say that it reads scores."""
+
+    def call(self, images, training=None):
+        return super().call(images, training)
 
 
 class _OwnLoss:
@@ -127,6 +136,7 @@ class _Bold(_WithOwnLoss):
         (CaiT, False),
         (VisionTransformer, False),
         (_Plain, False),
+        (_OwnCall, False),
         (_Scored, True),
         (_Sharp, True),
         (type("_Sharper", (_Sharp,), {}), True),

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+from kerasvit.errors import UsageError
+
 every_family = pytest.mark.parametrize("family", ["ViT", "distilled", "CaiT"])
 
 
@@ -113,3 +115,16 @@ def test_a_headless_view_gives_what_the_head_reads(tools, models, images, family
     parts = [feature] if feature.ndim == 2 else [feature[:, 0], feature[:, 1]]
     logits = [part @ kernel + bias for part, (kernel, bias) in zip(parts, heads, strict=True)]
     tools.assert_close(np.mean(logits, axis=0), tools.run(model, images)[0], tolerance=1e-5)
+
+
+@pytest.mark.backend
+def test_keras_own_export_names_ours_also_after_loading(tools, tmp_path):
+    tools.make("CaiT", num_layers=1).save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    with pytest.raises(UsageError, match=r"kerasvit\.export\(model, path") as caught:
+        loaded.export(tmp_path / "folder")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "folder").exists()
+    if keras.backend.backend() == "tensorflow":
+        loaded.classifier().export(tmp_path / "folder", verbose=False)
+        assert (tmp_path / "folder" / "saved_model.pb").is_file()

@@ -26,6 +26,17 @@ def add_parsers(subparsers, common) -> None:
         metavar="SHARE",
         help="of each class, where no other held-out pictures are named; defaults to 0.1",
     )
+    parser.add_argument(
+        "--labels",
+        metavar="TABLE.csv",
+        help="many labels: the pictures of --data with a 0 or 1 for each, below a header "
+        "file,LABEL,...",
+    )
+    parser.add_argument(
+        "--one-logit",
+        action="store_true",
+        help="of two classes: one logit, read by its sigmoid, instead of two",
+    )
     parser.add_argument("-o", "--output", required=True, metavar="OUT.keras")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
     _add_method(parser)
@@ -102,6 +113,7 @@ def run(options) -> int:
         overwrite=options.overwrite,
         image_size=(size, size) if size else None,
         report=tell,
+        one_logit=options.one_logit,
     )
     say_broken(folder, validation)
     if result.accuracy is not None:
@@ -135,6 +147,8 @@ def _folders(options):
     from kerasvit.training.data.folders import PictureFolder
     from kerasvit.training.data.subsets import hold_out
 
+    if options.labels:
+        return _labelled(options)
     folder = limited(PictureFolder.scan(options.data, options.split), options.limit)
     if not (options.validation or options.validation_split):
         return hold_out(folder, options.hold_out, options.seed)
@@ -142,6 +156,26 @@ def _folders(options):
     return folder, PictureFolder.scan(path, options.validation_split, folder.class_names)
 
 
+def _labelled(options):
+    """Return the same of pictures with many labels."""
+    from kerasvit.errors import UsageError
+    from kerasvit.training.data.label_table import read_label_table
+    from kerasvit.training.data.subsets import hold_out
+
+    unfit = [options.split, options.validation, options.validation_split]
+    if any(unfit):
+        raise UsageError(
+            "A table of labels names its pictures, and a share of them is held out. Received: "
+            "--labels with --split or --validation. Leave these out: --hold-out SHARE"
+        )
+    folder = limited(read_label_table(options.labels, options.data), options.limit)
+    return hold_out(folder, options.hold_out, options.seed)
+
+
 def _summary(folder, validation) -> str:
     held = f", {len(validation)} held out" if validation is not None else ", none held out"
-    return f"{counted(len(folder), 'picture')} of {counted(len(folder.class_names), 'class')}{held}"
+    if folder.has_many_labels:
+        kind = f"with {counted(len(folder.class_names), 'label')}"
+    else:
+        kind = f"of {counted(len(folder.class_names), 'class')}"
+    return f"{counted(len(folder), 'picture')} {kind}{held}"
