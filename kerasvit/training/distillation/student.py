@@ -101,7 +101,7 @@ class DistilledTraining(keras.Model):
             "Features are distilled into a VisionTransformer or CaiT. "
             f"Received: student={type(student).__name__}. Choose kind='soft' or 'hard'.",
         )
-        student._block_indices([block])
+        student._block_numbers("block", [block])
         width = width or getattr(teacher, "hidden_dim", None)
         require(
             width is not None,

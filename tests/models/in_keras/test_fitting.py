@@ -116,7 +116,7 @@ def test_every_kind_of_data_trains_the_same(tools, data):
         model.set_weights(start)
         for variable in model.optimizer.variables:
             if "learning_rate" not in variable.path:
-                variable.assign(keras.ops.zeros_like(variable))
+                variable.assign(np.zeros(variable.shape, variable.dtype))
         model.fit(make(*data), shuffle=False, steps_per_epoch=2, verbose=0)
         tools.assert_close(model.get_weights(), expected.get_weights(), 1e-5)
 
