@@ -140,7 +140,7 @@ def test_a_broken_picture_is_named_skipped_and_counted(finetune, colours, tmp_pa
     (root / "rot" / "0.png").write_bytes(b"nothing")
     result = finetune(root, *SETTINGS, "--hold-out", "0")
     assert result.code == 0, result.err
-    assert "kerasvit: 1 of 12 pictures were skipped" in result.err
+    assert "kerasvit: 1 of 12 pictures was skipped" in result.err
     assert sum("rot/0.png" in record.getMessage() for record in caplog.records) == 1
 
 
