@@ -11,7 +11,11 @@ from PIL import Image
 from kerasvit.errors import InputError, OutputError, UsageError
 from kerasvit.images.geometry import Geometry
 from kerasvit.layout import TokenLayout
+from kerasvit.render import Canvas, Look
+from kerasvit.render.viewer.data import pack_block
 from kerasvit.render.viewer.page import write_viewer
+from kerasvit.saliency import attention_distance, attention_entropy
+from kerasvit.saliency.normalise import clip_brightest
 
 HEADS = 3
 # The model saw a part of the picture: 60x100 pixels from row 20 and column 10.
@@ -66,20 +70,38 @@ def elements(page):
     return facts, [gzip.decompress(base64.b64decode(text)) for _, text in blocks]
 
 
-def decoded(page):
-    """Return `(heads, rows, prefix + patches)` by key, and the range of each row."""
+def decoded(page, both=False):
+    """Return `(heads, rows, prefix + patches)` by key, and the range of each row.
+
+    Where patches are pooled, the rows of the tokens; with `both` also those of the cells.
+    """
     facts, contents = elements(page.read_text())
-    found = {}
+    found, coarse = {}, {}
     for block, content in zip(facts["blocks"], contents, strict=True):
-        shape, width = (block["heads"], block["rows"]), len(block["prefix"])
-        floats = np.frombuffer(content, "<f4", count=shape[0] * shape[1] * (2 + width))
-        ranges = floats[: 2 * shape[0] * shape[1]].reshape(*shape, 2)
-        prefix = floats[2 * shape[0] * shape[1] :].reshape(*shape, width)
-        patches = np.frombuffer(content, np.uint8, offset=floats.nbytes).reshape(*shape, -1)
-        low, high = ranges[..., :1], ranges[..., 1:]
-        values = low + (high - low) * (patches / np.float32(255))
-        found[block["key"]] = np.concatenate([prefix, values], axis=-1), high - low, block
-    return found
+        tokens, spread, content = part(block, content, len(block["tokens"]), block["patches"])
+        cells = int(np.prod(block["grid"])) if block["asks"] else 0
+        patches, spread_of_patches, content = part(block, content, cells, block["grid"])
+        assert not content
+        if block["pooled"] == 1 and block["asks"]:
+            tokens = np.concatenate([tokens, patches], axis=1)
+            spread = np.concatenate([spread, spread_of_patches], axis=1)
+        found[block["key"]] = tokens, spread, block
+        coarse[block["key"]] = patches, spread_of_patches
+    return (found, coarse) if both else found
+
+
+def part(block, content, rows, grid):
+    """Return `(heads, rows, prefix + patches)`, the range of each row, and the bytes behind."""
+    shape, width, count = (block["heads"], rows), len(block["prefix"]), int(np.prod(grid))
+    all_rows = shape[0] * rows
+    floats = np.frombuffer(content, "<f4", count=all_rows * (2 + width))
+    ranges = floats[: 2 * all_rows].reshape(*shape, 2)
+    prefix = floats[2 * all_rows :].reshape(*shape, width)
+    end = floats.nbytes + all_rows * count
+    patches = np.frombuffer(content[floats.nbytes : end], np.uint8).reshape(*shape, count)
+    low, high = ranges[..., :1], ranges[..., 1:]
+    values = low + (high - low) * (patches / np.float32(255))
+    return np.concatenate([prefix, values], axis=-1), high - low, content[end:]
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
@@ -119,17 +141,50 @@ def test_a_page_that_would_be_too_large_averages_patches_and_says_so(viewer):
     size = sum(len(text) for text in re.findall(r'id="block-\d+">([^<]*)<', full.read_text()))
     small = viewer(scores, layouts, name="small.html", max_bytes=size // 2)
     assert "mean of 2 by 2 patches" in small.read_text()
-    found = decoded(small)
+    found, coarse = decoded(small, both=True)
     values = scores["sa_ffn_block_01_att"]
     read, spread, block = found["sa_ffn_block_01_att"]
+    # Tokens ask about each patch.
+    np.testing.assert_allclose(read, values[:, :5], atol=spread.max() / 510 * 1.01)
+    read, spread = coarse["sa_ffn_block_01_att"]
     assert (block["grid"], block["patches"], block["pooled"]) == ([5, 4], [9, 7], 2)
     # The cell in row 4, column 3 holds the patch (8, 6) alone; (1, 2) holds four patches.
     corner, four = 5 + 8 * 7 + 6, [5 + row * 7 + column for row in (2, 3) for column in (4, 5)]
-    cells = 5 + 4 * 4 + 3, 5 + 1 * 4 + 2
+    cells = 4 * 4 + 3, 1 * 4 + 2
     expected = values[:, corner][:, four].mean(axis=-1)
-    assert np.abs(read[:, cells[0], cells[1]] - expected).max() <= spread.max() / 510 * 1.01
+    assert np.abs(read[:, cells[0], 5 + cells[1]] - expected).max() <= spread.max() / 510 * 1.01
     expected = values[:, four].mean(axis=1)[:, 3]
     np.testing.assert_allclose(read[:, cells[1], 3], expected, atol=1e-7)
+
+
+@pytest.mark.parametrize("max_bytes", [400_000, 150_000, 60_000])
+def test_pages_are_pooled_no_more_than_their_size_demands(viewer, max_bytes):
+    scores, layouts = make("class", (12, 17))
+    page = viewer(scores, layouts, max_bytes=max_bytes)
+    pooled = {block["pooled"] for block in elements(page.read_text())[0]["blocks"]}
+    (size,) = pooled
+    assert size == 1 or sum(_sizes(scores, layouts, size - 1)) > max_bytes
+    assert sum(_sizes(scores, layouts, size)) <= max_bytes
+
+
+def _sizes(scores, layouts, pooled):
+    return [4 * len(pack_block(key, values, layouts[key], pooled).packed) // 3
+            for key, values in scores.items()]  # fmt: skip
+
+
+def test_heads_are_measured_where_scores_are_probabilities(viewer):
+    scores, layouts = make("registers")
+    key = "sa_ffn_block_00_att"
+    scores["sa_ffn_block_01_att"] = scores["sa_ffn_block_01_att"] * 1.5
+    blocks = {
+        block["key"]: block for block in elements(viewer(scores, layouts).read_text())[0]["blocks"]
+    }
+    for name, measure in (("distance", attention_distance), ("entropy", attention_entropy)):
+        expected = measure(scores[key][None], layouts[key])[0]
+        np.testing.assert_allclose(blocks[key][name], expected, rtol=1e-3)
+        assert name not in blocks["sa_ffn_block_01_att"]
+    assert "distance" not in blocks["ca_ffn_block_00_att"]
+    assert len(blocks["ca_ffn_block_00_att"]["entropy"]) == HEADS
 
 
 def test_the_page_asks_for_nothing_and_stays_whole_whatever_its_names(viewer):
@@ -286,6 +341,64 @@ def test_browser_pointer_shows_what_a_patch_attends_to_and_a_click_pins_it(page,
     page.mouse("mouseMoved", *place(page, 0, 4))
     page.settle()
     assert "the patch in row 0, column 4" in status(page), "let go"
+
+
+def drawn(page):
+    """Return the pixels of the canvas, uint8 (h, w, 3)."""
+    size = page.run("[stage.width, stage.height]")
+    data = page.run(
+        "(() => { const data = stage.getContext('2d').getImageData(0, 0, stage.width, stage.height)"
+        ".data; let text = ''; for (let i = 0; i < data.length; i += 8192)"
+        "text += String.fromCharCode(...data.subarray(i, i + 8192)); return btoa(text); })()"
+    )
+    return np.frombuffer(base64.b64decode(data), np.uint8).reshape(size[1], size[0], 4)[..., :3]
+
+
+@browser
+@pytest.mark.parametrize("style", ["fade", "heatmap"])
+def test_browser_draws_what_the_sheet_does(page, shown, picture, style):
+    """The same colours as `kerasvit.render.overlay`, up to JPEG and 255 levels."""
+    scores = shown(colormap="inferno")
+    if style == "heatmap":
+        page.run("document.getElementById('alone').click()")
+        page.settle()
+    pixels = drawn(page)
+    (height, width), values = pixels.shape[:2], scores["ca_ffn_block_00_att"][:, 0, 1:].mean(axis=0)
+    canvas = Canvas.at_size(picture, GEOMETRY, (height, width), "inferno")
+    expected = Look(style).overlay(canvas, values.reshape(3, 5)).astype(int)
+    assert np.abs(pixels.astype(int) - expected).mean() < 1.5
+    assert (np.abs(pixels.astype(int) - expected).max(axis=-1) > 12).mean() < 0.01
+
+
+@browser
+def test_browser_clips_by_the_sheets_rule_and_says_so(page, viewer):
+    scores = np.full((1, 1, 16), 0.01, np.float32)
+    scores[..., 4:9] = 0.05, 0.04, 0.03, 0.06, 0.7
+    layout = TokenLayout(("class",), (3, 5), (4, 4))
+    key = "ca_ffn_block_00_att"
+    page.open(viewer({key: scores}, {key: layout}))
+    high = "document.getElementById('high').textContent"
+    level = clip_brightest(scores[0, 0, 1:].reshape(3, 5)).values.max()
+    text = page.run(high)
+    assert text.startswith("from ")
+    assert abs(float(text.split()[1]) / 100 - level) < 0.7 / 255
+    page.run("document.getElementById('clip').click()")
+    page.settle()
+    assert page.run(high) == "70 %"
+
+
+@browser
+def test_browser_a_dot_for_each_head_leads_to_it(page, shown):
+    shown(fragment="#layer=0&head=mean")
+    assert page.run("document.querySelectorAll('#heads circle').length") == 2 * HEADS
+    page.run("[...document.querySelectorAll('#heads circle:not(.shown)')][1]"
+             ".dispatchEvent(new MouseEvent('click'))")  # fmt: skip
+    page.settle()
+    assert "self-attention 1, head 1" in status(page)
+    assert re.search(r"Attention of this head: distance \d+\.?\d* px, entropy \d", status(page))
+    assert page.run("document.querySelectorAll('#heads circle.shown').length") == 1
+    page.run("document.querySelector('[data-probe=entropy]').click()")
+    assert page.run("document.querySelectorAll('#heads circle').length") == 3 * HEADS
 
 
 @browser

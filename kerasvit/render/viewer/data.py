@@ -1,8 +1,8 @@
 """The scores inside the HTML viewer: small, and how far off they may be."""
 
+import contextlib
 import dataclasses
 import gzip
-import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from kerasvit.errors import InputError
 from kerasvit.layout import TokenLayout
 from kerasvit.render.labels import block_title
+from kerasvit.saliency import attention_distance, attention_entropy
 
 LEVELS = 255
 _READ_TOKENS = ("class", "distillation")
@@ -22,9 +23,10 @@ class Block:
 
     Args:
         facts: what the page's script needs to read the bytes; plain values.
-        packed: gzip of little-endian float32 lowest and highest of each row over the patches
-            `(heads, rows, 2)`, float32 shares of the prefix tokens `(heads, rows, prefix)`, and
-            uint8 `(heads, rows, patches)`, 0 for the row's lowest and 255 for its highest.
+        packed: gzip of the rows of the prefix tokens, and then, on a grid of cells, those of the
+            patches. Of each part little-endian float32 lowest and highest of each row over the
+            patches `(heads, rows, 2)`, float32 shares of the prefix tokens `(heads, rows, prefix)`,
+            and uint8 `(heads, rows, patches)`, 0 for the row's lowest and 255 for its highest.
     """
 
     facts: dict[str, Any]
@@ -34,7 +36,7 @@ class Block:
 def pack_blocks(
     scores: Mapping[str, np.ndarray], layouts: Mapping[str, TokenLayout], max_bytes: int
 ) -> list[Block]:
-    """Pack all blocks, as fine as they fit.
+    """Pack all blocks: the rows of the prefix tokens whole, those of the patches as they fit.
 
     Args:
         scores: `(heads, Q, N)` by key.
@@ -48,20 +50,18 @@ def pack_blocks(
         InputError: if scores do not fit their layout or are not finite.
     """
     longest = max(max(layouts[key].grid) for key in scores)
-    for pooled in itertools.takewhile(lambda size: size < 2 * longest, _powers_of_two()):
+    measured = {key: measures(np.asarray(values), layouts[key]) for key, values in scores.items()}
+    for pooled in range(1, longest + 1):
         blocks, total = [], 0
         for key, values in scores.items():
-            blocks.append(pack_block(key, np.asarray(values), layouts[key], pooled))
-            total += 4 * len(blocks[-1].packed) // 3
+            block = pack_block(key, np.asarray(values), layouts[key], pooled)
+            blocks.append(Block(block.facts | measured[key], block.packed))
+            total += 4 * len(block.packed) // 3
             if total > max_bytes:
                 break
         else:
             return blocks
     return []
-
-
-def _powers_of_two():
-    return (2**power for power in itertools.count())
 
 
 def pack_block(key: str, scores: np.ndarray, layout: TokenLayout, pooled: int = 1) -> Block:
@@ -72,30 +72,21 @@ def pack_block(key: str, scores: np.ndarray, layout: TokenLayout, pooled: int = 
         scores: `(heads, Q, N)`; Q is N, or the number of class and distillation tokens.
         layout: of the tokens.
         pooled: so many patches along each axis become one cell, their mean, both where they ask
-            and where they are attended to.
+            and where they are attended to. The rows of the prefix tokens stay whole.
 
     Raises:
         InputError: if the scores do not fit the layout or are not finite.
     """
     tokens = _asking_tokens(key, scores, layout)
-    prefix, patches = np.split(scores.astype(np.float32), [layout.num_prefix], axis=-1)
+    scores = scores.astype(np.float32, copy=False)
+    content = _quantised(scores[:, : len(tokens)], layout)
     asks = scores.shape[1] == layout.num_tokens
-    if pooled > 1:
-        patches = _pool(patches, layout.grid, pooled)
-        if asks:
-            prefix, patches = (_pool_rows(rows, layout, pooled) for rows in (prefix, patches))
-    low, high = patches.min(axis=-1), patches.max(axis=-1)
-    step = np.maximum(high - low, np.finfo(np.float32).tiny)[..., None] / LEVELS
-    whole = np.rint((patches - low[..., None]) / step).clip(0, LEVELS).astype(np.uint8)
-    ranges = np.stack([low, high], axis=-1)
-    content = b"".join(
-        [ranges.astype("<f4").tobytes(), prefix.astype("<f4").tobytes(), whole.tobytes()]
-    )
+    if asks:
+        content += _quantised(_pool_rows(scores[:, len(tokens) :], layout, pooled), layout, pooled)
     facts = {
         "key": key,
         "title": block_title(key),
-        "heads": patches.shape[0],
-        "rows": patches.shape[1],
+        "heads": scores.shape[0],
         "prefix": _named(layout.prefix),
         "tokens": _named(tokens),
         "asks": asks,
@@ -105,6 +96,40 @@ def pack_block(key: str, scores: np.ndarray, layout: TokenLayout, pooled: int = 
     }
     # Without the time, equal scores give an equal page.
     return Block(facts, gzip.compress(content, 6, mtime=0))
+
+
+def _quantised(rows: np.ndarray, layout: TokenLayout, pooled: int = 1) -> bytes:
+    """Return rows of scores `(heads, rows, N)` as `Block` holds them, patches pooled."""
+    prefix, patches = np.split(rows, [layout.num_prefix], axis=-1)
+    patches = _pool(patches, layout.grid, pooled)
+    if not rows.shape[1]:
+        return b""
+    low, high = patches.min(axis=-1), patches.max(axis=-1)
+    step = np.maximum(high - low, np.finfo(np.float32).tiny)[..., None] / LEVELS
+    whole = np.rint((patches - low[..., None]) / step).clip(0, LEVELS).astype(np.uint8)
+    ranges = np.stack([low, high], axis=-1)
+    return b"".join(
+        [ranges.astype("<f4").tobytes(), prefix.astype("<f4").tobytes(), whole.tobytes()]
+    )
+
+
+def measures(scores: np.ndarray, layout: TokenLayout) -> dict[str, list[float]]:
+    """Return how far and how widely each head of a block looks, as far as that can be said.
+
+    Args:
+        scores: `(heads, Q, N)`.
+        layout: of the tokens.
+
+    Returns:
+        `"distance"` in pixels of the input and `"entropy"` in bits, a number for each head. Class
+        attention has no distance; scores that are no probabilities have neither.
+    """
+    found: dict[str, list[float]] = {}
+    for name, measure in (("distance", attention_distance), ("entropy", attention_entropy)):
+        with contextlib.suppress(InputError):
+            values = measure(scores[None], layout)[0]
+            found[name] = [float(f"{value:.4g}") for value in values]
+    return found
 
 
 def _asking_tokens(key: str, scores: np.ndarray, layout: TokenLayout) -> list[str]:
@@ -137,6 +162,8 @@ def _named(tokens: list[str] | tuple[str, ...]) -> list[str]:
 
 def _pool(values: np.ndarray, grid: tuple[int, int], size: int) -> np.ndarray:
     """Return the means of `size` by `size` patches along the last axis; fewer at the edges."""
+    if size == 1:
+        return values
     values = values.reshape(*values.shape[:-1], *grid)
     for axis, length in ((-2, grid[0]), (-1, grid[1])):
         starts = np.arange(0, length, size)
@@ -146,8 +173,8 @@ def _pool(values: np.ndarray, grid: tuple[int, int], size: int) -> np.ndarray:
     return values.reshape(*values.shape[:-2], -1)
 
 
-def _pool_rows(values: np.ndarray, layout: TokenLayout, size: int) -> np.ndarray:
-    """Return `(heads, rows, ...)` with the rows of patches pooled and those of tokens kept."""
-    tokens, patches = np.split(values, [layout.num_prefix], axis=1)
-    pooled = _pool(np.moveaxis(patches, 1, -1), layout.grid, size)
-    return np.concatenate([tokens, np.moveaxis(pooled, -1, 1)], axis=1)
+def _pool_rows(rows: np.ndarray, layout: TokenLayout, size: int) -> np.ndarray:
+    """Return `(heads, cells, N)`: the rows of patches, pooled."""
+    if size == 1:
+        return rows
+    return np.moveaxis(_pool(np.moveaxis(rows, 1, -1), layout.grid, size), -1, 1)

@@ -24,6 +24,7 @@ MAX_BYTES = 20_000_000
 
 _LONGEST_SIDE = 1024
 _JPEG_QUALITY = 90
+_SCRIPTS = ("viewer.scores.js", "viewer.drawing.js", "viewer.probes.js", "viewer.js")
 _HERE = pathlib.Path(__file__).parent
 
 
@@ -47,10 +48,14 @@ def write_viewer(
     highest of each row, so that they are off by at most 1/510 of that range. Its address keeps
     layer, head and query: `page.html#layer=3&head=mean&query=2,5` or `&query=class`.
 
-    Where the page would exceed `max_bytes`, neighbouring patches, 2 by 2 or more, are averaged, in
-    rows and columns, and the page says so: all of DINOv2 ViT-S/14 at 518 pixels, 12 layers, 6 heads
-    and 1370 tokens, takes 86 MB, and 8 MB averaged. For full detail write two or three layers, or
-    raise the limit.
+    What the class token and other prefix tokens attend to is there for each patch. Where the page
+    would exceed `max_bytes`, neighbouring patches, 2 by 2 or more, are averaged where patches ask,
+    in rows and columns, and the page says so. For full detail write two or three layers, or raise
+    the limit.
+
+    It looks as the sheet does: low values leave the photograph as it is, and patches that outshine
+    the rest are cut (`kerasvit.saliency.clip_brightest`). Where scores are probabilities, a dot for
+    each head says how far and how widely it looks.
 
     Args:
         path: the file to write.
@@ -103,7 +108,7 @@ def _page(
         title=html.escape(printable(title)),
         note=html.escape(printable(note)),
         style=_read("viewer.css"),
-        script=_read("viewer.js"),
+        script="\n".join(['"use strict";', *map(_read, _SCRIPTS)]),
         picture="data:image/jpeg;base64," + _base64(_jpeg(picture)),
         # A name with "</script>" in it must not end the element.
         facts=json.dumps(printable_tree(facts)).replace("</", "<\\/"),
@@ -134,7 +139,10 @@ def _jpeg(picture: np.ndarray) -> bytes:
 
 def _note(note: str, blocks: list[Block]) -> str:
     pooled = max(block.facts["pooled"] for block in blocks)
-    coarse = f"each cell is the mean of {pooled} by {pooled} patches, to keep the page small"
+    coarse = (
+        f"where patches ask, each cell is the mean of {pooled} by {pooled} patches, to keep the "
+        "page small; where a token asks, each patch is shown"
+    )
     return " · ".join(part for part in (note, coarse if pooled > 1 else "") if part)
 
 

@@ -1,69 +1,13 @@
-"use strict";
-// What a patch attends to, drawn over its picture. All data is in this page:
-// `facts` says what the blocks are, and each block's scores lie in a script element of their own,
-// as base64 of gzip of [low and high of each row | shares of the prefix tokens | bytes of patches].
+// What a patch attends to, drawn over its picture. All data is in this page.
 (() => {
   const element = (id) => document.getElementById(id);
   const facts = JSON.parse(element("facts").textContent);
   const [canvas, picture] = [element("stage"), element("picture")];
-  const context = canvas.getContext("2d");
   const colours = decodeBase64(facts.colours);
+  const scores = openScores(facts, (index) => element(`block-${index}`).textContent);
   const MEAN = 0; // The head slider's first place; head h is at h + 1.
-  const KEPT = 3; // Decoded blocks that stay in memory; a large one has tens of megabytes.
-
   const state = { layer: facts.start, head: MEAN, query: null, pinned: false };
-  const cache = new Map();
-
-  // ---- the scores ----
-
-  function decodeBase64(text) {
-    const binary = atob(text.trim());
-    const bytes = new Uint8Array(binary.length);
-    for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
-    return bytes;
-  }
-
-  async function unpack(index) {
-    const bytes = decodeBase64(element(`block-${index}`).textContent);
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    const buffer = await new Response(stream).arrayBuffer();
-    const block = facts.blocks[index];
-    const rows = block.heads * block.rows;
-    const prefixes = rows * block.prefix.length;
-    return {
-      ranges: new Float32Array(buffer, 0, 2 * rows),
-      prefixes: new Float32Array(buffer, 8 * rows, prefixes),
-      patches: new Uint8Array(buffer, 8 * rows + 4 * prefixes),
-    };
-  }
-
-  function load(index) {
-    if (!cache.has(index)) cache.set(index, unpack(index));
-    const found = cache.get(index);
-    cache.delete(index); // Put back as the latest.
-    cache.set(index, found);
-    if (cache.size > KEPT) cache.delete(cache.keys().next().value);
-    return found;
-  }
-
-  // One row of scores: where a query looks, of one head or the mean of all.
-  function read(block, data, head, row) {
-    const count = block.grid[0] * block.grid[1];
-    const patches = new Float32Array(count);
-    const prefix = new Float32Array(block.prefix.length);
-    const heads = head === MEAN ? [...Array(block.heads).keys()] : [head - 1];
-    for (const one of heads) {
-      const at = one * block.rows + row;
-      const [low, high] = [data.ranges[2 * at], data.ranges[2 * at + 1]];
-      const step = (high - low) / 255 / heads.length;
-      const base = low / heads.length;
-      for (let i = 0; i < count; i++) patches[i] += base + step * data.patches[at * count + i];
-      for (let i = 0; i < prefix.length; i++) {
-        prefix[i] += data.prefixes[at * prefix.length + i] / heads.length;
-      }
-    }
-    return { patches, prefix };
-  }
+  let [drawing, probes, took] = [null, null, 0];
 
   // ---- queries: {token: "class"} or {row, column} ----
 
@@ -77,24 +21,7 @@
     return { row: block.grid[0] >> 1, column: block.grid[1] >> 1 };
   }
 
-  function rowOf(block, query) {
-    if (query.token !== undefined) return block.tokens.indexOf(query.token);
-    return block.tokens.length + query.row * block.grid[1] + query.column;
-  }
-
   // ---- places on the picture ----
-
-  // Left, top, right, bottom of a cell in the canvas. Cells at the edge may hold fewer patches.
-  function cell(block, row, column) {
-    const scale = canvas.width / facts.size[1];
-    const [top, left, bottom, right] = facts.box.map((side) => side * scale);
-    const edge = (index, axis) => Math.min(index * block.pooled, block.patches[axis]) / block.patches[axis];
-    // On whole pixels: no seams between the cells.
-    return [
-      left + (right - left) * edge(column, 1), top + (bottom - top) * edge(row, 0),
-      left + (right - left) * edge(column + 1, 1), top + (bottom - top) * edge(row + 1, 0),
-    ].map(Math.round);
-  }
 
   function patchAt(block, event) {
     const shown = canvas.getBoundingClientRect();
@@ -105,81 +32,6 @@
     const column = Math.floor(((x - left) / (right - left)) * block.patches[1] / block.pooled);
     const inside = row >= 0 && row < block.grid[0] && column >= 0 && column < block.grid[1];
     return inside ? { row, column } : null;
-  }
-
-  // ---- drawing ----
-
-  // Lowest and highest, equal where the map is flat: the same rule as in kerasvit.saliency.normalise.
-  function limits(values) {
-    const sorted = Float32Array.from(values).sort();
-    const cut = element("clip").checked ? Math.floor(sorted.length / 100) : 0;
-    const [low, high] = [sorted[cut], sorted[sorted.length - 1 - cut]];
-    return high - low <= 1e-6 * Math.max(Math.abs(low), Math.abs(high)) ? [low, low] : [low, high];
-  }
-
-  function heatmap(block, values, low, high) {
-    const small = document.createElement("canvas");
-    [small.height, small.width] = block.grid;
-    const pixels = new ImageData(small.width, small.height);
-    const cover = element("cover").value / 100;
-    for (let i = 0; i < values.length; i++) {
-      const share = high > low ? Math.min(1, Math.max(0, (values[i] - low) / (high - low))) : 0;
-      const colour = 3 * Math.round(255 * share);
-      for (let c = 0; c < 3; c++) pixels.data[4 * i + c] = colours[colour + c];
-      // Fainter where the map is low, so that the picture stays visible; all of it at full cover.
-      pixels.data[4 * i + 3] = Math.round(255 * cover * (cover + (1 - cover) * (0.5 + 0.5 * share)));
-    }
-    small.getContext("2d").putImageData(pixels, 0, 0);
-    return small;
-  }
-
-  function draw(block, query, values) {
-    const [low, high] = limits(values);
-    context.globalAlpha = 1;
-    context.imageSmoothingEnabled = true;
-    context.imageSmoothingQuality = "high";
-    context.drawImage(picture, 0, 0, canvas.width, canvas.height);
-    dimOutside(block);
-    const map = heatmap(block, values, low, high);
-    if (element("smooth").checked) {
-      const [left, top, right, bottom] = [...cell(block, 0, 0).slice(0, 2), ...cell(block, block.grid[0] - 1, block.grid[1] - 1).slice(2)];
-      context.drawImage(map, left, top, right - left, bottom - top);
-    } else {
-      context.imageSmoothingEnabled = false;
-      for (let row = 0; row < block.grid[0]; row++) {
-        for (let column = 0; column < block.grid[1]; column++) paste(map, block, row, column);
-      }
-    }
-    if (query.row !== undefined) outline(cell(block, query.row, query.column));
-    element("low").textContent = percent(low);
-    element("high").textContent = percent(high);
-  }
-
-  function paste(map, block, row, column) {
-    const [left, top, right, bottom] = cell(block, row, column);
-    context.drawImage(map, column, row, 1, 1, left, top, right - left, bottom - top);
-  }
-
-  function dimOutside(block) {
-    const [left, top] = cell(block, 0, 0);
-    const [, , right, bottom] = cell(block, block.grid[0] - 1, block.grid[1] - 1);
-    context.fillStyle = "rgba(40, 40, 44, 0.6)";
-    context.beginPath();
-    context.rect(0, 0, canvas.width, canvas.height);
-    context.rect(left, top, right - left, bottom - top);
-    context.fill("evenodd");
-  }
-
-  // White within black, to be seen on every ground; dashed until the patch is pinned.
-  function outline([left, top, right, bottom]) {
-    const width = Math.max(2, canvas.width / 320);
-    for (const [colour, size] of [["#000", 2.2 * width], ["#fff", width]]) {
-      context.strokeStyle = colour;
-      context.lineWidth = size;
-      context.setLineDash(state.pinned || colour === "#000" ? [] : [3 * width, 2 * width]);
-      context.strokeRect(left, top, right - left, bottom - top);
-    }
-    context.setLineDash([]);
   }
 
   // ---- words ----
@@ -196,11 +48,12 @@
 
   function describe(block, query, found) {
     const best = found.patches.indexOf(Math.max(...found.patches));
-    const [row, column] = [Math.floor(best / block.grid[1]), best % block.grid[1]];
+    const [row, column] = [Math.floor(best / found.grid[1]), best % found.grid[1]];
     const head = state.head === MEAN ? "mean of the heads" : `head ${state.head - 1}`;
+    const said = probes?.words(state.layer, state.head - 1) ?? "";
     const prefix = block.prefix.map((name, i) => `${percent(found.prefix[i])} go to the ${name} token`);
     const strongest = `most to row ${row}, column ${column}: ${percent(found.patches[best])}`;
-    return `${block.title}, ${head}: ${called(query)} attends ${[strongest, ...prefix].join("; ")}.`;
+    return `${block.title}, ${head}: ${called(query)} attends ${[strongest, ...prefix].join("; ")}.${said && ` ${said}.`}`;
   }
 
   // ---- keeping all parts in step ----
@@ -213,14 +66,25 @@
     state.head = Math.min(state.head, block.heads);
     const query = answerable(block, state.query);
     showControls(block, query);
-    const data = await load(state.layer);
+    const found = await scores.row(state.layer, state.head - 1, query);
     if (turn !== asked) return; // Something newer is on its way.
-    const found = read(block, data, state.head, rowOf(block, query));
-    draw(block, query, found.patches);
+    const started = performance.now();
+    draw(block, query, found);
+    took = performance.now() - started;
+    probes?.mark(state.layer, state.head - 1);
     const text = describe(block, query, found);
     element("status").textContent = text;
     if (speak) element("live").textContent = text;
     done = turn;
+  }
+
+  function draw(block, query, found) {
+    const isOn = (id) => element(id).checked;
+    const look = { cover: element("cover").value / 100, smooth: isOn("smooth"), alone: isOn("alone"), clips: isOn("clip") };
+    const range = drawing.draw(found, look);
+    if (query.row !== undefined) drawing.outline(drawing.cell(block, block.pooled, query.row, query.column), state.pinned);
+    element("low").textContent = percent(range.low);
+    element("high").textContent = `${range.clipped ? "from " : ""}${percent(range.high)}`;
   }
 
   function showControls(block, query) {
@@ -340,6 +204,34 @@
     }
   }
 
+  function makeProbes() {
+    const made = openProbes(element("heads"), facts, (layer, head) => {
+      Object.assign(state, { layer, head: head + 1 });
+      remember();
+      update(true);
+    });
+    element("probes").hidden = !made.known.length;
+    if (!made.known.length) return;
+    probes = made;
+    for (const name of made.known) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = { distance: "how far", entropy: "how widely" }[name];
+      button.addEventListener("click", () => showProbe(name));
+      button.dataset.probe = name;
+      element("probe").append(button);
+    }
+    showProbe(made.known[0]);
+  }
+
+  function showProbe(name) {
+    probes.show(name);
+    probes.mark(state.layer, state.head - 1);
+    for (const button of element("probe").querySelectorAll("button")) {
+      button.setAttribute("aria-pressed", String(button.dataset.probe === name));
+    }
+  }
+
   function start() {
     // Small pictures are drawn larger, so that outlines are thin.
     const scale = Math.max(1, Math.ceil(768 / Math.max(picture.naturalWidth, picture.naturalHeight)));
@@ -348,12 +240,14 @@
     const stops = [...Array(17).keys()].map((i) => 3 * Math.round((255 * i) / 16));
     element("bar").style.background = `linear-gradient(to right, ${stops.map((i) => `rgb(${colours[i]}, ${colours[i + 1]}, ${colours[i + 2]})`)})`;
     element("layer").max = facts.blocks.length - 1;
+    drawing = openDrawing(canvas, picture, facts, colours);
     makeTokens();
+    makeProbes();
     recall();
     for (const name of ["layer", "head"]) {
       element(name).addEventListener("input", (event) => turn(name, event.target.value - state[name]));
     }
-    for (const name of ["cover", "smooth", "clip"]) element(name).addEventListener("input", () => update());
+    for (const name of ["cover", "smooth", "alone", "clip"]) element(name).addEventListener("input", () => update());
     element("controls").addEventListener("submit", (event) => event.preventDefault());
     canvas.addEventListener("pointermove", (event) => point(event, false));
     canvas.addEventListener("click", (event) => point(event, true));
@@ -371,10 +265,8 @@
     facts,
     state,
     settled: () => asked > 0 && done === asked,
-    row: async (layer, head, query) => {
-      const block = facts.blocks[layer];
-      return read(block, await load(layer), head === "mean" ? MEAN : head + 1, rowOf(block, query));
-    },
+    took: () => took,
+    row: (layer, head, query) => scores.row(layer, head === "mean" ? scores.MEAN : head, query),
   };
 
   if (picture.complete && picture.naturalWidth) start();

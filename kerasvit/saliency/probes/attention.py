@@ -37,7 +37,9 @@ def attention_distance(scores: np.ndarray, layout: TokenLayout) -> np.ndarray:
     prefix = layout.num_prefix
     rows = scores[:, :, prefix:, prefix:].astype(np.float64)
     mass = np.maximum(rows.sum(axis=-1), 1e-12)
-    return ((rows * patch_distances(layout)).sum(axis=-1) / mass).mean(axis=-1)
+    # Without a second array as large as the scores.
+    lengths = np.einsum("bhqk,qk->bhq", rows, patch_distances(layout))
+    return (lengths / mass).mean(axis=-1)
 
 
 def attention_entropy(scores: np.ndarray, layout: TokenLayout) -> np.ndarray:
