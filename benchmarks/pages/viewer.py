@@ -1,6 +1,6 @@
 """Size of the HTML viewer of a large model, and how quickly it follows the pointer in Chromium.
 
-    python benchmarks/viewer.py --layers 24 --heads 16 --side 37
+    python benchmarks/pages/viewer.py --layers 24 --heads 16 --side 37
 
 Scores are random softmaxes with a few peaks a row, made block by block: they compress less than
 those of a model, so a real page is smaller. The time is from the pointer's move until the frame
@@ -17,7 +17,7 @@ import tempfile
 
 import numpy as np
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "helpers"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests" / "helpers"))
 
 import browser
 
