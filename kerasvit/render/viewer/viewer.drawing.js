@@ -132,7 +132,7 @@ function openDrawing(canvas, picture, facts, colours) {
     const data = drawn.data;
     for (let y = seen.top, at = 0; y < seen.bottom; y++) {
       for (let x = seen.left, i = y * width + seen.left; x < seen.right; x++, i++, at++) {
-        const level = clamp(Math.round(values[at] * 255), 0, 255);
+        const level = clamp((values[at] * 255 + 0.5) | 0, 0, 255);
         const weight = table[level];
         if (weight === 0) continue;
         const shade = alone ? 1 : shades[i];
