@@ -12,6 +12,7 @@ from kerasvit.app.limits import MAX_UPLOAD, MAX_WAITING
 from kerasvit.app.shelf import ModelShelf
 from kerasvit.errors import OutputError, UsageError
 from kerasvit.images.samples import SAMPLES, sample
+from kerasvit.temporary import remove_stale, temporary_name
 
 HOST = "127.0.0.1"
 PORT = 7860
@@ -98,16 +99,23 @@ def _import_gradio() -> None:
 
 @contextlib.contextmanager
 def _private_folder() -> Iterator[pathlib.Path]:
-    """Yield a folder for uploads and downloads; it is gone at the end, whatever happens."""
-    with tempfile.TemporaryDirectory(prefix="kerasvit-app-", ignore_cleanup_errors=True) as name:
-        before = os.environ.get("GRADIO_TEMP_DIR")
-        os.environ["GRADIO_TEMP_DIR"] = name
-        try:
-            yield pathlib.Path(name)
-        finally:
-            os.environ.pop("GRADIO_TEMP_DIR")
-            if before is not None:
-                os.environ["GRADIO_TEMP_DIR"] = before
+    """Yield a folder for uploads and downloads; it is gone at the end.
+
+    Those of pages that were killed go first.
+    """
+    place = pathlib.Path(tempfile.gettempdir())
+    remove_stale(place)
+    folder = place / temporary_name()
+    folder.mkdir(mode=0o700)
+    before = os.environ.get("GRADIO_TEMP_DIR")
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    try:
+        yield folder
+    finally:
+        os.environ.pop("GRADIO_TEMP_DIR")
+        if before is not None:
+            os.environ["GRADIO_TEMP_DIR"] = before
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _examples(folder: pathlib.Path) -> list[pathlib.Path]:
