@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Callable
 from typing import Any, Unpack
 
+from kerasvit.conversion.pictures import check_names
 from kerasvit.conversion.planning import fill, make_plan
 from kerasvit.conversion.proof.parity import Parity
 from kerasvit.conversion.proof.proving import prove_conversion
@@ -92,6 +93,7 @@ def convert(
     """
     if output is not None:
         check_output(pathlib.Path(output), source, overwrite)
+    check_names(model, release)
     opened = open_source(source, head, select=select, sha256=sha256, report=report)
     plan = make_plan(opened, options, model, release)
     for line in plan.lines:

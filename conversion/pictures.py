@@ -34,6 +34,13 @@ def named_release(model: str | None, release: str | None) -> Release | None:
     return find_release(release) if release else None
 
 
+def check_names(model: str | None, release: str | None) -> None:
+    """Raise `UsageError` for a model or a release that nobody knows, before anything is fetched."""
+    found = named_release(model, release)
+    if model is not None and found is None:
+        factory.variant(model)
+
+
 def picture_facts(release: Release | None, name: str | None, layout: str) -> Facts:
     """Return how pictures are prepared, and what classes mean, by a release or a name.
 

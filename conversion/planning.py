@@ -15,6 +15,7 @@ from kerasvit.conversion.names.rules import Assignment, assign, variables_by_pat
 from kerasvit.conversion.options import facts_of, view_of
 from kerasvit.conversion.pictures import named_release, picture_facts, record_of_pictures
 from kerasvit.conversion.sources.opening import Opened
+from kerasvit.errors import UsageError
 from kerasvit.layers.base import without_random_start
 from kerasvit.memory import free_memory
 from kerasvit.models import factory
@@ -157,7 +158,7 @@ def make_plan(
     network = said.without((*PICTURE_FACTS, *MEANING_FACTS)) | opened.facts
     checkpoint = _fitted(opened.checkpoint, name, network)
     detected = detect(checkpoint)
-    classifier = _classifier(detected, options.get("num_classes"))
+    classifier = _classifier(checkpoint, detected, options.get("num_classes"))
     network |= implied(detected.layout.name, _implied(detected))
     if classifier.num_classes == 0:
         network = network.without(_HEAD_ARGUMENTS)
@@ -201,6 +202,8 @@ def fill(plan: Plan) -> tuple[ScoreModel, Assignment]:
     return model, assignment
 
 
+# More than any set of pictures has.
+_MOST_CLASSES = 10**7
 _HEAD_ARGUMENTS = ("head_blocks", "head_patch_mean", "head_interleaved")
 
 
@@ -222,8 +225,15 @@ def _fitted(checkpoint: Checkpoint, name: str | None, facts: Facts) -> Checkpoin
     return fit(checkpoint, name, facts.value("image_size"), arguments)
 
 
-def _classifier(detected: Detected, num_classes: int | None) -> Classifier:
-    if num_classes is None or num_classes == detected.num_classes:
+def _classifier(checkpoint: Checkpoint, detected: Detected, num_classes: int | None) -> Classifier:
+    if (num_classes or 0) > _MOST_CLASSES:
+        raise UsageError(
+            f"A head has at most {_MOST_CLASSES} classes. Received: num_classes={num_classes}"
+        )
+    # A head that is more than one linear layer counts no classes, and is left out when none are
+    # asked for.
+    is_asked_away = num_classes == 0 and any(name.startswith("head") for name in checkpoint)
+    if num_classes is None or (num_classes == detected.num_classes and not is_asked_away):
         return Classifier(detected.num_classes, {}, False)
     reason = f"num_classes={num_classes} was asked for instead of {detected.num_classes}"
     return Classifier(num_classes, {"head*": reason}, num_classes > 0)
