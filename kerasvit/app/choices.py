@@ -6,7 +6,6 @@ from typing import Any
 from kerasvit.app.asked import PATCH
 from kerasvit.layout import BlockKey
 from kerasvit.look import LoadedModel
-from kerasvit.look.classes import class_name
 from kerasvit.render.labels import block_title
 from kerasvit.saliency import METHODS
 from kerasvit.saliency.request import stages_of
@@ -52,7 +51,7 @@ class Choices:
             # CaiT's first block of class attention, which the paper draws; a ViT's last block.
             len(model.blocks) if "ca" in stages else len(keys) - 1,
             model.num_heads,
-            tuple(class_name(model, number) for number in range(model.num_classes or 0)),
+            tuple(model.problem.names) if model.num_classes else (),
             _methods(model, stages),
             _queries(model),
             min(loaded.preprocessing.image_size),

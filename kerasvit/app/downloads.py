@@ -14,6 +14,7 @@ from kerasvit.app.studio import Studio
 from kerasvit.errors import InputError, UsageError
 from kerasvit.look import Explainer
 from kerasvit.look.video import draw_video
+from kerasvit.render import patch_sheet, write_png
 
 # What a visitor may ask for: label and suffix, by what `kerasvit.look.Artist.write` calls it.
 KINDS = {
@@ -21,6 +22,7 @@ KINDS = {
     "sheet.pdf": ("sheet (PDF)", ".pdf"),
     "overlay": ("overlay (PNG)", ".overlay.png"),
     "arrays": ("arrays (NPZ)", ".npz"),
+    "patches": ("what the model sees, in patches (PNG)", ".patches.png"),
     "viewer": ("viewer of every score (HTML)", ".html"),
     "layers": ("way through the blocks (GIF)", ".layers.gif"),
 }
@@ -72,6 +74,10 @@ class Downloads:
         needed = [*kinds, "sheet", "overlay", *(["overlay.pdf"] if "sheet.pdf" in kinds else [])]
         files = {kind: folder / f"{stem}{_SUFFIXES[kind]}" for kind in needed}
         artist.write(explained, files, stem)
+        if "patches" in kinds:
+            pixels = explained.picture.prepared.pixels
+            sheet = patch_sheet(artist.explainer.model, pixels, title=stem)
+            write_png(files["patches"], sheet)
         return {kind: files[kind] for kind in kinds}
 
     def of_video(

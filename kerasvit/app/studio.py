@@ -31,7 +31,7 @@ class Seen:
         canvas: the photograph.
         result: the map that leads.
         title: what it is called.
-        classes: the most probable classes.
+        classes: the most probable classes; none of a regression.
         patch: the one that asks, if one does.
     """
 

@@ -196,6 +196,7 @@ def test_choices_of_a_model(studio):
 
 @pytest.mark.parametrize("overrides", [
     {"num_classes": 0},
+    {"num_classes": 1},
     {"use_class_token": False, "pooling": "average"},
     {"pooling": "attention"},
     {"use_distillation_token": True},
@@ -224,3 +225,18 @@ def test_every_choice_of_every_kind_of_model_can_be_drawn(
                 continue
             picture, _ = studio.draw(photograph, asked, Drawing())
             assert picture.dtype == np.uint8
+
+
+def test_a_regressions_values_are_no_probabilities(photograph, preprocessing_record):
+    import kerasvit
+
+    model = kerasvit.VisionTransformer(
+        image_shape=(16, 16, 3), patch_size=4, hidden_dim=16, num_layers=1, num_heads=2, mlp_dim=16,
+        num_classes=2,
+    )  # fmt: skip
+    preprocessing = preprocessing_record(16, 16)
+    model.record = {"preprocessing": preprocessing, "problem_type": "regression"}
+    studio = Studio(ModelShelf())
+    studio.shelf.get = lambda name: look.load_model(model)
+    seen = studio.see(photograph, Asked("x"))
+    assert seen.classes == []
