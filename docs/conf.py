@@ -24,7 +24,7 @@ extensions = [
     "commands",
     "docstrings",
     "members",
-    "notebooks",
+    "from_outside",
     "tables",
 ]
 exclude_patterns = ["extensions"]
