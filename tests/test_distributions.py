@@ -30,7 +30,7 @@ def distributions(tmp_path_factory):
         if (ROOT / name).is_file():
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             (tree / name).write_bytes((ROOT / name).read_bytes())
-    command = [sys.executable, "-m", "build", "--no-isolation", "-o", str(output), str(tree)]
+    command = [sys.executable, "-m", "build", "-o", str(output), str(tree)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr[-3000:]
     (wheel,), (source,) = output.glob("*.whl"), output.glob("*.tar.gz")
