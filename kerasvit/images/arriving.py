@@ -9,7 +9,7 @@ import tempfile
 import urllib.parse
 
 from kerasvit.cache import is_offline
-from kerasvit.errors import DownloadError, InputError
+from kerasvit.errors import DownloadError, InputError, UsageError
 from kerasvit.images.kinds import suffix_of
 from kerasvit.temporary import remove_stale, temporary_name
 
@@ -23,6 +23,20 @@ _NO_NAME = re.compile(r"[^\w.\- ]+")
 def is_address(text: str) -> bool:
     """Return whether an input is the address of a file elsewhere."""
     return re.match(r"(?i)https?://", text) is not None
+
+
+def refuse_scheme(text: str) -> None:
+    """Refuse an address of another kind, such as `file:///...` or `ftp://...`.
+
+    Raises:
+        UsageError: if the text is one.
+    """
+    scheme = re.match(r"(?i)[a-z][a-z0-9+.-]+:/{2,}", text)  # A single letter is a drive.
+    if scheme is not None:
+        raise UsageError(
+            "An input is a file, a folder, a pattern, sample:NAME, an address https://... or -. "
+            f"Received: an address {scheme[0]}... Pass the path of a file on this machine"
+        )
 
 
 def shown(address: str) -> str:

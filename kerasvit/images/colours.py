@@ -12,7 +12,7 @@ from kerasvit.images.notes import note
 
 # TIFF 6.0, pages 29, 37 and 80: the tags that say what a stored number means.
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
-_WHITE_IS_ZERO, _UNSIGNED = 0, 1
+_WHITE_IS_ZERO, _UNSIGNED, _SIGNED = 0, 1, 2
 # A model sees no difference between two shades that are closer than this to white.
 _ALMOST_WHITE = 240
 
@@ -40,6 +40,9 @@ def image_to_rgb(
     """
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return _deep_to_rgb(image, name)
+    if image.mode == "L" and _is_signed(image):
+        # Pillow keeps signed bytes in an unsigned type: the bits are right, not the sign.
+        return _grey(_by_range(np.asarray(image).view(np.int8), 127, name, may_leave=True))
     if not image.has_transparency_data:
         return np.array(image if image.mode == "RGB" else image.convert("RGB"))
     if image.mode == "La":  # Pillow takes premultiplied grey to RGBA only by way of LA.
@@ -124,6 +127,10 @@ def _deep_to_rgb(image: Image.Image, name: str) -> np.ndarray:
     return _grey(eight_bit)
 
 
+def _is_signed(image: Image.Image) -> bool:
+    return getattr(image, "tag_v2", {}).get(_SAMPLE_FORMAT, (_UNSIGNED,))[0] == _SIGNED
+
+
 def _by_range(values: np.ndarray, top: float, name: str, may_leave: bool = False) -> np.ndarray:
     """Scale numbers to [0, 255] from the range of their type or, where it says little, their own.
 
@@ -161,7 +168,13 @@ def _scaled(values: np.ndarray, top: float) -> np.ndarray:
     if values.dtype == np.uint8:
         return values
     lowest, highest = values.min(), values.max()
-    if not (lowest >= 0 and highest <= top):  # Also true of NaN.
+    if not (np.isfinite(lowest) and np.isfinite(highest)):
+        odd = np.count_nonzero(~np.isfinite(values))
+        raise InputError(
+            f"The pixel values of a picture are finite numbers. Received: {values.dtype} with "
+            f"{odd} of {values.size} NaN or infinite. Fill these in first."
+        )
+    if not (lowest >= 0 and highest <= top):
         raise InputError(
             f"The pixel values of this picture lie in [0, {top:g}] by their type. Received: "
             f"{values.dtype} values from {lowest:g} to {highest:g}. Scale them to that range first."

@@ -166,6 +166,7 @@ class _Finder:
             return [_file(pathlib.Path(text))]
         if WILD.search(text):
             return self._checked(self._matching(text), f"The pattern {text!r}")
+        arriving.refuse_scheme(text)
         raise InputError(
             f"There is no file or folder {text!r}. Check the name, or use sample:NAME "
             "for one of the photographs of scikit-image."

@@ -5,6 +5,7 @@ import struct
 from typing import IO, NamedTuple
 
 from kerasvit.errors import InputError
+from kerasvit.wording import counted
 
 # Pillow spends some 30 microseconds on each strip or tile before it decodes the first.
 MAX_PIECES = 65_536
@@ -156,7 +157,7 @@ def _end_of_code(stream: IO[bytes], size: int) -> int:
 def no_frame(name: str, frame: int, count: int) -> InputError:
     """Return the error of a frame or page that a file does not have."""
     return InputError(
-        f"{name} has no frame {frame}. Received: {count} frames, counted from 0. "
+        f"{name} has no frame {frame}. Received: {counted(count, 'frame')}, counted from 0. "
         "Choose one of them."
     )
 

@@ -54,7 +54,7 @@ def variant(name: str) -> tuple[type[ScoreModel], dict[str, Any]]:
         target, overrides = table.ALIASES.get(name, (name, {}))
         if target in table.VARIANTS:
             return model_type, {**table.VARIANTS[target], **overrides}
-    close = difflib.get_close_matches(name, list_models() + list(aliases()), n=3)
+    close = difflib.get_close_matches(name.lower(), list_models() + list(aliases()), n=3)
     hint = f"Did you mean {' or '.join(close)}? " if close else ""
     raise UsageError(f"No model has this name. Received: {name!r}. {hint}See: kerasvit list")
 

@@ -7,7 +7,7 @@ import tempfile
 from typing import Any
 
 from kerasvit.errors import InputError, OutputError, UsageError
-from kerasvit.files import atomic_path
+from kerasvit.files import atomic_path, check_outputs
 from kerasvit.look import load_model, saliency
 from kerasvit.publishing.card import SHEET, model_card
 
@@ -73,6 +73,7 @@ def write_folder(
     *,
     picture: str | os.PathLike[str] | None = None,
     credit: str | None = None,
+    overwrite: bool = False,
 ) -> list[pathlib.Path]:
     """Write what `push` publishes into a folder.
 
@@ -82,24 +83,26 @@ def write_folder(
         repository: for the card.
         picture: as for `push`.
         credit: as for `push`.
+        overwrite: whether existing files may be replaced.
 
     Returns:
         The files.
 
     Raises:
-        OutputError: if a file cannot be written.
+        OutputError: if a file exists and `overwrite` is false, or cannot be written.
         UsageError: if the repository's name is malformed.
     """
     _check_repository(repository)
-    loaded = load_model(model)
     folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / name for name in (MODEL, SHEET, "README.md")]
+    check_outputs(files, overwrite=overwrite, inputs=[model, picture], make_folders=True)
+    loaded = load_model(model)
     loaded.model.save(folder / MODEL)
     shown = _write_sheet(loaded, folder, picture, credit)
     card = model_card(loaded.model, repository, shown)
     with atomic_path(folder / "README.md", overwrite=True) as new:
         new.write_text(card, "utf-8")
-    return sorted(path for path in folder.iterdir() if path.is_file())
+    return sorted(path for path in files if path.is_file())
 
 
 def _write_sheet(loaded: Any, folder: pathlib.Path, picture, credit: str | None) -> str | None:

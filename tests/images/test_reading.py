@@ -340,9 +340,15 @@ def test_numbers_that_use_little_of_their_range_or_leave_it_are_scaled_from_thei
     assert is_noted != (flat_or_wide or values.max() == 65535 // 4 + 1)
 
 
+def test_signed_bytes_keep_their_order():
+    values = np.array([[-128, 0, 127]], np.int8)
+    assert read(tiff(values, 8, 2))[0, :, 0].tolist() == [0, 128, 255]
+    assert read(tiff(np.array([[0, 64, 127]], np.int8), 8, 2))[0, :, 0].tolist() == [0, 129, 255]
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_file_with_a_value_that_is_no_number_is_refused(value):
-    with pytest.raises(InputError, match="Received: "):
+    with pytest.raises(InputError, match="1 of 2 NaN or infinite"):
         read(tiff(np.array([[0, value]], np.float32), 32, 3))
 
 

@@ -113,6 +113,10 @@ def test_pictures_of_one_name_keep_what_tells_them_apart():
     assert places("/p/00.jpg", "/p/q/00.jpg") == ["p/00", "q/00"]
     assert places("/00.jpg", "/a/00.jpg") == ["00", "a/00"]
     assert places("/p/A.jpg", "/q/a.jpg") == ["p/A", "q/a"]
+    # What no folder above and no ending tells apart is numbered in its own folder.
+    assert places("/t/p/A.png", "/t/p/a.png") == ["A.png", "a.png"]
+    endings = places("/t/p/a.jpg", "/t/p/a.png", "/t/p/a.jpg.png", "/t/p/b.jpg.png")
+    assert endings == ["a.jpg", "a.png", "a.jpg.png", "b.jpg"]
     both = PictureFile(pathlib.Path("/t/cat.png"), "https://host/a/cat.png")
     other = PictureFile(pathlib.Path("/u/cat.png"), "https://user@host:80/../b/%2e%2e/cat.png")
     assert ["/".join(place) for place in output_places([both, other])] == ["a/cat", "b/cat"]
@@ -181,8 +185,9 @@ def test_parts_that_do_not_fit_are_not_merged(shipped, pets):
             look.merge_manifests("out")
         assert "\n" not in str(caught.value)
 
+    refused("does not exist")
     os.makedirs("out")
-    refused("none as N")
+    refused("no such file")
     shards(shipped, 3, numbers=[1, 3])
     refused("no manifest of 2")
     shards(shipped, 3, numbers=[2], layer=1)
@@ -191,7 +196,7 @@ def test_parts_that_do_not_fit_are_not_merged(shipped, pets):
     shards(shipped, 3, numbers=[2], overwrite=True)
     refused("other pictures")
     shards(shipped, 2, numbers=[1], overwrite=True)
-    refused(r"\[2, 3\] as N")
+    refused("shards of 2 and of 3")
 
 
 # ---- runs that were killed ----------------------------------------------------------------------
@@ -233,7 +238,7 @@ def test_a_run_that_was_killed_goes_on(shipped, pets, tmp_path, killed):
     (tmp_path / "out" / ALL[2]).write_bytes(b"half of what was to be written")
     with pytest.raises(OutputError, match="exists"):
         look.saliency(pets, shipped, **options)
-    with pytest.raises(UsageError, match="another layer"):
+    with pytest.raises(UsageError, match="a change of layer"):
         look.saliency(pets, shipped, **options, layer=1, resume=True)
     killed(1, pets, shipped, resume=True, **options)
     run = look.saliency(pets, shipped, resume=True, **options)
@@ -323,3 +328,11 @@ def test_nothing_is_left_behind_by_a_run_that_draws_nothing(shipped, tmp_path):
             **{**FAST, "method": "relevance"},
         )
     assert not (tmp_path / "new").exists()
+
+
+def test_a_run_that_has_nothing_left_says_so(shipped, pets, capsys):
+    command = ["saliency", str(pets), "-r", "-o", "out", "--format", "npz", "--method", "attention"]
+    assert main(command) == 0
+    assert "left to draw" not in capsys.readouterr().err
+    assert main([*command, "--resume"]) == 0
+    assert "no picture is left to draw" in capsys.readouterr().err

@@ -5,6 +5,7 @@ import hashlib
 import http.server
 import importlib
 import json
+import os
 import threading
 
 import numpy as np
@@ -151,6 +152,16 @@ def test_a_name_that_is_none_is_refused_before_any_work(name, tmp_path):
     with pytest.raises(UsageError, match="user/name"):
         write_folder("no such file.keras", tmp_path / "out", name)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_lies_in_the_folder_stays(tmp_path, picture):
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(OutputError, match=r"README.md' exists"):
+        write_folder(None, tmp_path, "me/cait", picture=picture)
+    assert (tmp_path / "README.md").read_text() == "mine"
+    assert not {"model.keras", "attention.png"} & set(os.listdir(tmp_path))
+    write_folder(None, tmp_path, "me/cait", picture=picture, overwrite=True)
+    assert (tmp_path / "README.md").read_text() != "mine"
 
 
 def test_texts_of_a_record_stay_in_their_place():

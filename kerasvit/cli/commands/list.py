@@ -29,20 +29,27 @@ def run_list(options) -> int:
             "One kind of names is listed. Received: --pretrained and --methods. Leave one out"
         )
     if options.methods:
-        lines, switch = _methods(options.pattern), " --methods"
+        lines_of, switch = _methods, " --methods"
     elif options.pretrained:
-        lines, switch = _releases(options.pattern), " --pretrained"
+        lines_of, switch = _releases, " --pretrained"
     else:
-        # A publisher's names stand for models too; a release's may be all that has such a name.
-        lines, switch = _models(options.pattern) + _aliases(options.pattern), ""
-        lines = lines or _releases(options.pattern)
+        lines_of, switch = _names, ""
+    lines = lines_of(options.pattern)
     if not lines:
+        wider = (options.pattern.lower(), f"*{options.pattern.lower().strip('*')}*")
+        near = next((pattern for pattern in wider if lines_of(pattern)), None)
+        hint = "" if near in (None, "**") else f"Did you mean {near!r}? "
         raise UsageError(
-            f"Nothing has such a name. Received: {options.pattern!r}. All names: kerasvit list"
-            f"{switch}"
+            f"Nothing has such a name. Received: {options.pattern!r}. {hint}All names: kerasvit "
+            f"list{switch}"
         )
     say_table(aligned(lines))
     return 0
+
+
+def _names(pattern):
+    """Return rows of models: a publisher's name stands for one, and so may a release's alone."""
+    return _models(pattern) + _aliases(pattern) or _releases(pattern)
 
 
 def _methods(pattern):

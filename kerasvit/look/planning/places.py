@@ -24,17 +24,15 @@ def output_places(pictures: Sequence[PictureFile]) -> list[tuple[str, ...]]:
     Args:
         pictures: those of a run.
     """
-    per_folder = collections.Counter(_own_name(picture) for picture in pictures)
-    places = []
-    for picture in pictures:
-        is_alone = per_folder[_own_name(picture)] == 1
-        places.append((*picture.below, picture.path.stem if is_alone else picture.path.name))
     above = [_folders_above(picture) for picture in pictures]
+    directories = [os.path.dirname(os.path.abspath(picture.path)) for picture in pictures]
+    places = _named(pictures, directories)
     while True:
-        counts = collections.Counter(map(_folded, places))
+        # Folders above cannot tell two of one folder apart, such as A.png and a.png.
+        shared = _shared(places, directories)
         longer = [
             (folders[-len(place)], *place)
-            if counts[_folded(place)] > 1 and len(place) <= len(folders)
+            if len(shared[_folded(place)]) > 1 and len(place) <= len(folders)
             else place
             for place, folders in zip(places, above, strict=True)
         ]
@@ -43,8 +41,32 @@ def output_places(pictures: Sequence[PictureFile]) -> list[tuple[str, ...]]:
         places = longer
 
 
-def _own_name(picture: PictureFile) -> tuple[str, str]:
-    return os.path.dirname(os.path.abspath(picture.path)), picture.path.stem.casefold()
+def _named(pictures: Sequence[PictureFile], directories: list[str]) -> list[tuple[str, ...]]:
+    """Return the places below the sub-folders, with endings where one folder's would coincide."""
+    has_ending = [False] * len(pictures)
+    while True:
+        places = [
+            (*picture.below, picture.path.name if ending else picture.path.stem)
+            for picture, ending in zip(pictures, has_ending, strict=True)
+        ]
+        # An ending may itself be what another's name holds: cat.jpg beside cat.png and cat.jpg.png.
+        keys = [
+            (directory, _folded(place[-1:]))
+            for directory, place in zip(directories, places, strict=True)
+        ]
+        counts = collections.Counter(keys)
+        needed = [ending or counts[key] > 1 for ending, key in zip(has_ending, keys, strict=True)]
+        if needed == has_ending:
+            return places
+        has_ending = needed
+
+
+def _shared(places: list[tuple[str, ...]], directories: list[str]) -> dict[str, set[str]]:
+    """Return the folders whose pictures have a place, by its name without capitals."""
+    shared: dict[str, set[str]] = collections.defaultdict(set)
+    for place, directory in zip(places, directories, strict=True):
+        shared[_folded(place)].add(directory)
+    return shared
 
 
 def _folded(place: tuple[str, ...]) -> str:

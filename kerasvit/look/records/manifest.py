@@ -70,7 +70,7 @@ class Begun:
                 names = [key for key in {**before, **now} if before.get(key) != now.get(key)]
             raise UsageError(
                 "A run goes on with the model and the settings that it was begun with. "
-                f"Received: another {', '.join(names)}. Choose another folder, or start anew: "
+                f"Received: a change of {', '.join(names)}. Choose another folder, or start anew: "
                 "--overwrite"
             )
 

@@ -70,13 +70,7 @@ def _read_shards(folder: pathlib.Path) -> list[dict[str, Any]]:
                     f"A shard is merged when it has come to its end. Received: {path.name!r} of "
                     f"one that was killed or is running. Run it again with --resume"
                 )
-    if len(counts) != 1:
-        raise InputError(
-            f"The folder {str(folder)!r} must hold the manifests of one run's shards, "
-            f"manifest.I-of-N.json. Received: {sorted(counts) or 'none'} as N. Name the folder of "
-            "the outputs (-o), or remove those of another division"
-        )
-    (count,) = counts
+    count = _one_count(folder, counts)
     missing = [number for number in range(1, count + 1) if number not in found]
     if missing:
         raise InputError(
@@ -96,6 +90,22 @@ def _read_shards(folder: pathlib.Path) -> list[dict[str, Any]]:
             )
         shards.append(shard)
     return shards
+
+
+def _one_count(folder: pathlib.Path, counts: set[int]) -> int:
+    """Return how many shards there are by the names of all manifests."""
+    if len(counts) == 1:
+        return counts.pop()
+    if counts:
+        received = f"shards {' and '.join(f'of {count}' for count in sorted(counts))}"
+        advice = "Remove the manifests of the other division"
+    else:
+        received = "no such file" if folder.is_dir() else "a folder that does not exist"
+        advice = "Name the folder of the outputs (-o)"
+    raise InputError(
+        f"The folder {str(folder)!r} must hold the manifests of one run's shards, "
+        f"manifest.I-of-N.json. Received: {received}. {advice}"
+    )
 
 
 def _check_alike(first: dict[str, Any], other: dict[str, Any]) -> None:

@@ -48,6 +48,11 @@ def test_unknown_name_proposes_a_close_one(run, one_line):
     result = run("info", "cait_xs24_385")
     assert result.code == 2
     one_line(result.err, "cait_xs24_384")
+    one_line(run("info", "DINO_VITS8").err, "dino_vits8")
+    one_line(run("list", "DINO*").err, "'dino*'")
+    one_line(run("list", "xxs").err, "'*xxs*'")
+    one_line(run("list", "--methods", "grad").err, "'*grad*'")
+    assert "Did you mean" not in run("list", "").err
 
 
 def test_info_of_the_shipped_file(run, tmp_path):

@@ -118,6 +118,9 @@ def run(options) -> int:
             resume=options.resume,
             listener=narrator,
         )
+    if not drawn and not drawn.failed:
+        part = "" if options.shard is None else f" of the part {options.shard}"
+        tell(f"no picture{part} is left to draw")
     return InputError.exit_code if drawn.failed else 0
 
 
@@ -141,7 +144,9 @@ def read_settings(options):
     asked = methods or LEADS[:1]
     return Settings(
         method=methods,
-        formats=split_names(options.format, "format", FORMATS) if options.format else None,
+        formats=split_names(options.format, "format", FORMATS)
+        if options.format is not None
+        else None,
         target=options.target,
         query=parse_query(options.query),
         layer=parse_number(options.layer),

@@ -18,6 +18,7 @@ def add_parsers(subparsers, common) -> None:
     parser.add_argument(
         "--dry-run", metavar="FOLDER", help="write the files into a folder and publish nothing"
     )
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files of it")
     parser.set_defaults(run=run, needs_keras=True)
 
 
@@ -27,7 +28,8 @@ def run(options) -> int:
 
     sheet = {"picture": options.picture, "credit": options.credit}
     if options.dry_run is not None:
-        for path in write_folder(options.model, options.dry_run, options.repository, **sheet):
+        place = (options.model, options.dry_run, options.repository)
+        for path in write_folder(*place, **sheet, overwrite=options.overwrite):
             say(path)
         return 0
     say(push(options.model, options.repository, private=options.private, **sheet))
