@@ -61,7 +61,7 @@ def test_a_broken_picture_is_named_and_the_exit_code_tells(evaluate, animals, tm
     (tmp_path / "data" / "bee" / "1.png").write_bytes(b"")
     result, report = evaluate("--data", tmp_path / "data")
     assert result.code == 3
-    assert "1 of 2 pictures were skipped" in result.err
+    assert "1 of 2 pictures was skipped" in result.err
     assert report["n"] == 1
     assert report["broken"][0][0].endswith("1.png")
 
