@@ -89,7 +89,7 @@ def array_to_rgb(array: np.ndarray, name: str = "the array") -> np.ndarray:
             f"least one pixel. Received: shape={array.shape}. Pass one picture, channels last."
         )
     if array.dtype.kind == "f":
-        eight_bit = _scaled(array, 1.0)
+        eight_bit = _scaled(array, 1.0, name)
     elif array.dtype.kind == "b":
         eight_bit = array.astype(np.uint8) * np.uint8(255)
     elif array.dtype.kind in "ui" and array.dtype.itemsize <= 4:
@@ -149,7 +149,7 @@ def _by_range(values: np.ndarray, top: float, name: str, may_leave: bool = False
     is_finite = np.isfinite(lowest) and np.isfinite(highest)
     uses_it = highest >= top / 4 or values.dtype.kind == "f"
     if not is_finite or (leaves and not may_leave) or (uses_it and not leaves) or not highest:
-        return _scaled(values, top)
+        return _scaled(values, top, name)
     if values.dtype.kind in "iu" and lowest >= 0 and highest <= 255:
         note(name, f"its numbers of {8 * values.dtype.itemsize} bits are bytes, and taken as such")
         return values.astype(np.uint8)
@@ -160,10 +160,10 @@ def _by_range(values: np.ndarray, top: float, name: str, may_leave: bool = False
         f"its numbers lie from {lowest:g} to {highest:g} and are scaled from there, not from the "
         f"range of their type, 0 to {top:g}",
     )
-    return _scaled(values.astype(np.float64) - lowest, highest - lowest)
+    return _scaled(values.astype(np.float64) - lowest, highest - lowest, name)
 
 
-def _scaled(values: np.ndarray, top: float) -> np.ndarray:
+def _scaled(values: np.ndarray, top: float, name: str) -> np.ndarray:
     """Scale [0, top] to [0, 255] and round."""
     if values.dtype == np.uint8:
         return values
@@ -171,12 +171,12 @@ def _scaled(values: np.ndarray, top: float) -> np.ndarray:
     if not (np.isfinite(lowest) and np.isfinite(highest)):
         odd = np.count_nonzero(~np.isfinite(values))
         raise InputError(
-            f"The pixel values of a picture are finite numbers. Received: {values.dtype} with "
+            f"The pixel values of {name} must be finite numbers. Received: {values.dtype} with "
             f"{odd} of {values.size} NaN or infinite. Fill these in first."
         )
     if not (lowest >= 0 and highest <= top):
         raise InputError(
-            f"The pixel values of this picture lie in [0, {top:g}] by their type. Received: "
+            f"The pixel values of {name} lie in [0, {top:g}] by their type. Received: "
             f"{values.dtype} values from {lowest:g} to {highest:g}. Scale them to that range first."
         )
     # float32 holds 16-bit numbers exactly, and halves the memory.

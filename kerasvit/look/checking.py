@@ -1,5 +1,6 @@
 """The values of settings, each on its own and against one another, without a model."""
 
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -49,21 +50,25 @@ def _check_names(what: str, names: Sequence[str], known: Sequence[str]) -> None:
 
 def _check_lowest(settings: Any, name: str, lowest: int) -> None:
     value = getattr(settings, name)
-    if value is not None and value < lowest:
+    is_number = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if value is not None and not (is_number and value >= lowest):
         spelling = settings.spelling
         raise UsageError(
-            f"{spelling.name(name)} is at least {lowest}. Received: {spelling.given(name, value)}."
+            f"{spelling.name(name)} is at least {lowest}, a whole number. "
+            f"Received: {spelling.given(name, value)}."
         )
 
 
 def _check_drawing(settings: Any) -> None:
     given, mass = settings.spelling.given, settings.mass
+    if not isinstance(settings.title, str | None):
+        raise UsageError(f"A title is text. Received: {given('title', settings.title)}.")
     if settings.resize is not None and settings.fit != "aspect":
         raise UsageError(
             "Only a picture that keeps its aspect ratio can be resized. Received: "
             f"{given('resize', settings.resize)} with {given('fit', settings.fit)}. Leave one out"
         )
-    if mass is not None and not 0 < mass <= 1:
+    if mass is not None and not (isinstance(mass, numbers.Real) and 0 < mass <= 1):
         raise UsageError(
             "The mass is a share above 0 and up to 1. "
             f"Received: {given('mass', mass)}. Try {USUAL_MASS}"

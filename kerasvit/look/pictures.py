@@ -1,8 +1,9 @@
 """Reading pictures, and working through many of them: one bad file is named, the others finish."""
 
+import os
 import pathlib
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -14,6 +15,25 @@ from kerasvit.images.notes import note
 from kerasvit.images.reading import MAX_PIXELS
 
 Loaded = TypeVar("Loaded")
+
+
+def texts_of(inputs: Any) -> list[str]:
+    """Return the inputs of a run as texts.
+
+    Raises:
+        UsageError: if one is neither text nor a path.
+    """
+    texts = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
+    if not isinstance(texts, Iterable) or isinstance(texts, bytes | bytearray | memoryview):
+        texts = [texts]
+    texts = list(texts)
+    others = [text for text in texts if not isinstance(text, str | os.PathLike)]
+    if others:
+        raise UsageError(
+            f"Inputs are paths, patterns, addresses or 'sample:NAME'. Received: "
+            f"{type(others[0]).__name__}. Pictures in memory: kerasvit.saliency.explain(model, ...)"
+        )
+    return [os.fspath(text) for text in texts]
 
 
 def open_picture(

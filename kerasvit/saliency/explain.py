@@ -15,6 +15,7 @@ from kerasvit.saliency.methods.table import METHODS, find_method
 from kerasvit.saliency.pictures import (
     Photograph,
     Picture,
+    check_kinds,
     is_list_of_pictures,
     is_picture,
     open_pictures,
@@ -126,6 +127,7 @@ def explain(
             pictures, if its record does not say how they are prepared.
     """
     row = find_method(method)
+    check_kinds(model, pixels)
     _check_fit(row, model)
     arguments: dict[str, Any] = {
         "query": query,

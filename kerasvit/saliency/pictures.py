@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from kerasvit.errors import UsageError
+from kerasvit.errors import InputError, UsageError
 from kerasvit.images.inputs import resolve
 from kerasvit.images.preprocessing import Prepared
 from kerasvit.images.reading import read
@@ -34,6 +34,32 @@ class Photograph:
 
     pixels: np.ndarray
     name: str = ""
+
+
+def check_kinds(model: Any, pixels: Any) -> None:
+    """Refuse what is no model, or no picture, before it is asked for what these have.
+
+    Raises:
+        InputError: if a list is empty.
+        UsageError: if one of them is something else.
+    """
+    if not hasattr(model, "num_layers"):
+        raise UsageError(
+            f"A model of kerasvit is explained. Received: {type(model).__name__}. Open a "
+            "release or a file: kerasvit.from_pretrained(...)"
+        )
+    if isinstance(pixels, list | tuple) and not pixels:
+        raise InputError("A list of pictures holds at least one. Received: an empty list")
+    if is_picture(pixels) or isinstance(pixels, list | tuple):
+        return
+    shape, kind = getattr(pixels, "shape", None), str(getattr(pixels, "dtype", ""))
+    # Three axes of whole numbers are a picture that nobody prepared.
+    if shape is None or (len(shape) < 4 and "float" not in kind):
+        what = f"{kind} of shape {tuple(shape)}" if shape else type(pixels).__name__
+        raise UsageError(
+            "A picture is a path, 'sample:NAME', a PIL image, the bytes of a file, or uint8 "
+            f"(height, width, 3); several are a list. Received: {what}. Pass one of these"
+        )
 
 
 def is_picture(source: Any) -> bool:

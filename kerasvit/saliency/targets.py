@@ -133,7 +133,7 @@ def _along(directions: np.ndarray, shape: tuple[int, ...]) -> Objective:
 
 def _classes(problem: Problem, logits: np.ndarray, target: Target) -> tuple[int, ...]:
     check_count(target, len(logits))
-    if target is None or isinstance(target, str | int):
+    if target is None or isinstance(target, str | int | np.integer):
         target = ["top1" if target is None else target] * len(logits)
     return tuple(
         _first_class(problem, row)
@@ -156,6 +156,11 @@ def check_count(target: Target, count: int) -> None:
     """Raise `InputError` unless there is one target for all images, or one for each of `count`."""
     if target is None or isinstance(target, str | int | np.integer):
         return
+    if not hasattr(target, "__len__"):
+        raise UsageError(
+            "A target is the name or number of a class, 'top1' or 'feature', or a list of these. "
+            f"Received: target={target!r}. Pass a list, one for each image"
+        )
     if len(target) != count:
         raise InputError(
             "There must be one target for each image, or one for all. "

@@ -143,6 +143,12 @@ def test_what_is_wrong_is_said_before_the_model_is_loaded(photograph, tmp_path):
     refused(UsageError, "takes masks, cells", method="rise", options={"rise": {"mask": 1}})
     refused(UsageError, "asked for", options={"rise": {"masks": 1}})
     refused(UsageError, "resize is at least 1", resize=0)
+    for source in (b"bytes", [np.zeros((9, 9, 3))], 3):
+        with pytest.raises(UsageError, match="in memory: kerasvit"):
+            look.saliency(source, "no such release", out=tmp_path / "out")
+    refused(UsageError, "frame is at least 0", frame="a")
+    refused(UsageError, "A title is text", title=3)
+    refused(UsageError, "The mass is a share", mass="a")
     refused(UsageError, "one map", heads="all")
     refused(UsageError, "is written as", formats="mp4")
     (tmp_path / "out").mkdir(exist_ok=True)

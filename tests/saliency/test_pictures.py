@@ -37,6 +37,33 @@ def files(tmp_path):
     return [tmp_path / name for name in sizes]
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        *(None, 3, {}, (one for one in "ab")),
+        *(np.zeros((20, 20, 3), np.int64), np.zeros((20, 20, 3), bool), np.array([None])),
+    ],
+)
+def test_what_is_no_picture_is_told_what_a_picture_is(model, source):
+    with pytest.raises(UsageError, match=r"A picture is a path, .* Received: \w+"):
+        explain(model, source)
+
+
+@pytest.mark.parametrize("source", [None, "cait_nano_patch4_32.cifar10", object()])
+def test_what_is_no_model_is_told_how_one_is_opened(source):
+    with pytest.raises(UsageError, match="from_pretrained"):
+        explain(source, photograph())
+
+
+def test_a_class_may_be_one_of_numpys_numbers_and_nothing_else(model):
+    maps = [explain(model, photograph(), "relevance", target=one) for one in (2, np.int64(2))]
+    np.testing.assert_array_equal(maps[0].values, maps[1].values)
+    with pytest.raises(UsageError, match=r"Received: target=1\.5"):
+        explain(model, photograph(), "relevance", target=1.5)
+    with pytest.raises(UsageError, match="no such method"):
+        explain(model, photograph(), ["attention", "rollout"])
+
+
 def test_whatever_holds_a_picture_gives_the_map_of_its_prepared_pixels(model, files):
     image = photograph()
     record = model.record["preprocessing"]

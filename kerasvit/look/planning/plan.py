@@ -10,6 +10,7 @@ from typing import Any
 
 from kerasvit.errors import InputError
 from kerasvit.images.inputs import Found, LeftOut, PictureFile, find
+from kerasvit.look.pictures import texts_of
 from kerasvit.look.planning.outputs import Outputs, check_planned, plan_outputs
 from kerasvit.look.planning.places import Shard
 from kerasvit.look.records.manifest import NAME, Begun, Manifest, outputs_of
@@ -185,8 +186,7 @@ def video_plan(
 def _find(inputs: Inputs | Found, folder: pathlib.Path, recursive: bool) -> Found:
     if isinstance(inputs, Found):
         return inputs
-    texts = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
-    found = find([os.fspath(text) for text in texts], SUFFIXES, recursive, folder)
+    found = find(texts_of(inputs), SUFFIXES, recursive, folder)
     if not any(picture.is_listed for picture in found.pictures):
         return found
     made = outputs_of(folder)

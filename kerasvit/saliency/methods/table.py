@@ -184,7 +184,7 @@ def find_method(name: str) -> Method:
     Raises:
         UsageError: if there is none of this name.
     """
-    if name not in METHODS:
+    if not isinstance(name, str) or name not in METHODS:
         raise UsageError(
             f"There is no such method. Received: method={name!r}. "
             f"Choose one of {', '.join(map(repr, METHODS))}."

@@ -78,6 +78,8 @@ WRONG = [
     ["predict", "no\nsuch\x1b.png"],
     ["predict", "https://[::1/x.png"],
     ["predict", "file:///etc/hosts"],
+    ["evaluate", "--data", "OUT", "-o", "OUT/x.pdf"],
+    ["app", "--port", "0x"],
     ["predict", "ftp://host/x.png"],
     ["saliency", "GOOD.png", "-o", "OUT", "--format", ""],
     ["push", "GOOD.keras", "me/it", "--dry-run", "GOOD.png"],

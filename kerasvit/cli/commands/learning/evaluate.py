@@ -48,11 +48,13 @@ def run(options) -> int:
     """Write the report, and print its figures."""
     from kerasvit import __version__
     from kerasvit.errors import InputError, UsageError
+    from kerasvit.evaluation.files import ending_of
     from kerasvit.files import atomic_path, check_outputs
     from kerasvit.look.models import model_label, weights_sha256
     from kerasvit.training.data.features import preprocessing_of
 
     output = pathlib.Path(options.output)
+    ending_of(output, ("json",), "a report")
     check_outputs([output], overwrite=options.overwrite, make_folders=True)
     model, _ = load_model(options, attention="none")
     by_neighbours = options.neighbours or options.neighbours_split

@@ -33,12 +33,11 @@ def add_parsers(subparsers, common) -> None:
 
 
 def _port(text: str) -> int:
-    number = int(text)
-    if not _PORTS[0] <= number <= _PORTS[1]:
+    if not (text.isdecimal() and _PORTS[0] <= int(text) <= _PORTS[1]):
         raise argparse.ArgumentTypeError(
             f"must be from {_PORTS[0]} to {_PORTS[1]}. Received: {text}"
         )
-    return number
+    return int(text)
 
 
 def run(options) -> int:
