@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import os
 import pathlib
 import re
 import sys
@@ -17,6 +18,8 @@ STANDARD_INPUT = "-"
 # Longer than any photograph; a video of some minutes fits.
 MAX_BYTES = 2**30
 _CHUNK = 2**20
+# What users called the temporary files of this process.
+_names: dict[str, str] = {}
 _NO_NAME = re.compile(r"[^\w.\- ]+")
 
 
@@ -73,7 +76,7 @@ def download(address: str) -> pathlib.Path:
     place = _new_folder() / name
     limits = dataclasses.replace(Limits.from_environment(), max_bytes=MAX_BYTES)
     fetch(address, place, limits=limits)
-    return _with_suffix(place)
+    return _named(_with_suffix(place), shown(address))
 
 
 def read_standard_input() -> pathlib.Path:
@@ -102,7 +105,18 @@ def read_standard_input() -> pathlib.Path:
         raise InputError(
             "The standard input gives a picture's bytes. Received: none. See what writes to it."
         )
-    return _with_suffix(place)
+    return _named(_with_suffix(place), STANDARD_INPUT)
+
+
+def name_of(path: str | os.PathLike[str]) -> str:
+    """Return what a user called a file: what has arrived here lies under a name of ours."""
+    text = os.fspath(path)
+    return _names.get(text, text)
+
+
+def _named(place: pathlib.Path, name: str) -> pathlib.Path:
+    _names[str(place)] = name
+    return place
 
 
 def _with_suffix(place: pathlib.Path) -> pathlib.Path:

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from kerasvit.errors import InputError, KerasViTError, UsageError
+from kerasvit.images.arriving import name_of
 from kerasvit.images.colours import array_to_rgb, image_to_rgb
 from kerasvit.images.limits import check_frame, check_tiff, no_frame
 from kerasvit.images.notes import note
@@ -98,7 +99,7 @@ def _stream(source: Source) -> Iterator[tuple[IO[bytes], str]]:
     if isinstance(source, bytes | bytearray | memoryview):
         yield io.BytesIO(source), f"the picture in {len(source)} bytes"
     elif isinstance(source, str | os.PathLike):
-        name = repr(os.fspath(source))
+        name = repr(name_of(source))
         with _faults_of(name):
             file = open(source, "rb")  # noqa: SIM115 - closed below; the body has its own faults
         with file:

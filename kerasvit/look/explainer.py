@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasvit.errors import InputError
 from kerasvit.images import Prepared
+from kerasvit.images.arriving import name_of
 from kerasvit.images.cropping import aspect_size
 from kerasvit.images.geometry import Geometry
 from kerasvit.look.classes import Prediction, class_name, predictions
@@ -111,7 +112,7 @@ class Explainer:
             InputError: if it cannot be read, or has too many patches.
         """
         image = open_picture(path, self.settings.frame, self.settings.max_pixels)
-        return self.prepare(image, repr(str(path)))
+        return self.prepare(image, repr(name_of(path)))
 
     def prepare(self, image: np.ndarray, name: str = "The picture") -> PreparedPicture:
         """Prepare a picture that is in memory.

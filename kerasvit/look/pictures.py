@@ -11,6 +11,7 @@ from PIL import Image
 from kerasvit.ahead import load_ahead
 from kerasvit.errors import InputError, KerasViTError, UsageError
 from kerasvit.images import read
+from kerasvit.images.arriving import name_of
 from kerasvit.images.notes import note
 from kerasvit.images.reading import MAX_PIXELS
 
@@ -55,7 +56,7 @@ def open_picture(
     image = read(path, max_pixels=limit, frame=frame)
     first = image[:1, :1]
     if (image[:1] == first).all() and (image == first).all():  # A row rules most pictures out.
-        note(repr(str(path)), "every pixel has the same colour: a map of it says nothing")
+        note(repr(name_of(path)), "every pixel has the same colour: a map of it says nothing")
     return image
 
 

@@ -85,6 +85,13 @@ def test_the_standard_input_is_read_once(monkeypatch):
     assert resolve(["-"])[0].name == "stdin.mp4"
 
 
+def test_messages_call_what_arrived_what_the_user_called_it(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", Pipe(b"hello"))
+    (path,) = resolve(["-"])
+    with pytest.raises(InputError, match=r"^'-' is not a picture"):
+        read(path)
+
+
 @pytest.mark.parametrize(
     ("stream", "match"),
     [
