@@ -68,7 +68,7 @@ def _check_drawing(settings: Any) -> None:
             "Only a picture that keeps its aspect ratio can be resized. Received: "
             f"{given('resize', settings.resize)} with {given('fit', settings.fit)}. Leave one out"
         )
-    if mass is not None and not (isinstance(mass, numbers.Real) and 0 < mass <= 1):
+    if mass is not None and not (isinstance(mass, int | float) and 0 < mass <= 1):
         raise UsageError(
             "The mass is a share above 0 and up to 1. "
             f"Received: {given('mass', mass)}. Try {USUAL_MASS}"
