@@ -124,7 +124,7 @@ def _new_folder(folder: pathlib.Path, overwrite: bool) -> Iterator[pathlib.Path]
 def _check_place(folder: pathlib.Path, overwrite: bool) -> None:
     if not os.path.lexists(folder):
         return
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise OutputError(
             f"{str(folder)!r} must be a folder, new or written before. Received: a file of that "
             "name. Choose another output (-o)"
@@ -152,7 +152,7 @@ def _synchronise(folder: pathlib.Path) -> None:
 
 
 def _take_place(new: pathlib.Path, place: pathlib.Path) -> None:
-    if not place.exists():
+    if not os.path.exists(place):
         os.rename(new, place)
         return
     if exchange(new, place):

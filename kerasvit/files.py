@@ -81,7 +81,7 @@ def check_outputs(
     for target in targets:
         with _errors_naming(target):
             place = pathlib.Path(os.path.realpath(target))
-            if place.parent.exists() or not make_folders:
+            if os.path.exists(place.parent) or not make_folders:
                 _check_target(target, place, overwrite)
     for target in {target.parent: target for target in targets}.values():
         if make_folders:
@@ -156,8 +156,8 @@ def _reason(error: OSError | RuntimeError) -> str | None:
 def _check_target(target: pathlib.Path, place: pathlib.Path, overwrite: bool) -> int | None:
     """Return the permissions of the file that stands at `place`, or None where there is none."""
     folder = place.parent
-    if not folder.is_dir():
-        problem = "is not a folder" if folder.exists() else "does not exist"
+    if not os.path.isdir(folder):
+        problem = "is not a folder" if os.path.exists(folder) else "does not exist"
         raise OutputError(
             f"{str(target)!r} cannot be written: its folder {problem}. "
             f"Received: {str(folder)!r}. Create the folder or choose another output."

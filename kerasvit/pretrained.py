@@ -105,10 +105,10 @@ def load(path: str | os.PathLike, **view) -> ScoreModel:
     path = pathlib.Path(path)
     if is_preset(path):
         return _viewed(load_preset(path), view)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(
             f"A model must be a file. Received: {str(path)!r}, which "
-            f"{'is a folder' if path.is_dir() else 'does not exist'}. See: kerasvit convert"
+            f"{'is a folder' if os.path.isdir(path) else 'does not exist'}. See: kerasvit convert"
         )
     try:
         model = read_keras_file(path)
@@ -150,10 +150,12 @@ def is_path(source: str) -> bool:
 def _is_keras_file(path: pathlib.Path) -> bool:
     if path.suffix == ".keras":
         return True
-    if not zipfile.is_zipfile(path):
+    # `is_zipfile` raises for a name that no file can have.
+    if not os.path.isfile(path) or not zipfile.is_zipfile(path):
         return False
-    with zipfile.ZipFile(path) as archive:
+    with contextlib.suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
         return {"config.json", "model.weights.h5"} <= set(archive.namelist())
+    return False
 
 
 def _load_embedded(release: Release, arguments: dict[str, Any]) -> ScoreModel:

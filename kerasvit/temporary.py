@@ -137,7 +137,7 @@ _MADE: contextvars.ContextVar[list[pathlib.Path] | None] = contextvars.ContextVa
 def make_folders(folder: str | os.PathLike[str]) -> None:
     """Make a folder and those above it, where they are missing; see `without_empty_folders`."""
     place = pathlib.Path(os.path.abspath(folder))
-    missing = [path for path in (place, *place.parents) if not path.exists()]
+    missing = [path for path in (place, *place.parents) if not os.path.exists(path)]
     os.makedirs(folder, exist_ok=True)
     made = _MADE.get()
     if made is not None:

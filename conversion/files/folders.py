@@ -24,7 +24,7 @@ def file_in(path: pathlib.Path) -> pathlib.Path:
     """
     if not os.path.isdir(path):  # unlike the method of `Path`, false for any name that can't be
         return path
-    usual = [path / name for name in USUAL_FILES if (path / name).is_file()]
+    usual = [path / name for name in USUAL_FILES if os.path.isfile(path / name)]
     if usual:
         return usual[0]
     try:
@@ -45,7 +45,7 @@ def file_in(path: pathlib.Path) -> pathlib.Path:
 
 
 def _may_be_meant(path: pathlib.Path) -> bool:
-    return path.suffix in _WEIGHTS and path.is_file() and not _BESIDE.fullmatch(path.name)
+    return path.suffix in _WEIGHTS and os.path.isfile(path) and not _BESIDE.fullmatch(path.name)
 
 
 def _question(path: pathlib.Path, names: list[str], files: list[str]) -> str:
@@ -56,7 +56,7 @@ def _question(path: pathlib.Path, names: list[str], files: list[str]) -> str:
             f"is one. Received: {listing}. Pass the file inside it, such as "
             f"{str(path / files[0])!r}"
         )
-    folders = [name for name in names if (path / name).is_dir()]
+    folders = [name for name in names if os.path.isdir(path / name)]
     inside = [name for name in folders if any(map(_may_be_meant, (path / name).iterdir()))]
     if inside:
         return (

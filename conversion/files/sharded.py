@@ -99,7 +99,7 @@ def read_index(path: pathlib.Path) -> dict[str, list[str]]:
 
 
 def _check_present(path: pathlib.Path, names_of: Mapping[str, list[str]]) -> None:
-    missing = [file for file in names_of if not (path.parent / file).is_file()]
+    missing = [file for file in names_of if not os.path.isfile(path.parent / file)]
     if missing:
         shown = ", ".join(map(repr, missing[:10]))
         raise InputError(

@@ -12,9 +12,12 @@ def is_allowed(url: str) -> bool:
     """
     try:
         parts = urllib.parse.urlsplit(url)
-        host = parts.hostname or ""
+        host, place = parts.hostname or "", parts.netloc.rpartition("@")[2]
+        _ = parts.port  # Raises for one that is no number.
     except ValueError:
         return False
+    if "[" in place and not place.startswith("["):
+        return False  # Whatever stands before the bracket, no reader of addresses agrees on it.
     return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and _is_own(host)))
 
 

@@ -160,7 +160,7 @@ def mask_of(path: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
     name = f"{path.stem}{MASK_SUFFIX}"
     parents = path.parent.parts[1:] if path.is_absolute() else path.parent.parts
     places = [folder.joinpath(*parents[start:], name) for start in range(len(parents) + 1)]
-    return next((place for place in places if place.is_file()), folder / name)
+    return next((place for place in places if os.path.isfile(place)), folder / name)
 
 
 def read_labels(path: pathlib.Path) -> np.ndarray:

@@ -55,12 +55,12 @@ def _scratch(parent: pathlib.Path) -> Iterator[pathlib.Path]:
 
 def check_folder(folder: pathlib.Path, overwrite: bool) -> None:
     """Raise `OutputError` unless a folder may be written."""
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+    if folder.is_symlink() or (os.path.exists(folder) and not os.path.isdir(folder)):
         raise OutputError(
             f"{str(folder)!r} cannot be written: it must be a folder. Received: a file or a link. "
             "Choose another output."
         )
-    if folder.exists() and any(folder.iterdir()) and not overwrite:
+    if os.path.exists(folder) and any(folder.iterdir()) and not overwrite:
         raise OutputError(
             f"{str(folder)!r} exists and is kept. Ask for overwriting or choose another output."
         )
@@ -69,16 +69,16 @@ def check_folder(folder: pathlib.Path, overwrite: bool) -> None:
 def replace_folder(new: pathlib.Path, folder: pathlib.Path, overwrite: bool) -> None:
     """Put a folder in the place of another one; the old one goes only once the new one is there."""
     check_folder(folder, overwrite)
-    if folder.exists() and exchange(new, folder):
+    if os.path.exists(folder) and exchange(new, folder):
         shutil.rmtree(new, ignore_errors=True)
         return
     old = new.with_name(f"{new.name}.old")
-    if folder.exists():
+    if os.path.exists(folder):
         os.replace(folder, old)
     try:
         os.replace(new, folder)
     except OSError as error:
-        if old.exists():
+        if os.path.exists(old):
             os.replace(old, folder)
         raise OutputError(
             f"{str(folder)!r} could not be written: {error.strerror}. Choose another output."

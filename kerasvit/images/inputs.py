@@ -212,7 +212,7 @@ class _Finder:
     def _matching(self, pattern: str) -> Iterator[PictureFile]:
         matches = expand(pattern, self.leave_out)
         for path in sorted(matches):
-            if self.recursive and path.is_dir() and not is_hidden(path.name):
+            if self.recursive and os.path.isdir(path) and not is_hidden(path.name):
                 yield from self._below(path)
             elif self._is_picture(path):
                 yield _listed(path)
@@ -239,12 +239,12 @@ def _listed(path: pathlib.Path) -> PictureFile:
 def _reason_against(path: pathlib.Path, suffixes: Sequence[str]) -> str | None:
     if is_hidden(path.name):
         return "hidden"
-    if path.is_dir():
+    if os.path.isdir(path):
         return _SUB_FOLDER
-    if path.is_symlink() and not path.exists():
+    if path.is_symlink() and not os.path.exists(path):
         return "a broken link"
     if path.suffix.lower() not in suffixes:
         return f"not a picture by its ending, {path.suffix}" if path.suffix else "without an ending"
-    if not path.is_file():
+    if not os.path.isfile(path):
         return "neither a file nor a folder"
     return None

@@ -101,7 +101,7 @@ def expand(pattern: str, leave_out: LeaveOut = lambda path, reason: None) -> lis
         return [pathlib.Path(name) for name in glob.glob(pattern)]
     fixed = next(number for number, part in enumerate(parts) if WILD.search(part))
     root = pathlib.Path(*parts[:fixed])
-    if not root.is_dir():
+    if not os.path.isdir(root):
         return []
     matches = []
     for folder, _, files in walk(root, leave_out):

@@ -32,7 +32,7 @@ def check_weights_file(model: keras.Model, path: str | os.PathLike) -> None:
         InputError: if the file has a weight more, fewer, or of another shape.
     """
     path = pathlib.Path(path)
-    if path.suffix not in (".keras", ".h5") or not path.is_file():
+    if path.suffix not in (".keras", ".h5") or not os.path.isfile(path):
         return
     # LoRA's factors are added to their kernel when it is saved.
     stored = [one for one in model.weights if not one.name.startswith("lora_")]

@@ -102,7 +102,7 @@ def write_folder(
     card = model_card(loaded.model, repository, shown)
     with atomic_path(folder / "README.md", overwrite=True) as new:
         new.write_text(card, "utf-8")
-    return sorted(path for path in files if path.is_file())
+    return sorted(path for path in files if os.path.isfile(path))
 
 
 def _write_sheet(loaded: Any, folder: pathlib.Path, picture, credit: str | None) -> str | None:

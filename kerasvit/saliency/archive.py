@@ -1,7 +1,9 @@
 """The `.npz` file of a saliency map: its arrays, and a header in JSON."""
 
 import contextlib
+import itertools
 import json
+import math
 import os
 import zipfile
 import zlib
@@ -11,13 +13,16 @@ from typing import Any
 import numpy as np
 
 from kerasvit.errors import InputError
+from kerasvit.fields import is_whole
 from kerasvit.files import write_npz
 from kerasvit.images.geometry import Geometry
+from kerasvit.images.reading import MAX_PIXELS
 from kerasvit.layout import TokenLayout
 from kerasvit.untrusted.npz import read_arrays
 from kerasvit.untrusted.texts import read_json
 
 _FORMAT = "kerasvit saliency map, version 1"
+_LONGEST_SIDE = 2**17
 
 # What NumPy, zipfile, zlib and json raise on files that are something else or cut short.
 _DAMAGE = (
@@ -55,7 +60,31 @@ def read_archive(path: str | os.PathLike[str]) -> dict[str, Any]:
     header = read_json(str(arrays.pop("header")))
     if header.pop("format") != _FORMAT:
         raise ValueError("another format")
-    return {**arrays, **_restored(header)}
+    fields = {**arrays, **_restored(header)}
+    _check(fields)
+    return fields
+
+
+def _check(fields: dict[str, Any]) -> None:
+    """Raise `ValueError` if what was read is of other types, or larger, than any map."""
+    for name in ("values", "logits"):
+        if fields.get(name) is not None and fields[name].dtype.kind != "f":
+            raise ValueError(f"{name} of type {fields[name].dtype}, where numbers are real")
+    layout, texts = fields["layout"], [fields["method"], fields["stage"], *fields["layers"]]
+    if not all(isinstance(text, str) for text in (*texts, *layout.prefix)):
+        raise ValueError("a name that is no text")
+    sizes = [*layout.grid, *layout.patch_size]
+    places = [(*place.original_size, *place.input_size) for place in fields["geometries"] or ()]
+    if not all(map(_is_side, itertools.chain(sizes, *places))):
+        raise ValueError(f"a size that is no number from 1 to {_LONGEST_SIDE}")
+    if math.prod(sizes) > MAX_PIXELS or any(math.prod(place[:2]) > MAX_PIXELS for place in places):
+        raise ValueError(f"a picture of more than {MAX_PIXELS} pixels")
+    if not all(map(is_whole, fields["target"] or ())):
+        raise ValueError("a target that is no number of a class")
+
+
+def _is_side(value: Any) -> bool:
+    return is_whole(value, 1) and value <= _LONGEST_SIDE
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import os
+import tokenize
 import zipfile
 from typing import IO
 
@@ -49,7 +50,11 @@ def read_header(member: IO[bytes], size: int) -> Header:
     version = np.lib.format.read_magic(member)
     if version not in _HEADERS:
         raise ValueError(f"an array of version {version}")
-    shape, is_fortran, dtype = _HEADERS[version](member)
+    try:
+        shape, is_fortran, dtype = _HEADERS[version](member)
+    except (tokenize.TokenError, RecursionError, MemoryError) as error:
+        # The header is a literal of Python, and parsed as one.
+        raise ValueError("an array whose header is no literal") from error
     start = member.tell()
     if not dtype.hasobject and math.prod(shape) * dtype.itemsize != size - start:
         raise ValueError(f"shape {shape} and type {dtype} in {size - start} bytes")

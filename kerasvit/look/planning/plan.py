@@ -156,7 +156,7 @@ def _checked_folders(
 def _missing(folders: Iterable[pathlib.Path]) -> tuple[pathlib.Path, ...]:
     """Return which of these folders, and of those above them, are not there yet, deepest first."""
     places = {place for folder in folders for place in (folder, *folder.parents)}
-    missing = [place for place in places if not place.exists()]
+    missing = [place for place in places if not os.path.exists(place)]
     return tuple(sorted(missing, key=lambda place: len(place.parts), reverse=True))
 
 

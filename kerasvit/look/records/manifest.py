@@ -12,6 +12,7 @@ from typing import IO, Any
 from kerasvit import __version__
 from kerasvit.errors import KerasViTError, OutputError, UsageError
 from kerasvit.files import atomic_path
+from kerasvit.untrusted.texts import read_json
 
 NAME = "manifest.json"
 FORMAT = "kerasvit manifest, version 1"
@@ -44,7 +45,7 @@ class Begun:
         """
         content = _read_manifest(folder / name)
         journal = folder / f"{name}{_JOURNAL}"
-        if journal.is_file():
+        if os.path.isfile(journal):
             lines = list(_whole_lines(journal))
             if lines:
                 chain = _chain(content)
@@ -201,11 +202,14 @@ def _whole_lines(journal: pathlib.Path) -> Iterable[dict[str, Any]]:
 
 def _read_manifest(path: pathlib.Path) -> dict[str, Any] | None:
     """Return a manifest's content; None where there is none."""
-    if not path.exists():
+    if not os.path.exists(path):
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != FORMAT or not {"pictures", "earlier"} <= set(content):
+        text = path.read_text(encoding="utf-8")
+        content = read_json(text, len(text))
+        if not isinstance(content["earlier"], list):
+            raise ValueError("a list of earlier runs that is none")
+        if content["format"] != FORMAT or not all(map(_is_run, [content, *content["earlier"]])):
             raise ValueError("another format")
         return content
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -213,6 +217,11 @@ def _read_manifest(path: pathlib.Path) -> dict[str, Any] | None:
             f"The manifest of this run would replace {str(path)!r}, which is something else. "
             f"Received: {' '.join(str(error).split())}. Choose another folder"
         ) from error
+
+
+def _is_run(content: Any) -> bool:
+    entries = content["pictures"]
+    return isinstance(entries, list) and all(isinstance(entry["file"], str) for entry in entries)
 
 
 def _earlier(path: pathlib.Path) -> list[dict[str, Any]]:

@@ -82,6 +82,7 @@ def _read_shards(folder: pathlib.Path) -> list[dict[str, Any]]:
         begun = Begun.read(folder, found[number])
         assert begun is not None
         shard = begun.facts
+        _check_shard(shard, found[number])
         if len(shard["pictures"]) != shard["shard"]["own"]:
             raise InputError(
                 f"A shard is merged when all its pictures are done. Received: "
@@ -100,12 +101,29 @@ def _one_count(folder: pathlib.Path, counts: set[int]) -> int:
         received = f"shards {' and '.join(f'of {count}' for count in sorted(counts))}"
         advice = "Remove the manifests of the other division"
     else:
-        received = "no such file" if folder.is_dir() else "a folder that does not exist"
+        received = "no such file" if os.path.isdir(folder) else "a folder that does not exist"
         advice = "Name the folder of the outputs (-o)"
     raise InputError(
         f"The folder {str(folder)!r} must hold the manifests of one run's shards, "
         f"manifest.I-of-N.json. Received: {received}. {advice}"
     )
+
+
+def _check_shard(content: dict[str, Any], name: str) -> None:
+    """Raise `InputError` unless a manifest says all that is merged."""
+    shard = content.get("shard")
+    numbers = ("number", "own", "pictures")
+    if not (
+        {"model", "settings"} <= set(content)
+        and isinstance(content.get("started"), str)
+        and isinstance(shard, dict)
+        and all(isinstance(shard.get(key), int) for key in numbers)
+        and "listing" in shard
+    ):
+        raise InputError(
+            "A shard's manifest says its model, settings, beginning and share of the pictures. "
+            f"Received: {name!r}, which is damaged or no shard's. Run that shard again"
+        )
 
 
 def _check_alike(first: dict[str, Any], other: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ def is_video(path: str | os.PathLike[str]) -> bool:
     """
     path = pathlib.Path(path)
     if path.suffix.lower() in SUFFIXES:
-        return path.is_file()
+        return os.path.isfile(path)
     return video_pillow.is_animation(path)
 
 
@@ -53,8 +53,8 @@ def open_video(path: str | os.PathLike[str]) -> Iterator[Clip]:
         UsageError: if ffmpeg is needed and not installed.
     """
     path = pathlib.Path(path)
-    if not path.is_file():
-        problem = "is not a file" if path.exists() else "does not exist"
+    if not os.path.isfile(path):
+        problem = "is not a file" if os.path.exists(path) else "does not exist"
         raise InputError(f"The video {str(path)!r} {problem}. Check the name and the folder.")
     room = video_pillow if video_pillow.knows(path) else video_ffmpeg
     with room.reader(path) as clip:

@@ -102,6 +102,8 @@ def _survey(image: Image.Image, path: pathlib.Path) -> _Survey:
             lost += _is_lost(image)
         duration = image.info.get("duration", 0)
         durations.append(round(_UNITS * (duration if duration > _SHORTEST else _IF_UNKNOWN)))
+    if not durations:
+        raise damaged(path, "no picture in it")
     notes = []
     if reason:
         notes.append(

@@ -93,13 +93,14 @@ def _scan_in_order(model, path, split) -> PictureFolder:
 
 def _pictures_named_by_wnid(root: pathlib.Path) -> PictureFolder | None:
     """Return the pictures of a flat folder whose names begin with a class; None if none does."""
-    if not root.is_dir():
+    if not os.path.isdir(root):
         return None
     number = {wnid: index for index, wnid in enumerate(imagenet_wnids())}
     labelled = []
     for path in sorted(root.iterdir()):
         match = _WNID.match(path.name)
-        if path.suffix.lower() in SUFFIXES and match and match[0] in number and path.is_file():
+        is_picture = path.suffix.lower() in SUFFIXES and os.path.isfile(path)
+        if is_picture and match and match[0] in number:
             labelled.append((path, number[match[0]]))
     if not labelled:
         return None

@@ -1,6 +1,7 @@
 """Finding a folder per class, on disk or in a zip, and saying what is wrong with it."""
 
 import collections
+import os
 import pathlib
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -65,7 +66,7 @@ def _parents(name: str) -> Iterator[str]:
 
 def _tree(root: pathlib.Path) -> tuple[_Tree, bool]:
     """Return what lies below a folder or in a zip, and whether it is a zip."""
-    if root.is_dir():
+    if os.path.isdir(root):
         files: list[str] = []
         folders: set[str] = set()
         for folder, _, entries in walk(root):
@@ -74,7 +75,7 @@ def _tree(root: pathlib.Path) -> tuple[_Tree, bool]:
             if folder != root:
                 folders.add(place.as_posix())
         return _Tree(files, folders), False
-    if not root.is_file():
+    if not os.path.isfile(root):
         raise InputError(
             f"There is no folder or zip {str(root)!r}. Pictures lie in a folder for each class. "
             "Check the name."

@@ -42,7 +42,8 @@ def read_label_table(
             raise _problem(table, index + 2, ",".join(row))
         paths.append(root / row[0].strip())
         labels[index] = [int(value) for value in values]
-    missing = next((path for path in paths if not path.is_file()), None)
+    # `os.path` takes a name that is too long for one that is not there.
+    missing = next((path for path in paths if not os.path.isfile(path)), None)
     if missing is not None or len(set(paths)) < len(paths):
         received = f"{str(missing)!r}, which is no file" if missing else "one picture twice"
         raise InputError(
@@ -67,5 +68,5 @@ def _rows(table: str | os.PathLike[str]) -> list[list[str]]:
 def _problem(table: str | os.PathLike[str], line: int, received: str) -> InputError:
     return InputError(
         f"{str(table)!r} must have a header `file,LABEL,...` and rows of a path and a 0 or 1 for "
-        f"each label. Received: line {line}: {received[:80]}. Correct that line"
+        f"each label. Received: line {line}: {received[:80]!r}. Correct that line"
     )

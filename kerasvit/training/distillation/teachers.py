@@ -174,7 +174,7 @@ def _features(
     grid: tuple[int, int],
 ) -> TeacherFeatures:
     path = pathlib.Path(settings.cache or folder / "teacher.npy")
-    if not path.exists():
+    if not os.path.exists(path):
         teacher = from_pretrained(settings.teacher, attention="none")
         precompute_features(
             teacher,

@@ -12,8 +12,12 @@ from kerasvit.errors import InputError, UsageError
 from kerasvit.fields import Rule, check_names, nearest, problem, read_table
 from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.images.rules import PREPROCESSING_RULES
+from kerasvit.printable import printable
 from kerasvit.training.recipe.tables import CONVOLUTIONAL, Recipe
 from kerasvit.untrusted.texts import read_toml
+
+# Parts of a key beside its table's name: arguments of models hold no more.
+_DEEPEST = 8
 
 # What a run's folder calls the recipe that it follows.
 RECIPE = "recipe.json"
@@ -50,16 +54,17 @@ def read_recipe(source: str | os.PathLike, changes: Sequence[str] = ()) -> Recip
     for change in changes:
         key, _, value = change.partition("=")
         place, _, field = key.strip().partition(".")
-        if not (field and value):
+        if not (field and value) or field.count(".") > _DEEPEST:
             raise UsageError(
-                f"A change is TABLE.KEY=VALUE. Received: --set {change!r}. "
+                f"A change is TABLE.KEY=VALUE. Received: --set {change[:200]!r}. "
                 "For instance: --set optimizer.learning_rate=0.001"
             )
         content = _changed(content, place, field.split("."), _value(value.strip()))
     try:
         return parse_recipe(content, repr(name)) if changes else recipe
     except InputError as error:
-        raise UsageError(f"After --set {' --set '.join(changes)}: {error}") from error
+        told = printable(" --set ".join(changes))
+        raise UsageError(f"After --set {told}: {error}") from error
 
 
 def parse_recipe(content: Mapping[str, Any], where: str = "the recipe") -> Recipe:

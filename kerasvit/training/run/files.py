@@ -1,6 +1,7 @@
 """The files of a run's folder: what stands there, and what may be written."""
 
 import json
+import os
 import pathlib
 from typing import Any
 
@@ -58,7 +59,7 @@ def prepare(recipe: Recipe, folder: pathlib.Path, resume: bool, overwrite: bool)
 
 def holds_run(folder: pathlib.Path) -> bool:
     """Tell whether a folder holds an earlier run, or a part of one."""
-    return any((folder / name).exists() for name in (STATE, MODEL))
+    return any(os.path.exists(folder / name) for name in (STATE, MODEL))
 
 
 def write_recipe(recipe: Recipe, folder: pathlib.Path) -> None:

@@ -5,6 +5,7 @@ import csv
 import io
 import logging
 import math
+import os
 import pathlib
 import time
 from collections.abc import Callable
@@ -164,7 +165,7 @@ class Log(keras.callbacks.Callback):
         super().__init__()
         self.path, self.size, self.began = path, 0, time.monotonic()
         self.rows: list[dict[str, Any]] = []
-        if epoch and path.is_file():
+        if epoch and os.path.isfile(path):
             with path.open(newline="") as file:
                 self.rows = [row for row in csv.DictReader(file) if int(row["epoch"]) <= epoch]
 
