@@ -32,7 +32,13 @@ NOTHING_SELECTED = 5
 ROOMS = {
     "tensorflow": (("training",), ("models", "saliency")),
     "jax": (("training",), ("models", "saliency")),
-    "torch": (("conversion",), ("cli",), ("exporting", "training")),
+    "torch": (
+        ("conversion",),
+        ("cli",),
+        ("exporting", "training"),
+        ("app", "docs", "examples"),
+        ("models", "saliency"),
+    ),
 }
 
 
