@@ -11,6 +11,9 @@ from kerasvit.wording import counted
 MAX_PIECES = 65_536
 # Pages of a TIFF and frames of an animation that are passed over on the way to one.
 MAX_PAGES = 10_000
+# Pixels of a frame of a video or an animation: 8K. A decoder holds several of them at once, as four
+# bytes a pixel and more, so a photograph's limit would be a gibibyte and a half.
+MAX_MOVING_PIXELS = 2**25
 # Pixels that are decoded on the way to a frame of an animation: each builds on the one before.
 MAX_FRAME_PIXELS = 4 * 10**9
 

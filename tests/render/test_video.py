@@ -232,13 +232,24 @@ def test_frames_larger_than_a_picture_may_be_are_refused_before_one_is_read(
 ):
     path = written(tmp_path / f"a{suffix}", pictures(2))
     for module in (video_ffmpeg, video_pillow):
-        monkeypatch.setattr(module, "MAX_PIXELS", 32 * 48)
+        monkeypatch.setattr(module, "MAX_MOVING_PIXELS", 32 * 48)
     assert len(read_all(path)) == 2
     for module in (video_ffmpeg, video_pillow):
-        monkeypatch.setattr(module, "MAX_PIXELS", 32 * 48 - 1)
+        monkeypatch.setattr(module, "MAX_MOVING_PIXELS", 32 * 48 - 1)
     with pytest.raises(InputError, match=r"refused.*48 x 32") as error:
         read_all(path)
     assert "\n" not in str(error.value)
+
+
+def test_a_picture_of_a_gif_beyond_its_screen_counts(tmp_path):
+    """Pillow makes the screen larger: a few bytes would ask for a gibibyte and a half."""
+    path = written(tmp_path / "a.gif", pictures(2))
+    content = bytearray(path.read_bytes())
+    place = content.rindex(b"\x2c\x00\x00\x00\x00")  # the second picture's descriptor
+    content[place + 5 : place + 9] = (9_000).to_bytes(2, "little") * 2
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"refused.*9000 x 9000"):
+        read_all(path)
 
 
 def test_a_playlist_reaches_for_nothing(tmp_path):

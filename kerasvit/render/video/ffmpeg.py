@@ -15,7 +15,7 @@ from PIL import Image
 
 from kerasvit.errors import InputError, UsageError
 from kerasvit.images.colours import image_to_rgb, is_lost_on_white
-from kerasvit.images.reading import MAX_PIXELS
+from kerasvit.images.limits import MAX_MOVING_PIXELS
 from kerasvit.render.video.clip import Clip, WriteFrame, damaged
 from kerasvit.render.video.containers import reader_of
 
@@ -114,9 +114,9 @@ def _probe_by(path: pathlib.Path, decoder: str | None) -> tuple[_Stream, str]:
     rate = Fraction(int(clock[2]), int(clock[1]))
     rate = rate if rate <= _FASTEST else _RATE_IF_UNKNOWN
     width, height = int(sides[1]), int(sides[2])
-    if width * height > MAX_PIXELS:
+    if width * height > MAX_MOVING_PIXELS:
         raise InputError(
-            f"The video {str(path)!r} is refused: a frame has up to {MAX_PIXELS} pixels. "
+            f"The video {str(path)!r} is refused: a frame has up to {MAX_MOVING_PIXELS} pixels. "
             f"Received: {width} x {height}. Make it smaller."
         )
     has_alpha = re.search(rf"Video: [^\n]*\b({_ALPHA_FORMATS})\b", log) is not None

@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import math
 import pathlib
+import struct
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import IO
@@ -14,7 +15,7 @@ from PIL import GifImagePlugin, Image
 
 from kerasvit.errors import InputError
 from kerasvit.images.colours import image_to_rgb, is_lost_on_white
-from kerasvit.images.reading import MAX_PIXELS
+from kerasvit.images.limits import MAX_MOVING_PIXELS
 from kerasvit.render.video.clip import Clip, WriteFrame, damaged
 
 _FORMATS = ("GIF", "PNG", "WEBP")
@@ -77,12 +78,12 @@ class _Survey:
 
 def _survey(image: Image.Image, path: pathlib.Path) -> _Survey:
     """Decode every picture once: a damaged one ends the animation, with a note."""
-    count, is_whole = _count(image, path)
-    width, height = image.size
-    if width * height > MAX_PIXELS or count * width * height > _MOST_PIXELS or count > _MOST:
+    count, is_whole, (width, height) = _count(image, path)
+    pixels = width * height
+    if pixels > MAX_MOVING_PIXELS or count * pixels > _MOST_PIXELS or count > _MOST:
         raise InputError(
-            f"The animation {str(path)!r} is refused: a frame has up to {MAX_PIXELS} pixels, and "
-            f"{_MOST} frames at most up to {_MOST_PIXELS}. Received: {count} frames of "
+            f"The animation {str(path)!r} is refused: a frame has up to {MAX_MOVING_PIXELS} "
+            f"pixels, and {_MOST} frames at most up to {_MOST_PIXELS}. Received: {count} frames of "
             f"{width} x {height}. Make it smaller."
         )
     durations: list[int] = []
@@ -120,14 +121,16 @@ def _is_lost(image: Image.Image) -> list[bool]:
     return [is_lost_on_white(rgba)] if np.asarray(rgba)[..., 3].any() else []
 
 
-def _count(image: Image.Image, path: pathlib.Path) -> tuple[int, bool]:
-    """Return how many pictures there are, and whether a GIF's blocks lead to its trailer.
+def _count(image: Image.Image, path: pathlib.Path) -> tuple[int, bool, tuple[int, int]]:
+    """Return how many pictures there are, whether a GIF's blocks lead to its trailer, and the size.
+
+    A picture of a GIF may claim to reach beyond the screen, which Pillow then makes larger.
 
     Source: GIF89a, sections 15 to 27 (https://www.w3.org/Graphics/GIF/spec-gif89a.txt).
     """
     if image.format != "GIF":
-        return getattr(image, "n_frames", 1), True
-    count = 0
+        return getattr(image, "n_frames", 1), True, image.size
+    count, (right, bottom) = 0, image.size
     with open(path, "rb") as file:
         _skip_colours(file, file.read(13)[10:11])
         while (kind := file.read(1)) == b"!" or kind == b",":
@@ -135,11 +138,15 @@ def _count(image: Image.Image, path: pathlib.Path) -> tuple[int, bool]:
                 file.read(1)
             else:
                 count += 1
-                _skip_colours(file, file.read(9)[8:9])
+                left, top, width, height, flags = struct.unpack(
+                    "<4Hc", file.read(9).ljust(9, b"\0")
+                )
+                right, bottom = max(right, left + width), max(bottom, top + height)
+                _skip_colours(file, flags)
                 file.read(1)
             while length := int.from_bytes(file.read(1)):
                 file.seek(length, 1)
-        return count, kind == b";"
+        return count, kind == b";", (right, bottom)
 
 
 def _skip_colours(file: IO[bytes], flags: bytes) -> None:
