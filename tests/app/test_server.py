@@ -72,7 +72,7 @@ def test_the_names_of_this_computer_alone_are_answered(host, answered, kind):
         (["-m", "nothing.keras"], "nothing.keras"),
         (["-m", "dino_vits9"], "Did you mean"),
         (["--port", "0"], "from 1 to 65535"),
-        (["--port", "x"], "invalid"),
+        (["--port", "x"], "from 1 to 65535"),
         (["--share"], "unrecognized"),
     ],
 )

@@ -97,7 +97,7 @@ def test_many_labels_are_learned_from_a_table(finetune, run, colours, labelled, 
     [
         ("file\nrot/0.png", "line 1"),
         ("file,a,a\nrot/0.png,1,0", "line 1"),
-        ("file,a\nrot/0.png,2", "line 2: rot/0.png,2"),
+        ("file,a\nrot/0.png,2", "line 2: 'rot/0.png,2'"),
         ("file,a\nrot/0.png,1,1", "line 2"),
         ("file,a\nrot/9.png,1", "9.png', which is no file"),
         ("file,a\nrot/0.png,1\nrot/0.png,0", "one picture twice"),
