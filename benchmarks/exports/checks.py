@@ -1,7 +1,7 @@
 """Every format, kind of model and attention mode, run in its real runtime: the worst deviations.
 
-    python benchmarks/exports.py                    # six formats, five models, three modes
-    python benchmarks/exports.py --architectures    # every architecture, small, to ONNX
+    python benchmarks/exports/checks.py                    # six formats, five models, three modes
+    python benchmarks/exports/checks.py --architectures    # every architecture, small, to ONNX
 
 Weights are random and each is away from where it starts; a figure is the largest difference of any
 output at a batch of 1 or 5, as `kerasvit.export` finds it.

@@ -1,6 +1,6 @@
 """ONNX Runtime on our exports against ONNX Runtime on timm's own export, interleaved.
 
-    python benchmarks/export_speed.py
+    python benchmarks/exports/speed.py
 
 One process, the same random weights in both files, ONNX Runtime's own threads. A figure is how many
 times as fast as timm's file ours is, by the medians of the rounds.

@@ -1,0 +1,1 @@
+"""Exports: what they compute in their runtimes, and how fast."""
