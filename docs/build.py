@@ -1,7 +1,7 @@
 """Build the documentation, offline, with warnings as errors.
 
     python docs/build.py                 # into build/site
-    python docs/build.py -o /tmp/site
+    python docs/build.py -o build/other  # or elsewhere
 
 With the extra `export` and npm's onnxruntime-web (`npm install onnxruntime-web`, here or named by
 KERASVIT_ONNXRUNTIME_WEB) the site gets a page on which the shipped CaiT runs in the visitor's

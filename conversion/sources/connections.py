@@ -137,16 +137,6 @@ def _pools(watch: Watch, is_direct: bool) -> dict[str, Any]:
 
     class Plain(urllib3.connection.HTTPConnection):
         def _new_conn(self) -> socket.socket:
-            new = super()._new_conn()
-            note(new)
-            return new
-
-        def connect(self) -> None:
-            super().connect()
-            _check(self)
-
-    class Secure(urllib3.connection.HTTPSConnection):
-        def _new_conn(self) -> socket.socket:
             # Before the first word: even the greeting of TLS is a request.
             new = super()._new_conn()
             note(new)
@@ -154,12 +144,12 @@ def _pools(watch: Watch, is_direct: bool) -> dict[str, Any]:
 
         def connect(self) -> None:
             super().connect()
-            _check(self)
+            # Again, should a later urllib3 make its sockets elsewhere.
+            if self.sock is not None:
+                note(self.sock)
 
-    def _check(connection: Any) -> None:
-        # Again, should a later urllib3 make its sockets elsewhere.
-        if connection.sock is not None:
-            note(connection.sock)
+    class Secure(Plain, urllib3.connection.HTTPSConnection):
+        pass
 
     plain = type("Pool", (urllib3.HTTPConnectionPool,), {"ConnectionCls": Plain})
     secure = type("Pool", (urllib3.HTTPSConnectionPool,), {"ConnectionCls": Secure})
