@@ -1,5 +1,6 @@
 """Fixtures shared by all tests: reference implementations and real data."""
 
+import gc
 import importlib.util
 import os
 import pathlib
@@ -36,6 +37,16 @@ def pytest_collection_modifyitems(config, items):
         unmarked = [item for item in items if not item.get_closest_marker("backend")]
         items[:] = [item for item in items if item.get_closest_marker("backend")]
         config.hook.pytest_deselected(items=unmarked)
+
+
+def pytest_collection_finish(session):
+    """Let the garbage collector pass by what is imported by now, and lives to the end.
+
+    A conversion collects garbage, and PyTorch, Keras and the tests are millions of objects: each
+    time a quarter of a second for nothing.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -88,7 +99,10 @@ def timm():
     """timm, imported also where torchvision's compiled operators do not load."""
     from kerasvit.conversion.proof.timm.package import import_timm
 
-    return import_timm()
+    package = import_timm()
+    gc.collect()
+    gc.freeze()
+    return package
 
 
 @pytest.fixture(scope="session")

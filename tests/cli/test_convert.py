@@ -1,29 +1,6 @@
 """`kerasvit convert`: what it writes, what it refuses, and that a failure leaves no trace.
 
-The fault table's rows about checkpoints, and the tests of each (`cli` is this file):
-1 truncated: cli test_damaged_file, conversion/files/test_checkpoint.py, test_pytorch.py
-2 flipped bits: conversion/files/test_corruptions.py
-3 not a checkpoint: cli test_damaged_file, conversion/files/test_sniffing.py
-4 malicious pickles: cli test_pickle_that_runs_code, conversion/files/test_pytorch.py
-5 full DINO checkpoints: conversion/files/test_pytorch.py, test_unwrapping.py
-6 no state dict on top: conversion/files/test_pytorch.py
-7 another architecture: cli test_wrong_architecture_names_both
-8, 10, 11 missing, extra, misshapen, not finite: cli test_wrong_tensors
-9 names twice after prefixes: conversion/names/test_unwrapping.py
-12, 13 number types, shared and strided tensors: conversion/files/test_checkpoint.py,
-   conversion/files/test_pytorch.py
-14 position grids: cli test_a_grid_that_is_not_square_needs_its_size,
-   layers/test_position_resampling.py
-15 full disk: cli test_full_disk_leaves_the_old_file, tests/files/test_files.py
-16 kills: models/test_killed_saves.py, tests/files/test_temporary.py, tests/kills.py
-17 Ctrl-C and SIGTERM: cli test_a_signal_leaves_nothing
-18, 19, 20 outputs: cli test_output_that_exists_and_output_that_is_the_source,
-   test_an_output_that_cannot_be_is_refused_before_any_work
-21 temporary files: tests/files/test_temporary.py, by owner
-22 another model's weights: models/test_weight_files.py, test_a_file_of_another_model_is_refused
-23 missing packages: tests/test_packaging.py
-24 to 31 downloads: conversion/sources/test_fetch.py, test_hub.py, tests/test_pretrained.py,
-   tests/files/test_cache.py
+Promises 1 to 23 of docs/development/promises.md.
 """
 
 import hashlib

@@ -1,25 +1,6 @@
 """Faults of pictures and requests: one line that names them, the documented exit code, no harm.
 
-| fault | tests |
-|---|---|
-| not an image, text, empty, a folder, missing | here; `images/test_reading_faults.py` |
-| truncated | here; `images/test_reading_faults.py`: cut at every byte |
-| decompression bombs, `--max-pixels` | here; `images/test_reading_faults.py`: time and memory |
-| another format | `images/test_reading_faults.py` |
-| animations, `--frame` | here; `images/test_reading.py` |
-| EXIF orientation 2 to 8 | here: the maps; `images/test_reading.py`: the pixels |
-| 16 bits, 32 bits, floats | here; `images/test_reading.py` |
-| transparency | here; `images/test_reading.py` |
-| CMYK, YCbCr, L, 1, P, LAB, colour profiles | here; `images/test_reading.py` |
-| extreme aspects | here; `images/test_preprocessing.py` |
-| smaller than a patch | here; `images/test_preprocessing.py` |
-| no multiple of the patch | here: the covered box; `images/test_preprocessing.py` |
-| names | here; `images/test_reading.py` |
-| one bad picture among good ones, `--fail-fast` | here; `cli/test_pictures.py` |
-| constant pictures, equal scores, NaN | here; `saliency/test_normalise.py` |
-| a block, head, class or stage that is not there | here; `saliency/test_explain.py` |
-| outputs that exist or coincide | here |
-| a bad backend | here; `cli/test_list_info.py` |
+Promises 32 to 49 of docs/development/promises.md.
 """
 
 import json

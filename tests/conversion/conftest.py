@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from modules import without_memory
 
 
 @pytest.fixture(scope="session")
@@ -11,7 +12,7 @@ def random_state(timm):
 
     def make(name, seed=0, **arguments):
         generator = torch.Generator().manual_seed(seed)
-        with torch.device("meta"):
+        with without_memory():
             module = timm.create_model(name, **arguments)
         return {
             key: _random_like(key, value, generator) for key, value in module.state_dict().items()

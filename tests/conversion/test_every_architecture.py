@@ -6,10 +6,10 @@ allocating a weight, and compares shapes and what shapes hide.
 """
 
 import contextlib
-import re
 
 import numpy as np
 import pytest
+from modules import without_memory
 
 from kerasvit import create_model, list_models
 from kerasvit.conversion import convert
@@ -104,22 +104,6 @@ def _without_equal_blocks(state, count):
     return {key: shape for key, shape in shapes.items() if not key.startswith(left_out)}
 
 
-@contextlib.contextmanager
-def _without_memory():
-    """Make torch modules without data, and without the time that filling them would take."""
-    import torch
-
-    class NoFilling(torch.overrides.TorchFunctionMode):
-        def __torch_function__(self, function, types, args=(), kwargs=None):
-            kwargs = kwargs or {}
-            if re.fullmatch(r"[a-z]\w*[a-z0-9]_", function.__name__):
-                return next(iter((*args, *kwargs.values())))
-            return function(*args, **kwargs)
-
-    with torch.device("meta"), NoFilling():
-        yield
-
-
 _ACTIVATIONS = {
     "GELU": "gelu",
     "GELUTanh": "gelu_tanh",
@@ -175,7 +159,7 @@ def test_full_size_has_timms_tensors(timm, name):
 
     The blocks of a model are equal, which is checked, so that two of them do.
     """
-    with _without_memory():
+    with without_memory():
         reference = timm.create_model(name, num_classes=1000)
     state, depth = reference.state_dict(), factory.variant(name)[1]["num_layers"]
     assert len(reference.blocks) == depth

@@ -23,14 +23,24 @@ def photograph(tmp_path):
     return path
 
 
+@pytest.fixture(scope="session")
+def save_animation():
+    """Function from a folder to a GIF of three pictures of 32x48 pixels, all different."""
+
+    def save(folder):
+        rng = np.random.default_rng(1)
+        frames = [
+            Image.fromarray(rng.integers(0, 255, (8, 12, 3), dtype=np.uint8)).resize((48, 32), 0)
+            for _ in range(3)
+        ]
+        path = folder / "moving.gif"
+        frames[0].save(path, save_all=True, append_images=frames[1:], duration=100)
+        return path
+
+    return save
+
+
 @pytest.fixture
-def animation(tmp_path):
-    """A GIF of three pictures of 32x48 pixels, all different."""
-    rng = np.random.default_rng(1)
-    frames = [
-        Image.fromarray(rng.integers(0, 255, (8, 12, 3), dtype=np.uint8)).resize((48, 32), 0)
-        for _ in range(3)
-    ]
-    path = tmp_path / "moving.gif"
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=100)
-    return path
+def animation(save_animation, tmp_path):
+    """An animation of this test's own."""
+    return save_animation(tmp_path)

@@ -1,6 +1,7 @@
 """Which setting changes which output: the table as a whole, against the bytes that are written."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -53,21 +54,33 @@ def contents(file):
         return {name: arrays[name].tobytes() for name in arrays.files if name != "header"}
 
 
+@pytest.fixture(scope="module")
+def drawn(shipped, save_animation, tmp_path_factory):
+    """Function from settings of pictures to their outputs, each drawn once."""
+    animation = save_animation(tmp_path_factory.mktemp("animation"))
+
+    @functools.cache
+    def draw(**settings):
+        formats = ("png", "npz", "html", "gif")
+        folder = tmp_path_factory.mktemp("drawn")
+        given = {"method": "attention", "formats": formats, "dpi": 60, **settings}
+        (result,) = look.saliency(animation, shipped, out=folder, **given)
+        return result
+
+    return draw
+
+
 @pytest.mark.parametrize("option", set(OTHERS) - {"max_pixels", "mode"})
-def test_a_setting_of_pictures_changes_the_outputs_of_the_table(
-    shipped, animation, tmp_path, option
-):
+def test_a_setting_of_pictures_changes_the_outputs_of_the_table(drawn, option):
     if option in ("target", "layer"):
         pytest.skip("no output beside those of a method's map has a use for it: see below")
-    formats = ("png", "npz", "html", "gif")
-    settings = {"method": "attention", "formats": formats}
+    settings = {}
     if option in ("query", "stage"):
         settings["query"] = "mean"
     if option == "query":
         settings["stage"] = "sa"  # The query of class attention is the class token alone.
-    (plain,) = look.saliency(animation, shipped, out=tmp_path / "plain", **settings)
-    changed = {**settings, option: OTHERS[option]}
-    (other,) = look.saliency(animation, shipped, out=tmp_path / "other", **changed)
+    plain = drawn(**settings)
+    other = drawn(**{**settings, option: OTHERS[option]})
     for name in FILES:
         differs = contents(plain.files[name]) != contents(other.files[name])
         expected = name in USERS[option]

@@ -1,0 +1,128 @@
+"""Change the package in one place at a time, and tell which changes the tests notice.
+
+    python tests/mutations [WORD ...]                     the changes of changes.toml
+    python tests/mutations --random 60 [--seed 16]        so many of each room, chosen at random
+
+Changes that people thought of, with the tests that stand beside each, are in `changes.toml`; words
+choose those whose file or name holds one of them. Changes at random are judged by the quickest
+tests that run the changed line: which these are is found out first (minutes; it needs `coverage`)
+and kept in the file that `--map` names, if one is named. A copy of the tracked files is changed,
+never this tree; each change runs in a process forked from one that has Keras and PyTorch loaded.
+It exits with 1 if a change of `changes.toml` goes unnoticed, or is no change any more.
+"""
+
+import argparse
+import collections
+import pathlib
+import sys
+import tempfile
+import tomllib
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import mapping
+from changing import Change, changes_of, sample
+from trying import NOTICED, ROOT, UNNOTICED, changed, copy_tree, prepare, run_tests, verdict
+
+SECONDS = 600
+ROOMS = {
+    "conversion": ["conversion"],
+    "files": ["kerasvit/files.py", "kerasvit/temporary.py"],
+    "cache": ["kerasvit/cache.py"],
+    "untrusted": ["kerasvit/untrusted"],
+    "images": ["kerasvit/images"],
+    "saliency": ["kerasvit/saliency"],
+    "layers": ["kerasvit/layers"],
+}
+# What runs lines of these rooms; kills and fuzzing are left out: they take long and miss little.
+TESTS = [
+    *(f"tests/{room}" for room in ("conversion", "files", "untrusted", "images", "saliency")),
+    *(f"tests/{room}" for room in ("layers", "models", "look", "releases", "cli", "evaluation")),
+    *("tests/render", "tests/training", "tests/test_layout.py", "tests/test_pretrained.py"),
+    *("--deselect", "tests/models/test_killed_saves.py"),
+]
+
+
+def main(arguments: list[str]) -> int:
+    """Try the chosen changes, and say how each went."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("words", nargs="*", help="of changes.toml, or of rooms")
+    parser.add_argument("--random", type=int, metavar="N", help="N changes of each room at random")
+    parser.add_argument("--seed", type=int, default=16)
+    parser.add_argument(
+        "--map", type=pathlib.Path, help="which tests run which line; made if absent"
+    )
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        copy_tree(pathlib.Path(folder))
+        place = (options.map or pathlib.Path(folder) / "map.json").absolute()
+        prepare(pathlib.Path(folder))
+        if options.random is None:
+            return _try_known(options.words)
+        return _try_random(options.words or list(ROOMS), options.random, options.seed, place)
+
+
+def _try_known(words: list[str]) -> int:
+    """Try the changes of changes.toml."""
+    table = tomllib.loads((ROOT / "tests" / "mutations" / "changes.toml").read_text())
+    chosen = [
+        change
+        for change in table["change"]
+        if not words or any(word in change["file"] + change["name"] for word in words)
+    ]
+    verdicts = []
+    for change in chosen:
+        path = pathlib.Path(change["file"])
+        text = path.read_text()
+        found = text.count(change["old"])
+        if found == 1:
+            with changed(path, text.replace(change["old"], change["new"]).encode()):
+                verdicts.append(verdict(run_tests(change["tests"], SECONDS)))
+        else:
+            verdicts.append(f"BROKEN: the line is there {found} times")
+        print(f"{verdicts[-1]}: {change['file']}: {change['name']}", flush=True)
+    print(f"{verdicts.count(NOTICED)} of {len(verdicts)} changes are noticed")
+    return int(set(verdicts) != {NOTICED})
+
+
+def _try_random(rooms: list[str], count: int, seed: int, place: pathlib.Path) -> int:
+    """Try some changes of each room."""
+    if not place.exists():
+        mapping.record(TESTS, [file for room in ROOMS.values() for file in room], place)
+    tests = mapping.Map(place)
+    total: collections.Counter[str] = collections.Counter()
+    for room in rooms:
+        changes = [change for file in _files(ROOMS[room]) for change in _changes(file)]
+        counts: collections.Counter[str] = collections.Counter()
+        for change in sample(changes, count, seed):
+            word = _judge(change, tests)
+            counts[word] += 1
+            print(f"{word}: {change}", flush=True)
+        print(f"{room}: {dict(counts)} of {len(changes)} possible changes", flush=True)
+        total.update(counts)
+    print(f"{total[NOTICED]} of {total.total()} changes are noticed")
+    return 0
+
+
+def _files(places: list[str]) -> list[pathlib.Path]:
+    return [
+        file
+        for place in map(pathlib.Path, places)
+        for file in ([place] if place.is_file() else sorted(place.rglob("*.py")))
+    ]
+
+
+def _changes(file: pathlib.Path) -> list[Change]:
+    return changes_of(file.as_posix(), file.read_text())
+
+
+def _judge(change: Change, tests: mapping.Map) -> str:
+    chosen = tests.tests_of(change.file, change.line)
+    if not chosen:
+        return UNNOTICED
+    path = pathlib.Path(change.file)
+    with changed(path, change.apply(path.read_bytes())):
+        return verdict(run_tests(chosen, 4 * mapping.SECONDS))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,89 @@
+"""Which tests run which lines, and how long each takes: so that few tests judge a change."""
+
+import json
+import os
+import pathlib
+
+# What judges a line: the quickest of the tests that run it, as far as this many seconds reach.
+SECONDS = 30.0
+TESTS = 80
+
+
+class Recorder:
+    """A plugin of pytest that tells coverage which test runs, and measures it."""
+
+    def __init__(self, coverage) -> None:
+        self.coverage = coverage
+        self.seconds: dict[str, float] = {}
+
+    def pytest_runtest_logreport(self, report) -> None:
+        """Add the time of one phase of a test."""
+        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0.0) + report.duration
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Count what runs from here as this test's."""
+        self.coverage.switch_context(nodeid)
+
+
+def record(paths: list[str], files: list[str], target: pathlib.Path) -> None:
+    """Run tests in a fork, and store which lines of the files each of them runs."""
+    child = os.fork()
+    if child == 0:
+        import coverage
+        import pytest
+
+        # Numbers in a file of its own: SQLite's journal of coverage would be far larger.
+        measured = coverage.Coverage(data_file=None, include=[f"{os.getcwd()}/{f}" for f in files])
+        recorder = Recorder(measured)
+        measured.start()
+        pytest.main(["-q", "-p", "no:cacheprovider", *paths], plugins=[recorder])
+        measured.stop()
+        target.write_text(json.dumps(_table(measured.get_data(), recorder.seconds)))
+        os._exit(0)
+    os.waitpid(child, 0)
+
+
+def _table(data, seconds: dict[str, float]) -> dict:
+    lines = {
+        os.path.relpath(file): {
+            line: [test for test in tests if test]
+            for line, tests in data.contexts_by_lineno(file).items()
+        }
+        for file in data.measured_files()
+    }
+    return {"seconds": seconds, "lines": lines}
+
+
+class Map:
+    """What `record` has stored."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        table = json.loads(path.read_text())
+        self.seconds: dict[str, float] = table["seconds"]
+        self.lines: dict[str, dict[str, list[str]]] = table["lines"]
+
+    def tests_of(self, file: str, line: int) -> list[str]:
+        """Return the tests that judge a line: those that run it, or its module if none does.
+
+        A line that runs as the module is imported is no single test's.
+        """
+        of_file = self.lines.get(file, {})
+        tests = of_file.get(str(line)) or _counted(of_file)
+        tests = sorted(tests, key=lambda test: (not _is_beside(test, file), self.seconds[test]))
+        chosen: list[str] = []
+        seconds = 0.0
+        for test in tests[:TESTS]:
+            seconds += self.seconds[test]
+            if chosen and seconds > SECONDS:
+                break
+            chosen.append(test)
+        return chosen
+
+
+def _counted(of_file: dict[str, list[str]]) -> list[str]:
+    return list({test for tests in of_file.values() for test in tests})
+
+
+def _is_beside(test: str, file: str) -> bool:
+    """Tell whether a test stands in the file that bears the module's name."""
+    return pathlib.Path(test.partition("::")[0]).stem == f"test_{pathlib.Path(file).stem}"

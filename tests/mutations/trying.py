@@ -1,0 +1,95 @@
+"""Run tests on a copy of the tree in which one place is changed."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+UNNOTICED, NOTICED, BROKEN = "NOT NOTICED", "noticed", "BROKEN"
+# What pytest says of tests that failed, and of a module that cannot be imported any more.
+FAILED, INTERRUPTED = 1, 2
+ENDLESS = -9
+
+
+def copy_tree(target: pathlib.Path) -> None:
+    """Copy the tracked files, so that `kerasvit` with its two mapped folders is found there."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_file():
+            (target / name).write_bytes((ROOT / name).read_bytes())
+    for folder in ("conversion", "configs"):
+        (target / "kerasvit" / folder).symlink_to(target / folder)
+
+
+def prepare(folder: pathlib.Path) -> None:
+    """Make this process one whose forks test the copy."""
+    os.chdir(folder)
+    os.environ |= {"KERAS_BACKEND": "torch", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(folder)}
+    sys.path.insert(0, str(folder))
+    # Two changes of one length within a second would share their bytecode.
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    import hypothesis  # noqa: F401
+    import keras  # noqa: F401
+    import matplotlib.pyplot  # noqa: F401
+    import pytest  # noqa: F401
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def run_tests(tests: list[str], seconds: float) -> int:
+    """Run pytest in a fork of this process, and return its exit code."""
+    child = os.fork()
+    if child == 0:
+        os.setpgid(0, 0)
+        null = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(null, stream)
+        import pytest
+
+        options = ["-x", "-q", "-p", "no:cacheprovider", "--strict-markers"]
+        os._exit(int(pytest.main([*options, *tests])))
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            _kill_group(child)
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.02)
+    _kill_group(child)
+    os.waitpid(child, 0)
+    return ENDLESS
+
+
+def _kill_group(child: int) -> None:
+    """End what the tests started, and the fork itself."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def changed(path: pathlib.Path, content: bytes) -> Iterator[None]:
+    """Give a file other content for a while."""
+    before = path.read_bytes()
+    path.write_bytes(content)
+    try:
+        yield
+    finally:
+        path.write_bytes(before)
+
+
+def verdict(code: int) -> str:
+    """Say what an exit code of pytest means for the change."""
+    if code == 0:
+        return UNNOTICED
+    # A negative code is a signal's: the change made the process end, or not end.
+    return NOTICED if code in (FAILED, INTERRUPTED) or code < 0 else f"{BROKEN}: pytest says {code}"
