@@ -27,6 +27,7 @@ _MODULES = (
     "conversion",
     "evaluation",
     "exporting",
+    "features",
     "images",
     "layers",
     "look",

@@ -30,7 +30,7 @@ ORDER = [
     ("models",),
     ("pretrained",),
     ("saliency",),
-    ("evaluation",),
+    ("evaluation", "features"),
     ("render",),
     ("callbacks", "look"),
     ("training",),

@@ -13,12 +13,13 @@ from kerasvit.app.asked import PATCH, Asked, Drawing
 from kerasvit.app.choices import Choices
 from kerasvit.app.limits import KEPT_MAPS, KEPT_PICTURES, MAX_PIXELS, MAX_SCORES
 from kerasvit.app.recent import Recent
-from kerasvit.app.screen import Patch, canvas_of, look_of, outline, patch_at, screen_size
+from kerasvit.app.screen import Patch, canvas_of, look_of, patch_at, screen_size
 from kerasvit.app.shelf import ModelShelf
 from kerasvit.errors import InputError
 from kerasvit.look import Artist, Explained, Explainer, LoadedModel, Prediction
 from kerasvit.look.pictures import open_picture
 from kerasvit.render import Canvas, Look
+from kerasvit.render.features.outline import outline
 from kerasvit.saliency import SaliencyMap
 from kerasvit.saliency.maps import Query
 

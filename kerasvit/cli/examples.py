@@ -53,6 +53,17 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ),
         ("kerasvit saliency film.mp4 --mode overlay", "a video"),
     ),
+    "features": (
+        ("kerasvit features pca photos -m dinov2.keras", "colours that mean the same in each"),
+        (
+            "kerasvit features similarity one.jpg two.jpg -m dinov2.keras --pixel 120,200",
+            "how alike the patch of a pixel is to all others",
+        ),
+        (
+            "kerasvit features match one.jpg two.jpg -m dinov2.keras --foreground-only",
+            "which patches are each other's nearest",
+        ),
+    ),
     "merge": (
         (
             "kerasvit saliency photos -o out --shard 1/2",

@@ -16,6 +16,7 @@ from kerasvit.cli.commands.learning import evaluate, finetune, train
 from kerasvit.cli.commands.looking import (
     app,
     evaluate_saliency,
+    features,
     merge,
     patches,
     predict,
@@ -40,6 +41,7 @@ COMMANDS = (
     push,
     predict,
     saliency,
+    features,
     patches,
     merge,
     evaluate_saliency,

@@ -47,10 +47,25 @@ def parse_query(text: str) -> str | tuple[int, int]:
     """
     if "," not in text:
         return {"cls": "class", "dist": "distillation"}.get(text, text)
+    return parse_pair(text, "--query", "3,5")
+
+
+def parse_pair(text: str, option: str, example: str) -> tuple[int, int]:
+    """Return `(row, column)` of "3,5".
+
+    Args:
+        text: what was typed.
+        option: what a message calls it.
+        example: what could be typed.
+
+    Raises:
+        UsageError: if it is no such pair.
+    """
     parts = [parse_number(part) for part in text.split(",")]
     if len(parts) != 2 or not all(isinstance(part, int) for part in parts):
+        what = "A query patch" if option == "--query" else f"The value of {option}"
         raise UsageError(
-            f"A query patch is ROW,COLUMN. Received: --query {text!r}. For instance: --query 3,5"
+            f"{what} is ROW,COLUMN. Received: {option} {text!r}. For instance: {option} {example}"
         )
     return parts[0], parts[1]
 

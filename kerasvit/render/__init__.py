@@ -3,6 +3,8 @@
 from kerasvit.render.canvas import Canvas
 from kerasvit.render.colour import colourise
 from kerasvit.render.comparison import comparison_sheet
+from kerasvit.render.features.matches import match_sheet
+from kerasvit.render.features.sheets import patch_similarity_sheet, pca_sheet
 from kerasvit.render.files import write_npz, write_png
 from kerasvit.render.layer_sheet import layer_sheet
 from kerasvit.render.look import Look
@@ -24,8 +26,11 @@ __all__ = [
     "comparison_sheet",
     "draw_map",
     "layer_sheet",
+    "match_sheet",
     "overlay",
     "patch_sheet",
+    "patch_similarity_sheet",
+    "pca_sheet",
     "saliency_sheet",
     "save_map",
     "sectioned_sheet",

@@ -71,6 +71,30 @@ class Photo:
         return dataclasses.replace(self, box=_moved(self.box, x, y))
 
 
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """A straight line with round ends; one of no length is a dot.
+
+    Args:
+        start: `(x, y)`.
+        stop: likewise.
+        thickness: in units.
+        colour: red, green, blue in [0, 255].
+        opacity: in [0, 1].
+    """
+
+    start: tuple[float, float]
+    stop: tuple[float, float]
+    thickness: float
+    colour: Colour
+    opacity: float = 1.0
+
+    def moved(self, x: float, y: float) -> Self:
+        """Return the line at another place."""
+        start, stop = ((place[0] + x, place[1] + y) for place in (self.start, self.stop))
+        return dataclasses.replace(self, start=start, stop=stop)
+
+
 class Drawing:
     """A page of marks in units, from the top left.
 
@@ -81,7 +105,7 @@ class Drawing:
 
     def __init__(self, width: float, height: float) -> None:
         self.width, self.height = width, height
-        self.marks: list[Words | Filling | Photo] = []
+        self.marks: list[Words | Filling | Photo | Line] = []
 
     def write(
         self,
@@ -117,6 +141,17 @@ class Drawing:
         """Lay a picture, uint8 `(h, w, 3)`, into a rectangle."""
         self.marks.append(Photo(image, box))
 
+    def connect(
+        self,
+        start: tuple[float, float],
+        stop: tuple[float, float],
+        thickness: float,
+        colour: Colour,
+        opacity: float = 1.0,
+    ) -> None:
+        """Draw a straight line, or a dot where it has no length."""
+        self.marks.append(Line(start, stop, thickness, colour, opacity))
+
     def insert(self, other: "Drawing", corner: tuple[float, float]) -> None:
         """Lay the marks of another page onto this one."""
         self.marks += [mark.moved(*corner) for mark in other.marks]
@@ -137,6 +172,8 @@ class Drawing:
             elif isinstance(mark, Filling):
                 left, top, right, bottom = _pixels(mark.box, resolution)
                 draw.rectangle((left, top, right - 1, bottom - 1), fill=mark.colour)
+            elif isinstance(mark, Line):
+                _draw_line(page, mark, resolution)
             else:
                 _write(draw, mark, resolution)
         return page
@@ -156,6 +193,24 @@ def _write(draw: ImageDraw.ImageDraw, words: Words, resolution: float) -> None:
     face = font(max(1, round(words.size * resolution)), words.bold)
     anchor = "rs" if words.ends_there else "ls"
     draw.text(place, words.text, fill=words.colour, font=face, anchor=anchor)
+
+
+def _draw_line(page: Image.Image, line: Line, resolution: float) -> None:
+    """Draw a line with smooth edges, which Pillow's own lack."""
+    start, stop = np.multiply(line.start, resolution), np.multiply(line.stop, resolution)
+    radius = max(line.thickness * resolution, 1) / 2
+    lowest = np.floor(np.minimum(start, stop) - radius - 1).clip(0).astype(int)
+    highest = np.ceil(np.maximum(start, stop) + radius + 1).clip(0, page.size).astype(int)
+    if (highest <= lowest).any():
+        return
+    x, y = (np.arange(low, high) + 0.5 for low, high in zip(lowest, highest, strict=True))
+    along = stop - start
+    share = ((x - start[0]) * along[0])[None] + ((y - start[1]) * along[1])[:, None]
+    share = np.clip(share / max(float(along @ along), 1e-9), 0, 1)
+    away = np.hypot(x[None] - start[0] - share * along[0], y[:, None] - start[1] - share * along[1])
+    cover = np.clip(radius + 0.5 - away, 0, 1) * line.opacity
+    mask = Image.fromarray(np.rint(255 * cover).astype(np.uint8))
+    page.paste(line.colour, (*lowest.tolist(), *highest.tolist()), mask)
 
 
 def _pixels(box: Box, resolution: float) -> tuple[int, int, int, int]:

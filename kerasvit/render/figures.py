@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasvit.errors import UsageError
 from kerasvit.files import atomic_path
-from kerasvit.render.drawing import UNITS_AN_INCH, Drawing, Filling, Photo, Words
+from kerasvit.render.drawing import UNITS_AN_INCH, Drawing, Filling, Line, Photo, Words
 from kerasvit.render.files import write_png
 
 if TYPE_CHECKING:
@@ -114,6 +114,8 @@ def _figure(drawing: Drawing) -> "Figure":
             axes.imshow(mark.image, extent=extent, interpolation="none", aspect="auto")
         elif isinstance(mark, Filling):
             _fill(axes, mark)
+        elif isinstance(mark, Line):
+            _connect(axes, mark)
         else:
             _write(axes, mark)
     axes.set_xlim(0, drawing.width)
@@ -128,6 +130,16 @@ def _fill(axes: Any, mark: Filling) -> None:
     colour = [part / 255 for part in mark.colour]
     axes.add_patch(
         Rectangle((left, top), right - left, bottom - top, facecolor=colour, linewidth=0)
+    )
+
+
+def _connect(axes: Any, line: Line) -> None:
+    axes.plot(
+        *zip(line.start, line.stop, strict=True),
+        linewidth=line.thickness * _POINTS_AN_INCH / UNITS_AN_INCH,
+        color=[part / 255 for part in line.colour],
+        alpha=line.opacity,
+        solid_capstyle="round",
     )
 
 

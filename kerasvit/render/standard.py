@@ -188,12 +188,14 @@ def framed(
     note: str,
     colormap: str,
     width: int,
+    has_legend: bool = True,
 ) -> Drawing:
     """Return a sheet with the heading above its sections and the legend below them."""
     room = width - 2 * MARGIN
     third_column = room - (room - 2 * GAP) // 3
     head = heading(title, lines, room, predictions or (), third_column, colormap)
-    return sectioned_drawing(sections, head, legend(note, room, colormap), width)
+    foot = legend(note, room, colormap) if has_legend else None
+    return sectioned_drawing(sections, head, foot, width)
 
 
 def titled(name: str, values: np.ndarray, look: Look) -> str:

@@ -122,10 +122,18 @@ def principal_components(rows: np.ndarray, count: int) -> np.ndarray:
             f" Received: {rows.shape[0]} tokens of {rows.shape[1]} channels."
         )
     centred = rows - rows.mean(axis=0)
-    _, _, components = np.linalg.svd(centred, full_matrices=False)
-    components = components[:count]
+    components = _leading(centred, count)
     largest = np.abs(components).argmax(axis=1)
     return components * np.sign(components[np.arange(count), largest])[:, None]
+
+
+def _leading(centred: np.ndarray, count: int) -> np.ndarray:
+    """Return the directions of the largest variance, of a small matrix or of a tall one."""
+    height, width = centred.shape
+    if height <= 2 * width:
+        return np.linalg.svd(centred, full_matrices=False)[2][:count]
+    # Many times as fast for the tokens of many pictures; the largest ones are as exact.
+    return np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :count].T
 
 
 def position_similarity(model: "ScoreModel") -> np.ndarray:
