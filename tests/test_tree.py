@@ -40,7 +40,7 @@ ORDER = {
     "kerasvit.layers": ["direct_calls", "base", "primitives", "attention", "blocks"],
     "kerasvit.look": ["records", "planning"],
     "kerasvit.models": ["base", "cait vit", "factory", "opening"],
-    "kerasvit.render": ["colour", "sheet", "look", "maps standard video", "features viewer"],
+    "kerasvit.render": ["colour", "sheet", "look", "maps standard video", "viewer", "features"],
     "kerasvit.saliency": [
         "scores maps",
         "figures",

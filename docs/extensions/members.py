@@ -14,6 +14,7 @@ PUBLIC = (
     "kerasvit.errors",
     "kerasvit.evaluation",
     "kerasvit.exporting",
+    "kerasvit.features",
     "kerasvit.images",
     "kerasvit.layers",
     "kerasvit.look",

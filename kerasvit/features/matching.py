@@ -47,10 +47,11 @@ def match(
         second: those of another, or of the same, by the same model.
         top: how many pairs are kept, the most alike; None for all.
         masks: bool `(rows, columns)` of each picture: only patches in it are compared, for instance
-            those of the foreground (`kerasvit.features.pca(...).masks`).
+            those of the foreground (`kerasvit.features.pca(...).masks`). Where one has none, there
+            are no pairs.
 
     Raises:
-        InputError: if the features differ in width, or a mask is of another shape or empty.
+        InputError: if the features differ in width, or a mask is of another shape.
         UsageError: if `top` is below 1.
 
     Source: "best buddies" of Dekel et al., CVPR 2015, equation 1 (https://arxiv.org/abs/1604.01735);
@@ -65,9 +66,9 @@ def match(
     ]
     left, right = first.directions[kept[0]], second.directions[kept[1]]
     forward, likeness, backward = _nearest(left, right)
-    numbers = np.arange(len(left))
-    mutual = backward[forward] == numbers
-    order = np.argsort(-likeness[mutual], kind="stable")[:top]
+    numbers = np.arange(len(left) if len(right) else 0)
+    mutual = backward[forward[numbers]] == numbers
+    order = np.argsort(-likeness[numbers][mutual], kind="stable")[:top]
     rows = numbers[mutual][order]
     return Matches(
         _places(first, kept[0][rows]),
@@ -82,7 +83,7 @@ def _nearest(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarra
     likeness = np.zeros(len(left), np.float32)
     backward = np.zeros(len(right), np.int64)
     best = np.full(len(right), -np.inf, np.float32)
-    for start in range(0, len(left), _ROWS):
+    for start in range(0, len(left) if len(right) else 0, _ROWS):
         block = left[start : start + _ROWS] @ right.T
         forward[start : start + _ROWS] = block.argmax(axis=1)
         likeness[start : start + _ROWS] = block.max(axis=1)
@@ -98,10 +99,10 @@ def _chosen(picture: PatchFeatures, mask: np.ndarray | None) -> np.ndarray:
     if mask is None:
         return np.arange(len(picture.rows))
     mask = np.asarray(mask)
-    if mask.shape != picture.grid or mask.dtype != bool or not mask.any():
+    if mask.shape != picture.grid or mask.dtype != bool:
         raise InputError(
-            f"A mask is bool {picture.grid} for {picture.name!r}, true somewhere. "
-            f"Received: {mask.dtype} {mask.shape}, true for {int(np.count_nonzero(mask))} patches."
+            f"A mask is bool {picture.grid} for {picture.name!r}. "
+            f"Received: {mask.dtype} {mask.shape}. Use that of the picture's own patches."
         )
     return np.flatnonzero(mask)
 

@@ -4,6 +4,7 @@ from kerasvit.render.canvas import Canvas
 from kerasvit.render.colour import colourise
 from kerasvit.render.comparison import comparison_sheet
 from kerasvit.render.features.matches import match_sheet
+from kerasvit.render.features.page import write_feature_page
 from kerasvit.render.features.sheets import patch_similarity_sheet, pca_sheet
 from kerasvit.render.files import write_npz, write_png
 from kerasvit.render.layer_sheet import layer_sheet
@@ -35,6 +36,7 @@ __all__ = [
     "save_map",
     "sectioned_sheet",
     "sheet",
+    "write_feature_page",
     "write_gif",
     "write_npz",
     "write_png",

@@ -71,8 +71,13 @@ def test_masks_and_the_number_of_pairs(made, planted):
         match(*made, top=0)
     with pytest.raises(InputError, match=r"mask is bool \(8, 10\)"):
         match(*pictures, masks=(masks[1], masks[0]))
-    with pytest.raises(InputError, match="0 patches"):
-        match(*pictures, masks=(masks[0], np.zeros_like(masks[1])))
+    for empty in (0, 1):
+        chosen = [
+            np.zeros_like(mask) if number == empty else mask for number, mask in enumerate(masks)
+        ]
+        none = match(*pictures, masks=tuple(chosen))
+        assert len(none) == 0
+        assert none.first.shape == none.second.shape == (0, 2)
 
 
 def test_similarity_is_the_cosine_with_every_patch(made):

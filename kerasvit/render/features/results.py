@@ -14,6 +14,7 @@ from kerasvit.features.records import match_arrays, match_record, pca_arrays, si
 from kerasvit.files import atomic_path, write_npz
 from kerasvit.render.drawing import UNITS_AN_INCH, Drawing
 from kerasvit.render.features.matches import match_drawing
+from kerasvit.render.features.page import write_feature_page
 from kerasvit.render.features.sheets import pca_drawing, similarity_drawing
 from kerasvit.render.figures import write_figure
 
@@ -26,11 +27,13 @@ class FeatureResult:
         draw: makes the sheet; takes `title`, `lines` and `resolution`.
         arrays: for an NPZ.
         record: for JSON; empty where there is none.
+        page: writes an HTML page; takes what `write_feature_page` takes beside the pictures.
     """
 
     draw: Callable[..., Drawing]
     arrays: Mapping[str, np.ndarray]
     record: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    page: Callable[..., None] | None = None
 
     @classmethod
     def of_pca(
@@ -52,7 +55,10 @@ class FeatureResult:
         def draw(**look: Any) -> Drawing:
             return similarity_drawing(pictures, maps, patch, **look)
 
-        return cls(draw, similarity_arrays(pictures, maps, patch, 0, label))
+        def page(path: pathlib.Path, **look: Any) -> None:
+            write_feature_page(path, pictures, patch=patch, **look)
+
+        return cls(draw, similarity_arrays(pictures, maps, patch, 0, label), page=page)
 
     @classmethod
     def of_matches(
@@ -79,7 +85,7 @@ class FeatureResult:
         """Write the files.
 
         Args:
-            files: by what they hold: `"npz"`, `"json"`, or a figure's format.
+            files: by what they hold: `"npz"`, `"json"`, `"html"`, or a figure's format.
             title: of the sheet.
             lines: below it.
             dpi: dots an inch of the sheet; None for 250.
@@ -97,6 +103,9 @@ class FeatureResult:
                 text = json.dumps(self.record, indent=1, ensure_ascii=False) + "\n"
                 with atomic_path(file, overwrite) as temporary:
                     temporary.write_text(text, encoding="utf-8")
+            elif kind == "html":
+                assert self.page is not None
+                self.page(file, title=title, note=" · ".join(lines), overwrite=overwrite)
             else:
                 resolution = dpi / UNITS_AN_INCH
                 drawing = drawing or self.draw(title=title, lines=lines, resolution=resolution)

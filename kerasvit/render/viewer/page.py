@@ -1,31 +1,24 @@
 """One HTML file that shows what each patch of a picture attends to, in any layer and head."""
 
-import base64
 import html
-import io
-import json
 import os
-import pathlib
 import string
 from collections.abc import Mapping
 
 import numpy as np
-from PIL import Image
 
 from kerasvit.errors import InputError, UsageError
 from kerasvit.files import atomic_path
 from kerasvit.images.geometry import Geometry
 from kerasvit.layout import TokenLayout
-from kerasvit.printable import printable, printable_tree
+from kerasvit.printable import printable
 from kerasvit.render.colour import colourise
 from kerasvit.render.viewer.data import Block, pack_blocks
+from kerasvit.render.viewer.embedding import as_base64, as_jpeg, as_json, part
 
 MAX_BYTES = 20_000_000
 
-_LONGEST_SIDE = 1024
-_JPEG_QUALITY = 90
 _SCRIPTS = ("viewer.scores.js", "viewer.drawing.js", "viewer.probes.js", "viewer.js")
-_HERE = pathlib.Path(__file__).parent
 
 
 def write_viewer(
@@ -101,40 +94,20 @@ def _page(
         "box": [float(edge) for edge in geometry.box],
         "blocks": [block.facts for block in blocks],
         "start": len(blocks) - 1,
-        "colours": _base64(colourise(np.linspace(0, 1, 256), colormap).tobytes()),
+        "colours": as_base64(colourise(np.linspace(0, 1, 256), colormap).tobytes()),
     }
     element = '<script type="text/plain" id="block-{}">{}</script>'
-    return string.Template(_read("viewer.html")).substitute(
+    return string.Template(part("viewer.html")).substitute(
         title=html.escape(printable(title)),
         note=html.escape(printable(note)),
-        style=_read("viewer.css"),
-        script="\n".join(['"use strict";', *map(_read, _SCRIPTS)]),
-        picture="data:image/jpeg;base64," + _base64(_jpeg(picture)),
-        # A name with "</script>" in it must not end the element.
-        facts=json.dumps(printable_tree(facts)).replace("</", "<\\/"),
+        style=part("viewer.css"),
+        script="\n".join(['"use strict";', *map(part, _SCRIPTS)]),
+        picture="data:image/jpeg;base64," + as_base64(as_jpeg(picture)),
+        facts=as_json(facts),
         blocks="\n".join(
-            element.format(index, _base64(block.packed)) for index, block in enumerate(blocks)
+            element.format(index, as_base64(block.packed)) for index, block in enumerate(blocks)
         ),
     )
-
-
-def _read(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")
-
-
-def _base64(content: bytes) -> str:
-    return base64.b64encode(content).decode("ascii")
-
-
-def _jpeg(picture: np.ndarray) -> bytes:
-    image = Image.fromarray(picture)
-    if max(image.size) > _LONGEST_SIDE:
-        scale = _LONGEST_SIDE / max(image.size)
-        width, height = (max(1, round(side * scale)) for side in image.size)
-        image = image.resize((width, height), Image.Resampling.LANCZOS)
-    stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
-    return stream.getvalue()
 
 
 def _note(note: str, blocks: list[Block]) -> str:

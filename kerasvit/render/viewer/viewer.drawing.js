@@ -52,8 +52,9 @@ function openDrawing(canvas, picture, facts, colours) {
     return { low, high: high - low <= least ? low : high, clipped };
   }
 
-  function draw(found, { cover, smooth, alone, clips }) {
-    const range = limits(found.patches, clips);
+  // `within` is the range of the colours where several maps share one.
+  function draw(found, { cover, smooth, alone, clips, within }) {
+    const range = within ?? limits(found.patches, clips);
     const spread = range.high - range.low;
     const scaled = found.patches.map((value) => (spread > 0 ? clamp((value - range.low) / spread, 0, 1) : 0));
     const rows = axis(found, 0, smooth);
