@@ -11,11 +11,12 @@ from kerasvit.app import studio as studio_room
 from kerasvit.app.asked import PATCH, Asked, Drawing
 from kerasvit.app.choices import Choices
 from kerasvit.app.downloads import KINDS, Downloads
-from kerasvit.app.screen import canvas_of, look_of, outline, patch_at, screen_size
+from kerasvit.app.screen import canvas_of, look_of, patch_at, screen_size
 from kerasvit.app.shelf import ModelShelf
 from kerasvit.app.studio import Studio
 from kerasvit.errors import InputError, UsageError
 from kerasvit.images.geometry import Geometry
+from kerasvit.render.features.outline import outline
 from kerasvit.render.video.frames import create_video
 
 CAIT, VIT = "cait_nano_patch4_32.cifar10", "vit_nano_patch4_32.cifar10"
