@@ -11,6 +11,7 @@ from kerasvit.conversion.planning import fill, make_plan
 from kerasvit.conversion.proof.parity import Parity
 from kerasvit.conversion.proof.proving import prove_conversion
 from kerasvit.conversion.recording import make_record
+from kerasvit.conversion.reporting import found_lines
 from kerasvit.conversion.sources.opening import open_source
 from kerasvit.conversion.writing import check_output, new_file
 from kerasvit.models.base import ScoreModel
@@ -96,7 +97,7 @@ def convert(
     check_names(model, release)
     opened = open_source(source, head, select=select, sha256=sha256, report=report)
     plan = make_plan(opened, options, model, release)
-    for line in plan.lines:
+    for line in found_lines(plan):
         report(line)
     keras_model, assignment = fill(plan)
     report(

@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kerasvit.conversion.facts.facts import Fact, Facts, Rank, by_user, flag
+from kerasvit.conversion.facts.facts import Fact, Facts, Rank, by_user, flag, shown_value
 from kerasvit.errors import InputError, UsageError
 from kerasvit.models.weight_options import Options
 
@@ -12,6 +12,7 @@ from kerasvit.models.weight_options import Options
 _FACTS = (
     *("num_heads", "hidden_dim", "mlp_dim", "num_layers", "patch_size", "channels"),
     *("layer_norm_epsilon", "activation", "layer_scale_init_value", "num_registers", "pooling"),
+    "rope_periods",
     *("mean", "std", "crop_fraction", "interpolation"),
     "problem_type",
 )
@@ -43,6 +44,22 @@ def facts_of(options: Options) -> Facts:
     return facts | Facts(
         Fact(name, _plain(value), flag(name), Rank.USER) for name, value in others.items()
     )
+
+
+def without_overruled(said: Facts, found: Facts) -> tuple[Facts, list[str]]:
+    """Return what a user says without what a file says better, and a note on that.
+
+    The periods of rotary positions are a choice where a file holds none, and only there.
+
+    Args:
+        said: by the user.
+        found: in the file.
+    """
+    own, asked = found.get("rope_periods"), said.get("rope_periods")
+    if own is None or asked is None:
+        return said, []
+    note = f"Kept the file's own rotary periods, {shown_value(own.value)}."
+    return said.without(["rope_periods"]), [] if asked.agrees(own) else [note]
 
 
 def view_of(options: Options) -> dict[str, Any]:

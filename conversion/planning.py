@@ -12,7 +12,7 @@ from kerasvit.conversion.facts.facts import MEANING_FACTS, PICTURE_FACTS, Facts,
 from kerasvit.conversion.files.checkpoint import Checkpoint
 from kerasvit.conversion.names.flexible import fit
 from kerasvit.conversion.names.rules import Assignment, assign, variables_by_path
-from kerasvit.conversion.options import facts_of, view_of
+from kerasvit.conversion.options import facts_of, view_of, without_overruled
 from kerasvit.conversion.pictures import named_release, picture_facts, record_of_pictures
 from kerasvit.conversion.sources.opening import Opened
 from kerasvit.errors import UsageError
@@ -82,54 +82,9 @@ class Plan:
         """What was done to get here, in sentences."""
         return (*self.opened.configs.notes, *self.checkpoint.notes)
 
-    @property
-    def lines(self) -> list[str]:
-        """What was found and who says it, for the report."""
-        shown = [
-            f"{words} {self.facts[name].shown}"
-            for name, words in _REPORTED.items()
-            if name in self.facts
-        ]
-        lines = [
-            f"Found {self.detected.summary} in the layout {self.layout!r}.",
-            f"What no tensor says: {', '.join(shown)}.",
-        ]
-        if "preprocessing" not in self.record:
-            lines.append(
-                "Nothing says how pictures are prepared, which `predict` and `saliency` need: name "
-                "the release (--release), or give --mean and --std."
-            )
-        note = self.problem_note
-        return [*lines, note] if note else lines
-
-    @property
-    def problem_note(self) -> str:
-        """What is assumed of the outputs since nothing says it, in one sentence; "" for nothing."""
-        is_known = self.record.get("problem_type") or self.record.get("class_names")
-        if self.classifier.num_classes != 1 or is_known:
-            return ""
-        return (
-            "Nothing says what the one logit means: it is read as yes or no, by its sigmoid; say "
-            "otherwise with --problem-type regression."
-        )
-
     def make_model(self) -> ScoreModel:
         """Return the model, with weights that are yet to be assigned."""
         return self.architecture.make(self.classifier.num_classes, **self.view)
-
-
-_REPORTED = {
-    "num_heads": "heads",
-    "activation": "activation",
-    "layer_norm_epsilon": "epsilon",
-    "image_size": "image size",
-    "position_embedding": "positions of",
-    "pooling": "pooling",
-    "mean": "mean",
-    "std": "std",
-    "class_names": "class names",
-    "problem_type": "problem type",
-}
 
 
 def make_plan(
@@ -154,9 +109,10 @@ def make_plan(
     """
     found = named_release(model, release or (opened.known and opened.known.release_name))
     name, is_asked = _name(opened, model, found)
-    said = facts_of(options)
+    said, overruled = without_overruled(facts_of(options), opened.checkpoint.facts)
     network = said.without((*PICTURE_FACTS, *MEANING_FACTS)) | opened.facts
     checkpoint = _fitted(opened.checkpoint, name, network)
+    checkpoint = dataclasses.replace(checkpoint, notes=(*checkpoint.notes, *overruled))
     detected = detect(checkpoint)
     classifier = _classifier(checkpoint, detected, options.get("num_classes"))
     network |= implied(detected.layout.name, _implied(detected))

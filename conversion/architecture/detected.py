@@ -22,9 +22,15 @@ STRUCTURE = (
     "use_distillation_token",
     "num_registers",
     "use_qkv_bias",
+    "use_key_bias",
+    "num_key_value_heads",
+    "full_head_blocks",
     "use_qk_norm",
     "use_projection_bias",
     "use_sub_norm",
+    "use_mlp_sub_norm",
+    "use_mlp_layer_scale",
+    "pooling_mlp_dim",
     "use_patch_norm",
     "use_pre_norm",
     "use_final_norm",
@@ -44,12 +50,13 @@ class Detected:
         structure: the arguments of `STRUCTURE` that apply to the family, as the file has them.
         num_classes: classes of its head, 0 without one.
         channels: of the images.
-        stored_positions: length of its position embedding.
+        stored_positions: length of its position embedding; 0 without one.
         patches_by_kind: number of patches that these are of, if "all" tokens have a position, and
             if the "patches" alone have one; None in the place of a kind for CaiT.
         has_layer_scale: whether it holds LayerScale factors.
         norm_after_pooling: whether the last norm is named as one that acts on the pooled feature.
         has_attention_pooling: whether it holds the weights of attention pooling.
+        has_learned_frequencies: whether it holds frequencies of rotary positions.
     """
 
     family: str
@@ -62,6 +69,12 @@ class Detected:
     has_layer_scale: bool
     norm_after_pooling: bool
     has_attention_pooling: bool = False
+    has_learned_frequencies: bool = False
+
+    @property
+    def has_position_table(self) -> bool:
+        """Whether it holds learned positions."""
+        return self.stored_positions > 0
 
     @property
     def summary(self) -> str:
@@ -85,6 +98,9 @@ class Detected:
                 ("RMS norms", facts.get("norm_type") == "rms"),
                 ("sub-norms", facts.get("use_sub_norm")),
                 ("attention pooling", self.has_attention_pooling),
+                ("no biases of keys", not facts.get("use_key_bias", True)),
+                ("no learned positions", not self.has_position_table),
+                ("rotary frequencies", self.has_learned_frequencies),
                 ("LayerScale", self.has_layer_scale),
             )
             if present
@@ -102,7 +118,10 @@ def detect(checkpoint: Checkpoint) -> Detected:
         InputError: if it holds neither a ViT nor a CaiT in a layout that is known.
     """
     names = set(checkpoint.names)
-    missing = [name for name in ("patch_embed.proj.weight", "pos_embed") if name not in names]
+    wanted = ["patch_embed.proj.weight"]
+    if not names & _WITHOUT_TABLE:
+        wanted.append("pos_embed")
+    missing = [name for name in wanted if name not in names]
     if not any(f"blocks.0.{norm}.weight" in names for norm in _FIRST_NORMS):
         missing.append("blocks.0.norm1.weight")
     if missing or len(checkpoint.shape("patch_embed.proj.weight")) != 4:
@@ -116,6 +135,8 @@ def detect(checkpoint: Checkpoint) -> Detected:
     return _detect_cait(checkpoint) if _is_cait(names) else _detect_vit(checkpoint)
 
 
+# LayerScale under the names of timm's EVA module: all its models without learned positions have it.
+_WITHOUT_TABLE = {"blocks.0.gamma_1"}
 _FIRST_NORMS = ("norm1", "in_norm", "attns.0.norm")
 _UNUSUAL_BLOCKS = ("parallel", "branched")
 
@@ -155,18 +176,27 @@ def _detect_vit(checkpoint):
         "use_pre_norm": "norm_pre.weight" in names,
         "use_final_norm": bool(names & {"norm.weight", "fc_norm.weight"}),
     }
+    structure |= _pooling_mlp(checkpoint, structure["mlp_dim"])
     return Detected(
         family="vit",
         layout=layouts.vit_layout(names),
         structure=structure,
         num_classes=_num_classes(checkpoint),
         channels=checkpoint.shape("patch_embed.proj.weight")[1],
-        stored_positions=checkpoint.shape("pos_embed")[1],
-        patches_by_kind=_patches_by_kind(checkpoint, structure),
+        stored_positions=checkpoint.shape("pos_embed")[1] if "pos_embed" in names else 0,
+        patches_by_kind=_patches_by_kind(checkpoint, structure) if "pos_embed" in names else {},
         has_layer_scale=has_layer_scale(checkpoint),
         norm_after_pooling="fc_norm.weight" in names,
         has_attention_pooling="attn_pool.latent" in names,
+        has_learned_frequencies="rope.freqs" in names,
     )
+
+
+def _pooling_mlp(checkpoint, mlp_dim: int) -> dict[str, int]:
+    """Return the width of attention pooling's MLP, where it is not that of a block."""
+    name = "attn_pool.mlp.fc1.weight"
+    width = checkpoint.shape(name)[0] if name in checkpoint.names else mlp_dim
+    return {} if width == mlp_dim else {"pooling_mlp_dim": width}
 
 
 def _common_structure(checkpoint):

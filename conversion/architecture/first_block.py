@@ -32,10 +32,13 @@ def read_block(checkpoint: Checkpoint) -> dict[str, Any]:
         "block_type": kind,
         "mlp_dim": _mlp_dim(checkpoint, own, kind),
         "mlp_type": _mlp_type(checkpoint, own),
-        "use_qkv_bias": f"{joint}.bias" in own,
+        **_biases(own, joint),
+        **_grouped_heads(checkpoint),
         "use_projection_bias": f"{output}.bias" in own or (is_joint and "out_proj.bias" in own),
         "use_qk_norm": f"{prefix}q_norm.weight" in own,
-        "use_sub_norm": "mlp.norm.weight" in own,
+        "use_sub_norm": "attn.norm.weight" in own,
+        "use_mlp_sub_norm": "mlp.norm.weight" in own and "attn.norm.weight" not in own,
+        "use_mlp_layer_scale": "gamma_1" not in own or "gamma_2" in own,
         "norm_type": "layer" if f"{norm}.bias" in own else "rms",
         "attention_type": "differential" if f"{prefix}lambda_q1" in own else "self",
     }
@@ -44,6 +47,31 @@ def read_block(checkpoint: Checkpoint) -> dict[str, Any]:
 def has_layer_scale(checkpoint: Checkpoint) -> bool:
     """Tell whether the first block has LayerScale's factors."""
     return bool(set(checkpoint.names) & {f"blocks.0.{name}" for name in _SCALES})
+
+
+def _biases(own: set[str], joint: str) -> dict[str, bool]:
+    without_key = bool(own & {"attn.q_bias", "attn.q_proj.bias"}) and "attn.k_proj.bias" not in own
+    has_any = without_key or bool(own & {f"{joint}.bias", "attn.q_proj.bias"})
+    return {"use_qkv_bias": has_any, "use_key_bias": not without_key}
+
+
+def _grouped_heads(checkpoint: Checkpoint) -> dict[str, int]:
+    """Return the heads of keys and values, where some blocks have fewer than of queries.
+
+    Only the norm of a head tells how wide one is.
+    """
+    names = set(checkpoint.names)
+    widths = []
+    while (name := f"blocks.{len(widths)}.attn.k_proj.weight") in names:
+        widths.append(checkpoint.shape(name)[0])
+    norm = "blocks.0.attn.q_norm.weight"
+    if not widths or norm not in names or min(widths) == max(widths):
+        return {}
+    head = checkpoint.shape(norm)[0]
+    return {
+        "num_key_value_heads": min(widths) // head,
+        "full_head_blocks": next(i for i, width in enumerate(widths) if width == min(widths)),
+    }
 
 
 def _kind(own: set[str]) -> str:

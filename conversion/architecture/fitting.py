@@ -15,7 +15,10 @@ from kerasvit.models.vit.model import VisionTransformer
 from kerasvit.models.vit.readout import NORMED_AFTER
 
 # What no tensor shows, and named models of one architecture differ in.
-_HIDDEN = ("num_heads", "activation", "layer_norm_epsilon", "block_type", "image_size")
+_HIDDEN = (
+    *("num_heads", "activation", "layer_norm_epsilon", "block_type", "image_size"),
+    *("rope_type", "rope_offset", "rope_reference_grid"),
+)
 
 
 def fitting_variants(detected: Detected) -> list[str]:
@@ -53,6 +56,8 @@ def differences(
         **variant,
         **facts.at_least(Rank.LAYOUT).among(STRUCTURE).values_by_name(),
     }
+    if wanted.get("pooling_mlp_dim", 0) is None:
+        wanted["pooling_mlp_dim"] = wanted["mlp_dim"]
     is_post_norm = wanted.get("block_type") == "post_norm"
     if is_post_norm:
         # It has the tensors of a common block, in another order, and LayerScale in its norms.
@@ -68,8 +73,21 @@ def differences(
     if wants_scale != detected.has_layer_scale and not (is_post_norm and wants_scale):
         has = "has" if detected.has_layer_scale else "has no"
         found.append(("layer_scale_init_value", f"it {has} LayerScale"))
+    found += _positions(detected, wanted)
     if wanted.get("pooling") == "attention" and not detected.has_attention_pooling:
         found.append(("pooling", "it has no attention pooling"))
+    return found
+
+
+def _positions(detected: Detected, wanted: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return how a variant's learned positions and frequencies are others than the checkpoint's."""
+    found = []
+    if (wanted.get("position_embedding") != "none") != detected.has_position_table:
+        has = "has" if detected.has_position_table else "has no"
+        found.append(("position_embedding", f"it {has} learned positions"))
+    if (wanted.get("rope_type") == "mixed") != detected.has_learned_frequencies:
+        has = "has" if detected.has_learned_frequencies else "has no"
+        found.append(("rope_type", f"it {has} learned rotary frequencies"))
     return found
 
 
@@ -165,8 +183,10 @@ def _is_exact(detected: Detected, name: str) -> bool:
     norms_after = wanted.get("norm_after_pooling")
     if norms_after is None:
         norms_after = wanted.get("pooling") in NORMED_AFTER
+    same_norm = norms_after == detected.norm_after_pooling
+    if not detected.has_position_table:
+        return same_norm
     patches = detected.patches_by_kind.get(reading.kind)
     if patches is None:  # no token but the patches, or DINOv2's registers: there is one kind
         patches = next(iter(detected.patches_by_kind.values()))
-    same_norm = norms_after == detected.norm_after_pooling
     return reading.grid[0] * reading.grid[1] == patches and same_norm

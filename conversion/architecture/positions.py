@@ -10,7 +10,7 @@ from typing import Any
 
 from kerasvit.conversion.architecture.detected import Detected
 from kerasvit.conversion.facts.facts import Facts, Rank, by_name, certain, flag
-from kerasvit.errors import InputError
+from kerasvit.errors import InputError, UsageError
 
 # No picture is cut into a strip longer than this, where nothing says so.
 _LONGEST = 8
@@ -46,6 +46,8 @@ def image_size_facts(
         InputError: if what is known contradicts the tensors, or several readings are left.
     """
     named = list(named)
+    if not detected.has_position_table:
+        return _without_table(detected, facts, named, origin, label)
     possible = _of_known_kind(_all_readings(detected), facts)
     possible = _of_known_size(possible, detected, facts, label)
     kinds = {reading.kind for reading in named}
@@ -57,6 +59,24 @@ def image_size_facts(
             raise _ambiguous(detected, likely, label)
         own = None
     return _as_facts(own or likely[0], detected, facts, own is not None, origin)
+
+
+def _without_table(
+    detected: Detected, facts: Facts, named: list[Reading], origin: str, label: str
+) -> Facts:
+    """Return the facts of a network without learned positions, which takes any size."""
+    kind = certain("the tensors", {"position_embedding": "none"})
+    if "image_size" in facts:
+        return kind | facts.among(["image_size"])
+    if not named:
+        raise UsageError(
+            f"{label} has no learned positions, and so does not say for which images it was "
+            f"trained. Received: {detected.summary}. Say it: image_size=(height, width), or "
+            f"{flag('image_size')} HEIGHT WIDTH; images of any other size are accepted later"
+        )
+    patch = detected.structure["patch_size"]
+    rows, columns = named[0].grid
+    return kind | by_name(origin, {"image_size": (rows * patch[0], columns * patch[1])})
 
 
 def named_readings(variants: Iterable[Mapping[str, Any]], detected: Detected) -> list[Reading]:

@@ -67,6 +67,7 @@ FLAGS: Mapping[str, str] = {
     "layer_scale_init_value": "--layer-scale",
     "num_registers": "--registers",
     "pooling": "--pooling",
+    "rope_periods": "--rope-periods",
     "num_classes": "--num-classes",
     # How pictures are prepared: fields of `kerasvit.images.Preprocessing`, whose image_size is
     # input_size here.

@@ -1,7 +1,7 @@
 """What a config of Hugging Face's transformers says of a network.
 
-Facts: `transformers/models/{vit,deit,vit_msn,ijepa,dinov2,dinov2_with_registers,clip,siglip}/
-configuration_*.py` and `modeling_*.py`, release 5.24.
+Facts: `transformers/models/{vit,deit,vit_msn,ijepa,dinov2,dinov2_with_registers,dinov3_vit,clip,
+siglip}/configuration_*.py` and `modeling_*.py`, release 5.24.
 """
 
 import re
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasvit.conversion.facts.activations import activation_named
+from kerasvit.layers.rotary.rules import RULES
 
 _VIT = {
     "num_attention_heads": 12,
@@ -26,6 +27,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "ijepa": _VIT,
     "dinov2": _EXACT,
     "dinov2_with_registers": _EXACT,
+    "dinov3_vit": {**_VIT, "num_attention_heads": 6, "layer_norm_eps": 1e-5},
     "clip_vision_model": {**_VIT, "hidden_act": "quick_gelu", "layer_norm_eps": 1e-5},
     "siglip_vision_model": {**_EXACT, "hidden_act": "gelu_pytorch_tanh"},
 }
@@ -37,6 +39,7 @@ _FIXED: Mapping[str, Mapping[str, Any]] = {
     "ijepa": {"pooling": "average", "norm_after_pooling": False},
     "dinov2": {"pooling": "class", "position_embedding": "all"},
     "dinov2_with_registers": {"pooling": "class", "position_embedding": "patches"},
+    "dinov3_vit": {"pooling": "class", "position_embedding": "none", "rope_type": "dinov3"},
     "clip_vision_model": {"pooling": "class", "position_embedding": "all"},
     "siglip_vision_model": {},
 }
@@ -80,10 +83,17 @@ def of_config(config: Mapping[str, Any], origin: str) -> dict[str, Any]:
         facts["patch_size"] = _pair(config["patch_size"])
     if kind == "dinov2_with_registers" and "num_register_tokens" in config:
         facts["num_registers"] = config["num_register_tokens"]
+    if kind == "dinov3_vit" and config.get("rope_theta"):
+        facts["rope_temperature"] = _temperature(config["rope_theta"])
     if config.get("problem_type"):
         facts["problem_type"] = config["problem_type"]
     names = _class_names(config.get("id2label"))
     return {**facts, "class_names": names} if names else facts
+
+
+def _temperature(theta: float) -> float | None:
+    """Return the temperature of rotary positions, None for the one that DINOv3 has itself."""
+    return None if theta == RULES["dinov3"].temperature else float(theta)
 
 
 def _activation(config: Mapping[str, Any]) -> str:

@@ -31,6 +31,10 @@ _SAME = {
     "reg_tokens": "num_registers",
     "pre_norm": "use_pre_norm",
     "final_norm": "use_final_norm",
+    # Of the EVA module.
+    "num_reg_tokens": "num_registers",
+    "use_pre_transformer_norm": "use_pre_norm",
+    "use_fc_norm": "norm_after_pooling",
     "fc_norm": "norm_after_pooling",
     "pool_include_prefix": "pool_prefix",
     "init_values": "layer_scale_init_value",
@@ -63,13 +67,19 @@ def of_arguments(arguments: Mapping[str, Any], origin: str) -> dict[str, Any]:
 def of_config(config: Mapping[str, Any], origin: str) -> dict[str, Any]:
     """Return the facts of a hub config: arguments, pictures and names of classes."""
     arguments = dict(config.get("model_args") or {})
-    if config.get("global_pool") in POOLINGS:
+    # timm writes the average beside DINOv3's backbones, whose feature is their class token.
+    is_told = not _is_dinov3_backbone(config)
+    if is_told and config.get("global_pool") in POOLINGS:
         arguments.setdefault("global_pool", config["global_pool"])
     cfg = config.get("pretrained_cfg") or {}
     facts = {**of_arguments(arguments, origin), **of_pretrained_cfg(cfg)}
     facts |= _mlp_dim(arguments, config["architecture"])
     names = class_names({**cfg, **config})
     return {**facts, "class_names": names} if names else facts
+
+
+def _is_dinov3_backbone(config: Mapping[str, Any]) -> bool:
+    return "_dinov3" in config["architecture"] and not config.get("num_classes")
 
 
 def _mlp_dim(arguments: Mapping[str, Any], architecture: str) -> dict[str, int]:

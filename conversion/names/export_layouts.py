@@ -5,6 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasvit.conversion.names import layouts
+from kerasvit.conversion.names.eva_rules import (
+    has_separate_gate,
+    is_evas,
+    is_separate,
+    separate_projection_biases,
+)
 from kerasvit.conversion.names.rules import Layout
 from kerasvit.errors import UsageError
 from kerasvit.models import factory
@@ -12,6 +18,11 @@ from kerasvit.models.base import ScoreModel
 
 # What a publisher's own code has, by argument of the model; timm's has all.
 _PLAIN = {
+    "rope_type": None,
+    "use_key_bias": True,
+    "num_key_value_heads": None,
+    "use_mlp_sub_norm": False,
+    "use_mlp_layer_scale": True,
     "pooling": "class",
     "use_class_token": True,
     "use_qk_norm": False,
@@ -75,6 +86,9 @@ def unchecked_layout(model: ScoreModel, name: str) -> ExportLayout:
     if model.family == "cait":
         return ExportLayout(layouts.TIMM_CAIT)
     rules = layouts.vit_layout(_markers(model, name))
+    if is_separate(model) and model.use_key_bias:
+        biases = separate_projection_biases(model.hidden_dim)
+        rules = dataclasses.replace(rules, rules=(*rules.rules, *biases))
     if name != "dinov2":
         return ExportLayout(rules)
     return ExportLayout(rules, {"mask_token": (1, model.hidden_dim)})
@@ -120,6 +134,7 @@ def _markers(model: ScoreModel, name: str) -> set[str]:
         markers.add("blocks.0.attns.0.norm.weight")
     if model.block_type == "parallel":
         markers.update(_parallel_markers(model))
+    markers.update(_eva_markers(model))
     is_gated = model.mlp_type == "gated"
     if is_gated and factory.canonical_name(model.name).startswith("aimv2"):
         markers.add("blocks.0.mlp.fc1_g.weight")
@@ -129,6 +144,21 @@ def _markers(model: ScoreModel, name: str) -> set[str]:
         markers.add("mask_token")
         markers.update({"blocks.0.mlp.w12.weight"} if is_gated else ())
         markers.update({"register_tokens"} if model.num_registers else ())
+    return markers
+
+
+def _eva_markers(model: ScoreModel) -> set[str]:
+    markers = set()
+    if is_evas(model):
+        markers.add("blocks.0.gamma_1")
+    else:
+        markers.add("pos_embed")
+    if is_separate(model):
+        markers.add("blocks.0.attn.q_proj.weight")
+    elif not model.use_key_bias:
+        markers.add("blocks.0.attn.q_bias")
+    if has_separate_gate(model):
+        markers.add("blocks.0.mlp.fc1_g.weight")
     return markers
 
 

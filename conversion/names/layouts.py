@@ -4,6 +4,12 @@ from collections.abc import Collection
 
 import numpy as np
 
+from kerasvit.conversion.names.eva_rules import (
+    SEPARATE_BIASES,
+    SEPARATE_PROJECTIONS,
+    has_eva_names,
+    separate_projection_biases,
+)
 from kerasvit.conversion.names.rules import CONV, LINEAR, Kind, Layout, Rule
 
 
@@ -70,6 +76,7 @@ _EMBEDDING = (
     Rule("reg_token", "registers/tokens"),
     Rule("pos_embed", "position_embedding/embedding"),
     *_norm("norm_pre", "pre_norm"),
+    Rule("rope.freqs", "rotary/frequencies"),
 )
 _HEAD = (
     *_norm("norm", "norm"),
@@ -239,6 +246,9 @@ _VARIATIONS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
     ("blocks.0.mlp.fc1_g.weight", _SEPARATE_GATE),
     ("blocks.0.mlp.w12.weight", _DINOV2_GATE),
     ("register_tokens", _DINOV2_REGISTERS),
+    ("blocks.0.attn.q_bias", SEPARATE_BIASES),
+    ("blocks.0.attn.q_proj.weight", SEPARATE_PROJECTIONS),
+    ("blocks.0.attn.k_proj.bias", separate_projection_biases()),
 )
 _IGNORED = {"mask_token": "the mask token of DINOv2's training, never used for inference"}
 
@@ -257,6 +267,8 @@ def vit_layout(names: Collection[str]) -> Layout:
 def _layout_name(names: set[str]) -> str:
     if names & {"register_tokens", "mask_token", "blocks.0.mlp.w12.weight"}:
         return "dinov2"
+    if has_eva_names(names):
+        return "eva"
     return "deit3" if "blocks.0.gamma_1" in names else "timm"
 
 

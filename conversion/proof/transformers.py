@@ -11,6 +11,7 @@ from kerasvit.conversion.files.checkpoint import Checkpoint
 from kerasvit.conversion.proof.outputs import NoReference, Outputs
 from kerasvit.conversion.proof.positions import resampled
 from kerasvit.conversion.proof.timm.package import prepare_torchvision
+from kerasvit.layers.rotary.rules import dinov3_periods
 from kerasvit.models.base import ScoreModel
 
 # The class of the network of pictures alone, by model_type.
@@ -21,11 +22,13 @@ _TOWERS = {
     "ijepa": "IJepaModel",
     "dinov2": "Dinov2Model",
     "dinov2_with_registers": "Dinov2WithRegistersModel",
+    "dinov3_vit": "DINOv3ViTModel",
     "clip_vision_model": "CLIPVisionModel",
     "siglip_vision_model": "SiglipVisionModel",
 }
 # Tensors that may be missing: no output that is compared needs them.
 _UNUSED = ("pooler.", "mask_token")
+_FINAL_NORMS = ("layernorm", "post_layernorm", "norm")
 _POSITIONS = "position_embeddings"
 
 
@@ -131,7 +134,7 @@ def _pooled(outputs: Any, model: ScoreModel, tokens: Any, pixels: Any) -> Any:
 
 def _final_norm(module: Any) -> Any:
     for part in module.modules():
-        for name in ("layernorm", "post_layernorm"):
+        for name in _FINAL_NORMS:
             if getattr(part, name, None) is not None:
                 return getattr(part, name)
     raise NoReference(f"{type(module).__name__} has no final norm that is known")
@@ -155,7 +158,7 @@ def _load(
         positions = resampled(state[place].numpy(), model, image_size)
         state[place] = torch.from_numpy(positions)
         options["image_size"] = list(image_size)
-    elif image_size != tuple(model.image_shape[:2]):
+    elif image_size != tuple(model.image_shape[:2]) and model.has_position_table:
         raise NoReference("the positions of such a model can't be resampled")
     module_type = _module_type(transformers, architecture, kind)
     made, info = module_type.from_pretrained(
@@ -172,7 +175,18 @@ def _load(
     ]
     if missing:
         raise NoReference(f"transformers' model needs {len(missing)} tensors more, {missing[0]}")
+    _set_periods(made, model)
     return made.eval()
+
+
+def _set_periods(module: Any, model: ScoreModel) -> None:
+    """Give DINOv3 the rotary periods of the model: transformers computes its own in float32."""
+    import torch
+
+    for part in module.modules():
+        if hasattr(part, "inv_freq") and model.rope_periods != "float32":
+            periods = dinov3_periods(4 * len(part.inv_freq), part.base, model.rope_periods)
+            part.inv_freq.copy_(1 / torch.from_numpy(periods))
 
 
 def _module_type(transformers: Any, architecture: str | None, kind: str) -> Any:

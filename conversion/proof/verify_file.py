@@ -11,6 +11,7 @@ from kerasvit.conversion.planning import Plan, make_plan
 from kerasvit.conversion.proof.finding import compare_with_source
 from kerasvit.conversion.proof.outputs import NoReference
 from kerasvit.conversion.proof.parity import Parity
+from kerasvit.conversion.reporting import found_lines
 from kerasvit.conversion.sources.opening import Opened, open_source
 from kerasvit.errors import InputError, UsageError
 from kerasvit.models import factory
@@ -59,7 +60,7 @@ def verify_file(
     model = load(path)
     opened = open_source(source, head, select=select, sha256=sha256, report=report)
     plan = _plan_of(model, opened)
-    for line in plan.lines[1:2]:
+    for line in found_lines(plan)[1:2]:
         report(line)
     _check_fits(model, plan)
     converted = model.record.get("source", {})

@@ -27,6 +27,12 @@ _NETWORK: tuple[tuple[str, str, dict[str, Any], str], ...] = (
     ("--layer-scale", "layer_scale_init_value", {"type": float}, "start of LayerScale's factors"),
     ("--registers", "num_registers", {"type": at_least(0)}, "register tokens"),
     ("--pooling", "pooling", {}, "class, average, max, average_max or attention"),
+    (
+        "--rope-periods",
+        "rope_periods",
+        {"choices": ("float32", "bfloat16")},
+        "of DINOv3's rotary positions, where the file holds none",
+    ),
 )
 _THREE = {"type": float, "nargs": "+", "metavar": "VALUE"}
 _PICTURES: tuple[tuple[str, str, dict[str, Any], str], ...] = (

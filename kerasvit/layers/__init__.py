@@ -15,6 +15,7 @@ from kerasvit.layers.mlp import MLP as MLP
 from kerasvit.layers.mlp import GatedMLP as GatedMLP
 from kerasvit.layers.regularization import LayerScale as LayerScale
 from kerasvit.layers.regularization import StochasticDepth as StochasticDepth
+from kerasvit.layers.rotary.embedding import RotaryEmbedding as RotaryEmbedding
 from kerasvit.layers.tokens import LearnedTokens as LearnedTokens
 from kerasvit.layers.tokens import PatchEmbedding as PatchEmbedding
 from kerasvit.layers.tokens import PositionEmbedding as PositionEmbedding

@@ -126,9 +126,12 @@ def kernel_initializer() -> keras.initializers.Initializer:
 
 def weight_initializer(stddev: float) -> keras.initializers.Initializer:
     """Truncated normal of this standard deviation, or zeros inside `without_random_start`."""
-    if _starts_from_zeros.get():
-        return keras.initializers.Zeros()
-    return keras.initializers.TruncatedNormal(stddev=stddev)
+    return or_zeros(keras.initializers.TruncatedNormal(stddev=stddev))
+
+
+def or_zeros(initializer: Any) -> Any:
+    """Return an initializer as it is, or one of zeros inside `without_random_start`."""
+    return keras.initializers.Zeros() if _starts_from_zeros.get() else initializer
 
 
 def require(condition: bool, message: str) -> None:

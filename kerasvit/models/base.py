@@ -6,11 +6,7 @@ from typing import Any, ClassVar, dataclass_transform
 
 import keras
 
-from kerasvit.layers.base import (
-    require,
-    require_at_least,
-    require_rate,
-)
+from kerasvit.layers.base import require, require_at_least, require_rate
 from kerasvit.layers.direct_calls import direct_calls
 from kerasvit.layout import BlockKey, TokenLayout
 from kerasvit.models import openvino
@@ -178,8 +174,13 @@ class ScoreModel(LogitSteps, Views):
         return self._run(images, training)
 
     def _run(self, images, training, taps: Taps = NO_TAPS):
-        with direct_calls(self, self.position.embedding, images, training):
+        with direct_calls(self, self._plain_weight, images, training):
             return self._forward(images, training, taps)
+
+    @property
+    def _plain_weight(self) -> Any:
+        """A weight of a layer with the model's own dtype policy, at hand without a search."""
+        return self.position.embedding
 
     def call_with_taps(
         self, images, taps: Mapping[str, Any], isolate: bool = False, training: bool = False
@@ -219,7 +220,8 @@ class ScoreModel(LogitSteps, Views):
         length = self.token_layout(images_shape[1:3], stage).num_tokens
         if place.endswith("_tokens"):
             return (images_shape[0], length, self.hidden_dim)
-        heads = self.all_blocks()[0].num_score_heads if stage == "sa" else self.num_heads
+        block = self.blocks[0] if stage == "sa" else self.class_blocks[0]
+        heads = block.num_score_heads if stage == "sa" else block.num_heads
         return (images_shape[0], heads, 1 if stage == "ca" else length, length)
 
     def all_blocks(self) -> list[Any]:

@@ -36,6 +36,11 @@ class FamilyFacts:
         return self.num_layers + self.num_class_layers
 
     @property
+    def has_position_table(self) -> bool:
+        """Whether positions are learned, one for each place of a grid."""
+        return True
+
+    @property
     def has_class_token(self) -> bool:
         """Whether one of the tokens is a class token."""
         return True

@@ -50,6 +50,29 @@ def pooling(given: str) -> str:
     return "average" if given == "avg" else given
 
 
+def grid(given: int | Iterable[int] | None) -> tuple[int, int] | None:
+    """Return `(rows, columns)` of a grid that is given so, or by one number; None for none."""
+    if given is None:
+        return None
+    sides = _sides(given, 2)
+    require(
+        len(sides) == 2 and min(sides) > 0,
+        f"rope_reference_grid must be one or two positive integers. Received: {given!r}",
+    )
+    return sides[0], sides[1]
+
+
+def periods(given: str | Iterable[float]) -> str | list[float]:
+    """Return the name of rotary periods, or their values as Python's numbers."""
+    if isinstance(given, str):
+        return given
+    try:
+        return [float(value) for value in given]
+    except (TypeError, ValueError):
+        require(False, f"rope_periods must be a name or a list of numbers. Received: {given!r}")
+        raise
+
+
 def record(given: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return a copy of the record of a model, `{}` for none."""
     require(
@@ -63,4 +86,6 @@ ImageShape = Converted[int | tuple[int, ...], tuple[int, int, int]]
 PatchSize = Converted[int | tuple[int, int], tuple[int, int]]
 Blocks = Converted[Iterable[int] | None, list[int] | None]
 Pooling = Converted[str, str]
+GridShape = Converted[int | Iterable[int] | None, tuple[int, int] | None]
+Periods = Converted[str | Iterable[float], str | list[float]]
 Record = Converted[Mapping[str, Any] | None, dict[str, Any]]

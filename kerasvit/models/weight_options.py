@@ -22,6 +22,8 @@ class Options(TypedDict, total=False):
     - num_heads, hidden_dim, mlp_dim, num_layers, patch_size, channels, layer_norm_epsilon,
       activation, layer_scale_init_value, num_registers, pooling: of the network, where the source
       does not say them or the name says others; see `VisionTransformer` and `CaiT`.
+    - rope_periods: of DINOv3's rotary positions: "float32", as their formula gives them, or
+      "bfloat16", as Meta's files hold them. A file that holds its own keeps them.
     - mean, std, crop_fraction, interpolation: how pictures are prepared, see
       `kerasvit.images.Preprocessing`.
     - class_names: names of the classes in the order of the logits, or a text file with a name a
@@ -47,6 +49,7 @@ class Options(TypedDict, total=False):
     layer_scale_init_value: float | None
     num_registers: int | None
     pooling: str | None
+    rope_periods: str | Sequence[float] | None
     mean: Sequence[float] | None
     std: Sequence[float] | None
     crop_fraction: float | None

@@ -27,6 +27,7 @@ BLOCK = {
     "layer_norm_epsilon": 1e-5,
     "drop_path_rate": 0.4,
     "use_projection_bias": False,
+    "use_mlp_layer_scale": False,
     "norm_type": "rms",
     **DROPOUTS,
 }
@@ -34,6 +35,8 @@ SELF_ATTENTION = {
     **ATTENTION,
     "use_qk_norm": True,
     "use_sub_norm": True,
+    "use_key_bias": False,
+    "num_key_value_heads": 1,
     "norm_type": "rms",
     "layer_norm_epsilon": 1e-5,
 }
@@ -49,7 +52,15 @@ DIFFERENTIAL_PATHS = {
     "head_norm/scale",
     *(f"lambda_{part}_{index}" for part in ("query", "key") for index in (1, 2)),
 }
-ENCODER_BLOCK = {**BLOCK, "use_qk_norm": True, "use_sub_norm": True, "initial_lambda": 0.4}
+ENCODER_BLOCK = {
+    **BLOCK,
+    "use_qk_norm": True,
+    "use_sub_norm": True,
+    "use_mlp_sub_norm": True,
+    "use_key_bias": False,
+    "num_key_value_heads": 3,  # those of queries: the attention is a differential one
+    "initial_lambda": 0.4,
+}
 MLP_ARGUMENTS = {
     "mlp_dim": 20,
     "dropout_rate": 0.1,
@@ -71,7 +82,6 @@ BLOCK_PATHS = {
     "mlp_norm/scale",
     *_under("mlp", MLP_PATHS),
     "attention_scale/gamma",
-    "mlp_scale/gamma",
     "attention/projection/kernel",
 }
 ENCODER_BLOCK_PATHS = {
@@ -138,6 +148,23 @@ CASES = {
         {"embedding"},
         {"grid": (3, 5)},
     ),
+    "RotaryEmbedding": Case(
+        layers.RotaryEmbedding,
+        {
+            "rope_type": "mixed",
+            "head_dim": 8,
+            "temperature": 5.0,
+            "reference_grid": (2, 7),
+            "offset": 0.5,
+            "periods": "bfloat16",
+            "num_blocks": 2,
+            "num_heads": 3,
+        },
+        ((3, 16, 8),),
+        ((3, 16, 8),),
+        {"frequencies"},
+        {"grid": (3, 5), "block": 1},
+    ),
     "SelfAttention": Case(
         layers.SelfAttention,
         SELF_ATTENTION,
@@ -148,7 +175,7 @@ CASES = {
     ),
     "DifferentialAttention": Case(
         layers.DifferentialAttention,
-        {**SELF_ATTENTION, "initial_lambda": 0.4},
+        {**SELF_ATTENTION, "num_key_value_heads": 3, "initial_lambda": 0.4},
         (TOKENS,),
         (TOKENS, (3, 16, 16)),
         DIFFERENTIAL_PATHS,
@@ -222,7 +249,7 @@ CASES = {
         ENCODER_BLOCK,
         (TOKENS,),
         (TOKENS, (3, 16, 16)),
-        ENCODER_BLOCK_PATHS - {"attention_scale/gamma", "mlp_scale/gamma"},
+        ENCODER_BLOCK_PATHS - {"attention_scale/gamma"},
     ),
     "ParallelBlock": Case(
         layers.ParallelBlock,

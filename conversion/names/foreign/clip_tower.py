@@ -18,7 +18,7 @@ from kerasvit.conversion.names.transforms import Rule
 
 _LAYER, _BLOCK = "transformer.resblocks.{i}", "blocks.{i}"
 _TEXT = "of the text tower, or of the loss between the two"
-_TEXT_TOWER = tuple(
+TEXT_TOWER = tuple(
     Dropped(f"text/{name}", _TEXT)
     for name in (
         "transformer.*",
@@ -38,6 +38,26 @@ _TEXT_TOWER = tuple(
 # OpenAI's own files carry the text's length; those of open_clip do not.
 _IS_OPENAIS = "text/context_length"
 
+# Perception Encoder's files have these names too.
+TOWER_RULES = (
+    Rule("conv1.weight", "patch_embed.proj.weight"),
+    Rule("conv1.bias", "patch_embed.proj.bias"),
+    Rule("class_embedding", "cls_token", TWO_LEADING),
+    Rule("positional_embedding", "pos_embed", ONE_LEADING),
+    *same("ln_pre", "norm_pre"),
+    *same(f"{_LAYER}.ln_1", f"{_BLOCK}.norm1"),
+    Rule(f"{_LAYER}.attn.in_proj_weight", f"{_BLOCK}.attn.qkv.weight"),
+    Rule(f"{_LAYER}.attn.in_proj_bias", f"{_BLOCK}.attn.qkv.bias"),
+    *same(f"{_LAYER}.attn.out_proj", f"{_BLOCK}.attn.proj"),
+    *same(f"{_LAYER}.ln_2", f"{_BLOCK}.norm2"),
+    *same(f"{_LAYER}.mlp.c_fc", f"{_BLOCK}.mlp.fc1"),
+    *same(f"{_LAYER}.mlp.c_proj", f"{_BLOCK}.mlp.fc2"),
+    Rule(f"{_LAYER}.ls_1.gamma", f"{_BLOCK}.ls1.gamma"),
+    Rule(f"{_LAYER}.ls_2.gamma", f"{_BLOCK}.ls2.gamma"),
+    *same("ln_post", "norm"),
+    *transposed_head("proj"),
+)
+
 CLIP = naming_of_tables(
     "clip",
     marks=(r"(visual\.)?class_embedding", r"(visual\.)?conv1\.weight", r"(visual\.)?ln_post\.bias"),
@@ -46,25 +66,8 @@ CLIP = naming_of_tables(
         Spelling(r"^(?!visual\.)", "text/", needs="visual.class_embedding"),
         Spelling(r"^visual\.", ""),
     ),
-    rules=(
-        Rule("conv1.weight", "patch_embed.proj.weight"),
-        Rule("conv1.bias", "patch_embed.proj.bias"),
-        Rule("class_embedding", "cls_token", TWO_LEADING),
-        Rule("positional_embedding", "pos_embed", ONE_LEADING),
-        *same("ln_pre", "norm_pre"),
-        *same(f"{_LAYER}.ln_1", f"{_BLOCK}.norm1"),
-        Rule(f"{_LAYER}.attn.in_proj_weight", f"{_BLOCK}.attn.qkv.weight"),
-        Rule(f"{_LAYER}.attn.in_proj_bias", f"{_BLOCK}.attn.qkv.bias"),
-        *same(f"{_LAYER}.attn.out_proj", f"{_BLOCK}.attn.proj"),
-        *same(f"{_LAYER}.ln_2", f"{_BLOCK}.norm2"),
-        *same(f"{_LAYER}.mlp.c_fc", f"{_BLOCK}.mlp.fc1"),
-        *same(f"{_LAYER}.mlp.c_proj", f"{_BLOCK}.mlp.fc2"),
-        Rule(f"{_LAYER}.ls_1.gamma", f"{_BLOCK}.ls1.gamma"),
-        Rule(f"{_LAYER}.ls_2.gamma", f"{_BLOCK}.ls2.gamma"),
-        *same("ln_post", "norm"),
-        *transposed_head("proj"),
-    ),
-    dropped=_TEXT_TOWER,
+    rules=TOWER_RULES,
+    dropped=TEXT_TOWER,
     implied=(
         Implied({"layer_norm_epsilon": 1e-5}),
         Implied({"use_pre_norm": True}, needs="ln_pre.weight"),
@@ -81,7 +84,7 @@ OPEN_CLIP_TRUNK = naming_of_tables(
         Spelling(r"^visual\.head\.(?!proj\.weight$)", "head."),
     ),
     rules=head_without_bias("visual.head.proj.weight"),
-    dropped=_TEXT_TOWER,
+    dropped=TEXT_TOWER,
     implied=(Implied({"pooling": "attention"}, needs="attn_pool.latent"),),
     are_timms=True,
 )

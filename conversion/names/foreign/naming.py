@@ -80,6 +80,8 @@ class Naming:
         marks: regular expressions of names that a network of the family has, below whatever it is
             kept under; empty for a family whose files keep nothing else.
         are_timms: whether canonical names that no rule takes are timm's own.
+        values: takes the tensors by their canonical names, returns what the values of some say of
+            the model: they outweigh everything else.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Naming:
     split: Callable[[str, StoredTensor], Iterable[tuple[str, StoredTensor]]] = _no_split
     marks: tuple[str, ...] = ()
     are_timms: bool = False
+    values: Callable[[Mapping[str, StoredTensor]], dict[str, Any]] = lambda tensors: {}
 
     def rules_of(self, name: str) -> list[Rule]:
         """Return the rules that take the tensor of a canonical name, at its block's number."""
@@ -122,6 +125,7 @@ def naming_of_tables(
     dropped: tuple[Dropped, ...] = (),
     implied: tuple[Implied, ...] = (),
     are_timms: bool = False,
+    values: Callable[[Mapping[str, StoredTensor]], dict[str, Any]] = lambda tensors: {},
 ) -> Naming:
     """Return a naming that is nothing but tables.
 
@@ -133,6 +137,7 @@ def naming_of_tables(
         dropped: what is left out of them.
         implied: what they say about the model.
         are_timms: whether names that no rule takes are timm's own.
+        values: see `Naming`.
     """
 
     def canonical(names: Iterable[str]) -> Mapping[str, str] | None:
@@ -155,7 +160,16 @@ def naming_of_tables(
         rows = [row.arguments for row in implied if row.holds(names)]
         return {key: value for row in rows for key, value in row.items()}
 
-    return Naming(name, canonical, rules, reasons, arguments, marks=marks, are_timms=are_timms)
+    return Naming(
+        name,
+        canonical,
+        rules,
+        reasons,
+        arguments,
+        marks=marks,
+        are_timms=are_timms,
+        values=values,
+    )
 
 
 def has_any(names: Collection[str], pattern: str) -> bool:

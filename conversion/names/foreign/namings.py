@@ -3,10 +3,13 @@
 from kerasvit.conversion.names.foreign import (
     augreg,
     clip_tower,
+    dinov3,
+    eva,
     huggingface,
     huggingface_towers,
     mmpretrain,
     monai,
+    perception_encoder,
     torchvision,
 )
 from kerasvit.conversion.names.foreign.naming import Naming
@@ -14,7 +17,11 @@ from kerasvit.conversion.names.foreign.naming import Naming
 NAMINGS: tuple[Naming, ...] = (
     huggingface.NAMING,
     huggingface_towers.NAMING,
+    *dinov3.NAMINGS,
+    perception_encoder.CORE,
     *clip_tower.NAMINGS,
+    perception_encoder.OTHERS,
+    *eva.NAMINGS,
     torchvision.NAMING,
     mmpretrain.NAMING,
     monai.NAMING,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasvit.conversion.facts.facts import certain
 from kerasvit.conversion.files.checkpoint import Checkpoint
 from kerasvit.conversion.files.tensors import FLOAT_TYPES, StoredTensor, new_array
 from kerasvit.conversion.names.foreign.families import refuse_other_families
@@ -61,6 +62,7 @@ class _Renamer:
 
     def run(self) -> Checkpoint:
         arguments = self._naming.arguments(self._found)
+        values = self._naming.values({name: tensor for name, (_, tensor) in self._found.items()})
         dropped = self._drop()
         made: dict[str, StoredTensor] = {}
         used: set[str] = set()
@@ -82,6 +84,7 @@ class _Renamer:
             tree=made,
             layout=self._naming.name,
             arguments={**self._checkpoint.arguments, **arguments},
+            facts=self._checkpoint.facts | certain("the tensors", values),
             notes=(*self._checkpoint.notes, note),
             dropped={**self._checkpoint.dropped, **dropped},
         )

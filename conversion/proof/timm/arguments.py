@@ -7,11 +7,13 @@ from typing import Any
 
 from kerasvit.conversion.architecture.fitting import default_arguments
 from kerasvit.conversion.facts.timm import POOLINGS
+from kerasvit.conversion.names.eva_rules import is_evas
+from kerasvit.conversion.proof.timm import eva
 from kerasvit.models import factory
 from kerasvit.models.base import ScoreModel
 from kerasvit.models.vit.readout import NORMED_AFTER
 
-_POOLINGS = {ours: theirs for theirs, ours in POOLINGS.items()}
+TIMMS_POOLINGS = {ours: theirs for theirs, ours in POOLINGS.items()}
 # Ours and timm's, with the same values.
 _SAME = {
     "hidden_dim": "embed_dim",
@@ -40,6 +42,10 @@ _OTHERS = {
 }
 
 
+# Parts of names that timm has not.
+OWN_NAMES = ("_nano_", "_large_plus_")
+
+
 def base_arguments(model: ScoreModel, is_named: bool) -> dict[str, Any]:
     """Return the arguments that timm's model has without being told.
 
@@ -62,7 +68,7 @@ def base_arguments(model: ScoreModel, is_named: bool) -> dict[str, Any]:
 def is_named(model: ScoreModel) -> bool:
     """Tell whether a model's name is one that this package and timm know."""
     name = factory.canonical_name(model.name)
-    return name in factory.list_models() and "_nano_" not in name
+    return name in factory.list_models() and not any(own in name for own in OWN_NAMES)
 
 
 def differing_arguments(model: ScoreModel) -> dict[str, Any]:
@@ -72,6 +78,8 @@ def differing_arguments(model: ScoreModel) -> dict[str, Any]:
     """
     base = base_arguments(model, is_named(model))
     differing = differences(model, base)
+    if is_evas(model):
+        return _evas_arguments(model, differing)
     arguments = {theirs: differing[ours] for ours, theirs in _SAME.items() if ours in differing}
     if model.image_shape[2] != 3:
         arguments["in_chans"] = model.image_shape[2]
@@ -84,8 +92,25 @@ def differing_arguments(model: ScoreModel) -> dict[str, Any]:
         arguments["no_embed_class"] = model.position_embedding == "patches"
     norms_after = model.normed_after_pooling
     if (model.pooling, norms_after) != _read_out(base):
-        arguments.update(global_pool=_POOLINGS[model.pooling], fc_norm=norms_after)
+        arguments.update(global_pool=TIMMS_POOLINGS[model.pooling], fc_norm=norms_after)
     return arguments
+
+
+def _evas_arguments(model: ScoreModel, differing: Mapping[str, Any]) -> dict[str, Any]:
+    arguments = (
+        eva.differing_arguments(model, dict(differing))
+        if is_named(model)
+        else eva.whole_arguments(model)
+    )
+    if model.image_shape[2] != 3:
+        arguments["in_chans"] = model.image_shape[2]
+    # timm's own pooling of DINOv3 is another than its authors': it is always told.
+    has_norm_after = model.use_final_norm and model.normed_after_pooling
+    return arguments | {
+        "global_pool": TIMMS_POOLINGS[model.pooling],
+        "use_fc_norm": has_norm_after,
+        "use_post_transformer_norm": model.use_final_norm and not has_norm_after,
+    }
 
 
 def differences(model: ScoreModel, base: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,12 +126,16 @@ def differences(model: ScoreModel, base: Mapping[str, Any]) -> dict[str, Any]:
 def unsupported(model: ScoreModel) -> list[str]:
     """Return the arguments that timm's constructor can't be told."""
     differing = differences(model, base_arguments(model, is_named(model)))
-    return sorted(set(differing) - set(_SAME) - _OTHERS)
+    known = eva.OTHERS | set(eva.SAME) if is_evas(model) else set(_SAME)
+    return sorted(set(differing) - known - _OTHERS)
 
 
 def objects(timm: types.ModuleType, model: ScoreModel) -> dict[str, Any]:
     """Return the arguments of timm that are classes: the norm, by its epsilon, and a gated MLP."""
     differing = differences(model, base_arguments(model, is_named(model)))
+    if is_evas(model):
+        needs_norm = not is_named(model) or {"layer_norm_epsilon", "norm_type"} & set(differing)
+        return {"norm_layer": eva.norm_layer(timm, model)} if needs_norm else {}
     made: dict[str, Any] = {}
     if "layer_norm_epsilon" in differing:
         is_rms = getattr(model, "norm_type", "layer") == "rms"
@@ -133,6 +162,7 @@ def timm_call(model: ScoreModel) -> str:
     if is_named(model):
         return f"timm.create_model({made}, {', '.join(listing)})"
     family = "Cait" if model.family == "cait" else "VisionTransformer"
+    family = "Eva" if is_evas(model) else family
     return f"timm.models.{family}({', '.join(listing)})"
 
 

@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 
 from kerasvit.conversion.files.checkpoint import Checkpoint
+from kerasvit.conversion.names.eva_rules import is_evas
 from kerasvit.conversion.proof.outputs import NoReference, Outputs
 from kerasvit.conversion.proof.positions import resampled
 from kerasvit.conversion.proof.timm.arguments import (
+    TIMMS_POOLINGS,
     differing_arguments,
     is_named,
     objects,
     unsupported,
 )
+from kerasvit.conversion.proof.timm.eva import fill_buffers
 from kerasvit.conversion.proof.timm.linear_probe import Probe
 from kerasvit.conversion.proof.timm.scores import Caught
 from kerasvit.models import factory
@@ -64,8 +67,9 @@ class TimmReference:
             head = state.pop("head.weight"), state.pop("head.bias")
             self.probe = Probe(self.module, self.model, *head)
         state = self._in_timms_names(state)
-        positions = resampled(state["pos_embed"].numpy(), self.model, self.image_size)
-        state["pos_embed"] = torch.from_numpy(positions)
+        if "pos_embed" in state:
+            positions = resampled(state["pos_embed"].numpy(), self.model, self.image_size)
+            state["pos_embed"] = torch.from_numpy(positions)
         unused = [
             prefix
             for prefix, is_used in (
@@ -76,6 +80,8 @@ class TimmReference:
         ]
         state = {name: v for name, v in state.items() if not name.startswith(tuple(unused))}
         self.module.load_state_dict(state, strict=True, assign=True)
+        if is_evas(self.model):
+            fill_buffers(self.module, self.model)
 
     def _in_timms_names(self, state: dict[str, Any]) -> dict[str, Any]:
         import torch
@@ -85,10 +91,12 @@ class TimmReference:
         if "register_tokens" in state:
             # timm knows DINOv2's names by the mask token, which transformers leaves out.
             state.setdefault("mask_token", torch.zeros(1, state["pos_embed"].shape[2]))
-        if any(name.endswith(".gamma_1") for name in state):
+        if any(name.endswith(".gamma_1") for name in state) and not is_evas(self.model):
             state = {_deit3_name(name): value for name, value in state.items()}
         # It takes a square root of the positions where they are not of its model's size.
         module = make_timm_model(self.timm, self.model, self.model.image_shape[:2])
+        if is_evas(self.model):
+            return self.timm.models.eva.checkpoint_filter_fn(state, module)
         return self.timm.models.vision_transformer.checkpoint_filter_fn(state, module)
 
     def run(self, images: np.ndarray) -> Outputs:
@@ -139,6 +147,8 @@ def make_timm_model(
     if config is not None:
         own = {k: v for k, v in (config.get("model_args") or {}).items() if k not in _OWN_ARGUMENTS}
         arguments |= {"in_chans": model.image_shape[2], **own}
+        if is_evas(model):
+            arguments |= {"global_pool": TIMMS_POOLINGS[model.pooling]}
     else:
         left = unsupported(model)
         if left:
@@ -163,6 +173,8 @@ def _class(timm: types.ModuleType, model: ScoreModel) -> Any:
         return timm.models.cait.Cait
     if model.is_distilled:
         return timm.models.deit.VisionTransformerDistilled
+    if is_evas(model):
+        return timm.models.eva.Eva
     return timm.models.vision_transformer.VisionTransformer
 
 

@@ -38,7 +38,7 @@ class DifferentialAttention(SelfAttention):
     Args:
         num_heads: int. Number of attention heads; twice as many must divide the token width.
         initial_lambda: float, lambda's start, which also scales the output by `1 - initial_lambda`.
-        **kwargs: the further arguments of `SelfAttention`.
+        **kwargs: the further arguments of `SelfAttention`; there are as many keys as queries.
 
     Call arguments:
         tokens, score_rows, score_tap, training: see `SelfAttention`.
@@ -61,6 +61,11 @@ class DifferentialAttention(SelfAttention):
 
     def __init__(self, num_heads: int, initial_lambda: float = 0.2, **kwargs):
         super().__init__(num_heads, **kwargs)
+        require(
+            self._groups == 1,
+            "Differential attention has as many heads of keys as of queries. Received: "
+            f"num_key_value_heads={self.num_key_value_heads}, num_heads={num_heads}",
+        )
         self.initial_lambda = initial_lambda
 
     def build(self, input_shape):

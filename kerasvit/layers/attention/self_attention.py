@@ -1,18 +1,20 @@
 """Multi-head self-attention, and what every attention here shares."""
 
 import keras
+from keras import ops
 
 from kerasvit.layers.attention.scaled_dot_product import (
     attention,
     attention_scores,
     fused_attention,
     merge_heads,
+    split_heads,
     split_joint_heads,
 )
-from kerasvit.layers.base import PACKAGE, ConfiguredLayer, head_dim, require_rate
+from kerasvit.layers.base import PACKAGE, ConfiguredLayer, head_dim, require, require_rate
 from kerasvit.layers.primitives.dense import Dense, make_dense
 from kerasvit.layers.primitives.dropout import Dropout
-from kerasvit.layers.primitives.lean_ops import matmul
+from kerasvit.layers.primitives.lean_ops import concatenate, matmul
 from kerasvit.layers.primitives.norms import make_norm
 
 
@@ -65,6 +67,22 @@ class Attention(ConfiguredLayer):
         return matmul(self.attention_dropout(scores, training=training), value)
 
 
+def query_groups(num_heads: int, num_key_value_heads: int | None) -> int:
+    """Return how many heads of queries each head of keys and values serves.
+
+    Raises:
+        UsageError: if `num_key_value_heads` does not divide `num_heads`.
+    """
+    if num_key_value_heads is None:
+        return 1
+    require(
+        num_key_value_heads > 0 and num_heads % num_key_value_heads == 0,
+        "num_key_value_heads must divide num_heads. Received: "
+        f"num_key_value_heads={num_key_value_heads}, num_heads={num_heads}",
+    )
+    return num_heads // num_key_value_heads
+
+
 @keras.saving.register_keras_serializable(PACKAGE)
 class SelfAttention(Attention):
     """Multi-head self-attention that can return its scores.
@@ -79,6 +97,9 @@ class SelfAttention(Attention):
         use_qk_norm: bool. Whether queries and keys are normalised, each head by itself.
         use_sub_norm: bool. Whether the heads' outputs, side by side, are normalised before the
             output projection, as in BEiT-3.
+        use_key_bias: bool. Whether keys have a bias where queries and values have one.
+        num_key_value_heads: int or None. Heads of keys and values, each of which serves as many
+            heads of queries: grouped-query attention. None for `num_heads`, which they divide.
         norm_type: "layer" or "rms", of these normalisations.
         layer_norm_epsilon: float. Epsilon of these normalisations.
 
@@ -88,6 +109,7 @@ class SelfAttention(Attention):
             the class token's. Fewer than all leave the attention itself to a fused kernel.
         score_tap: tensor `(B, H, N, N)` added to the scores, or None. The gradient of zeros here
             is the gradient of the scores.
+        rotation: `kerasvit.layers.rotary.embedding.Rotation` of queries and keys, or None.
         training: bool or None, as in Keras.
 
     Returns:
@@ -96,14 +118,19 @@ class SelfAttention(Attention):
             probabilities, each row sums to 1.
 
     Raises:
-        ValueError: if D is not divisible by `num_heads`, or a rate lies outside [0, 1).
+        ValueError: if D is not divisible by `num_heads`, or these by `num_key_value_heads`, or a
+            rate lies outside [0, 1).
 
     Source: Vaswani et al. 2017, section 3.2 (https://arxiv.org/abs/1706.03762); norm of queries and
     keys: Dehghani et al. 2023 (https://arxiv.org/abs/2302.05442); norm before the projection: Wang
-    et al. 2022 (https://arxiv.org/abs/2210.06423).
+    et al. 2022 (https://arxiv.org/abs/2210.06423); no bias of keys: Bao et al. 2022
+    (https://arxiv.org/abs/2106.08254); grouped queries: Ainslie et al. 2023
+    (https://arxiv.org/abs/2305.13245).
     """
 
     qkv: Dense
+    query_bias: keras.Variable
+    value_bias: keras.Variable
     query_norm: keras.layers.Layer
     key_norm: keras.layers.Layer
     sub_norm: keras.layers.Layer
@@ -113,6 +140,8 @@ class SelfAttention(Attention):
         num_heads: int,
         use_qk_norm: bool = False,
         use_sub_norm: bool = False,
+        use_key_bias: bool = True,
+        num_key_value_heads: int | None = None,
         norm_type: str = "layer",
         layer_norm_epsilon: float = 1e-6,
         **kwargs,
@@ -120,13 +149,22 @@ class SelfAttention(Attention):
         super().__init__(num_heads, **kwargs)
         self.use_qk_norm = use_qk_norm
         self.use_sub_norm = use_sub_norm
+        self.use_key_bias = use_key_bias
+        self.num_key_value_heads = num_key_value_heads
+        self._groups = query_groups(num_heads, num_key_value_heads)
         self.norm_type = norm_type
         self.layer_norm_epsilon = layer_norm_epsilon
 
     def build(self, input_shape):
         """Create the projections, and the norms where they are used."""
-        self.qkv = self._dense(3 * input_shape[-1], "qkv", self.use_qkv_bias)
+        width = input_shape[-1]
+        key_width = width // self._groups
+        has_joint_bias = self.use_qkv_bias and self.use_key_bias
+        self.qkv = self._dense(width + 2 * key_width, "qkv", has_joint_bias)
         self.qkv.build(input_shape)
+        if self.use_qkv_bias and not self.use_key_bias:
+            self.query_bias = self._bias("query_bias", width)
+            self.value_bias = self._bias("value_bias", key_width)
         self._build_projection(input_shape)
         if self.use_qk_norm:
             heads_shape = (input_shape[0], None, None, self._query_width(input_shape[-1]))
@@ -139,16 +177,23 @@ class SelfAttention(Attention):
     def _query_width(self, hidden_dim: int) -> int:
         return head_dim(hidden_dim, self.num_heads)
 
+    def _bias(self, name, width):
+        return self.add_weight(name=name, shape=(width,), initializer="zeros")
+
     def _norm(self, name, shape):
         norm = make_norm(self.norm_type, self.layer_norm_epsilon, name, self.dtype_policy)
         norm.build(shape)
         return norm
 
-    def call(self, tokens, score_rows=None, score_tap=None, training=None):
+    def call(self, tokens, score_rows=None, score_tap=None, rotation=None, training=None):
         """Attend, and return the scores of the rows asked for."""
-        query, key, value = self._heads(self.qkv(tokens))
+        query, key, value = self._heads(self.joint(tokens))
         if self.use_qk_norm:
             query, key = self.query_norm(query), self.key_norm(key)
+        if rotation is not None:
+            query, key = rotation(query), rotation(key)
+        if self._groups > 1:
+            key, value = (ops.repeat(heads, self._groups, axis=1) for heads in (key, value))
         drops_scores = training and self.attention_dropout_rate
         if score_tap is not None or drops_scores:
             scores = self._tapped(self._scores(query, key), score_tap)
@@ -164,8 +209,24 @@ class SelfAttention(Attention):
             outputs = self.sub_norm(outputs)
         return self._project(outputs, training), None if score_rows == 0 else scores
 
+    def joint(self, tokens):
+        """Return queries, keys and values side by side, `(B, N, D + 2 * key width)`, unturned."""
+        joint = self.qkv(tokens)
+        if not self.use_qkv_bias or self.use_key_bias:
+            return joint
+        query, value = self.query_bias.value, self.value_bias.value
+        return joint + concatenate((query, ops.zeros_like(value), value), axis=0)
+
     def _heads(self, joint):
-        return split_joint_heads(joint, 3, self.num_heads)
+        if self._groups == 1:
+            return split_joint_heads(joint, 3, self.num_heads)
+        key_heads = self.num_heads // self._groups
+        heads = split_heads(joint, self.num_heads + 2 * key_heads)
+        return (
+            heads[:, : self.num_heads],
+            heads[:, self.num_heads : -key_heads],
+            heads[:, -key_heads:],
+        )
 
     def _scores(self, query, key):
         return attention_scores(query, key)

@@ -71,7 +71,7 @@ class TalkingHeadsAttention(Attention):
         self, tokens, score_rows=None, scores_before_mixing=False, score_tap=None, training=None
     ):
         """Attend with mixed heads, and return the scores of the stage asked for."""
-        query, key, value = split_joint_heads(self.qkv(tokens), 3, self.num_heads)
+        query, key, value = split_joint_heads(self.joint(tokens), 3, self.num_heads)
         scale = query.shape[-1] ** -0.5
         mixings = (
             *self.mixing_before.parameters(scale, use_bias=bool(training)),
@@ -90,6 +90,10 @@ class TalkingHeadsAttention(Attention):
             heads, *stages = talking_heads(query, key, value, *mixings)
         scores = None if score_rows == 0 else stages[0 if scores_before_mixing else 1]
         return self._project(merge_heads(heads), training), scores
+
+    def joint(self, tokens):
+        """Return queries, keys and values side by side, `(B, N, 3 * D)`."""
+        return self.qkv(tokens)
 
     def _stages(self, query, key, mixings, taps):
         """Return the scores before and after the second mixing, with a tap on one of them."""

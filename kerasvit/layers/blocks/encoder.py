@@ -22,18 +22,21 @@ class EncoderBlock(Block):
         activation: str. See `kerasvit.layers.primitives.activations.activation_function`.
         norm_type: "layer" or "rms", of all norms of the block.
         layer_scale_init_value: float or None. Start of LayerScale's factors; None for none.
+        use_mlp_layer_scale: bool. Whether it acts on the MLP's branch too.
         layer_norm_epsilon: float. Defaults to 1e-6, the ViT papers' value, not Keras' 1e-3.
         dropout_rate: float in [0, 1), after the attention's projection and in the MLP.
         attention_dropout_rate: float in [0, 1), on the attention scores.
         drop_path_rate: float in [0, 1), rate of stochastic depth of both branches.
         use_qk_norm: bool. Whether queries and keys are normalised, each head by itself.
         use_sub_norm: bool. Whether both branches are normalised before their last projection.
+        use_mlp_sub_norm: bool. Whether the MLP's branch alone is.
+        use_key_bias, num_key_value_heads: see `SelfAttention`.
         initial_lambda: float or None. Makes the attention a differential one that starts from this
             lambda; None for ordinary self-attention.
 
     Call arguments:
         tokens: float tensor `(B, N, D)`.
-        score_rows, score_tap: see `SelfAttention`.
+        score_rows, score_tap, rotation: see `SelfAttention`.
         token_tap: tensor `(B, N, D)` added to the normalised tokens that the attention reads, or
             None. The gradient of zeros here is the gradient of those tokens.
         training: bool or None, as in Keras.
@@ -51,11 +54,17 @@ class EncoderBlock(Block):
         mlp_dim: int,
         use_qk_norm: bool = False,
         use_sub_norm: bool = False,
+        use_mlp_sub_norm: bool = False,
+        use_key_bias: bool = True,
+        num_key_value_heads: int | None = None,
         initial_lambda: float | None = None,
         **kwargs,
     ):
         self.use_qk_norm = use_qk_norm
         self.use_sub_norm = use_sub_norm
+        self.use_mlp_sub_norm = use_mlp_sub_norm
+        self.use_key_bias = use_key_bias
+        self.num_key_value_heads = num_key_value_heads
         self.initial_lambda = initial_lambda
         super().__init__(num_heads, mlp_dim, **kwargs)
 
@@ -64,6 +73,8 @@ class EncoderBlock(Block):
             **self._attention_arguments(name),
             "use_qk_norm": self.use_qk_norm,
             "use_sub_norm": self.use_sub_norm,
+            "use_key_bias": self.use_key_bias,
+            "num_key_value_heads": self.num_key_value_heads,
             "norm_type": self.norm_type,
             "layer_norm_epsilon": self.layer_norm_epsilon,
         }
@@ -72,14 +83,24 @@ class EncoderBlock(Block):
         return DifferentialAttention(initial_lambda=self.initial_lambda, **arguments)
 
     def _make_mlp(self, name, **kwargs):
-        return super()._make_mlp(name, use_sub_norm=self.use_sub_norm, **kwargs)
+        use_sub_norm = self.use_sub_norm or self.use_mlp_sub_norm
+        return super()._make_mlp(name, use_sub_norm=use_sub_norm, **kwargs)
 
-    def call(self, tokens, score_rows=None, score_tap=None, token_tap=None, training=None):
+    def call(
+        self,
+        tokens,
+        score_rows=None,
+        score_tap=None,
+        token_tap=None,
+        rotation=None,
+        training=None,
+    ):
         """Apply both branches."""
         outputs, scores = self.attention(
             self.attention_inputs(tokens, token_tap),
             score_rows=score_rows,
             score_tap=score_tap,
+            rotation=rotation,
             training=training,
         )
         tokens = tokens + self._attention_branch(outputs, training)
@@ -97,8 +118,8 @@ class PostNormBlock(EncoderBlock):
             `layer_scale_init_value` is what the gains of both norms start from instead.
 
     Call arguments:
-        tokens, score_rows, score_tap, token_tap, training: see `EncoderBlock`; the attention reads
-            the tokens as they are.
+        tokens, score_rows, score_tap, token_tap, rotation, training: see `EncoderBlock`; the
+            attention reads the tokens as they are.
 
     Returns:
         tokens: `(B, N, D)`.

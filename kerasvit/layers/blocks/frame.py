@@ -40,6 +40,7 @@ class Block(ConfiguredLayer):
         activation: str = "gelu",
         norm_type: str = "layer",
         layer_scale_init_value: float | None = None,
+        use_mlp_layer_scale: bool = True,
         layer_norm_epsilon: float = 1e-6,
         dropout_rate: float = 0.0,
         attention_dropout_rate: float = 0.0,
@@ -59,6 +60,7 @@ class Block(ConfiguredLayer):
         self.activation = activation
         self.norm_type = norm_type
         self.layer_scale_init_value = layer_scale_init_value
+        self.use_mlp_layer_scale = use_mlp_layer_scale
         self.layer_norm_epsilon = layer_norm_epsilon
         self.dropout_rate = dropout_rate
         self.attention_dropout_rate = attention_dropout_rate
@@ -77,7 +79,8 @@ class Block(ConfiguredLayer):
         self.mlp = self._make_mlp("mlp")
         if self.layer_scale_init_value is not None:
             self.attention_scale = self._layer_scale("attention_scale")
-            self.mlp_scale = self._layer_scale("mlp_scale")
+            if self.use_mlp_layer_scale:
+                self.mlp_scale = self._layer_scale("mlp_scale")
         self.attention_drop = self._drop("attention_drop")
         self.mlp_drop = self._drop("mlp_drop")
 
@@ -136,6 +139,6 @@ class Block(ConfiguredLayer):
 
     def _mlp_branch(self, tokens, training):
         outputs = self.mlp(self.mlp_norm(tokens), training=training)
-        if self.layer_scale_init_value is not None:
+        if self.layer_scale_init_value is not None and self.use_mlp_layer_scale:
             outputs = self.mlp_scale(outputs)
         return self.mlp_drop(outputs, training=training)

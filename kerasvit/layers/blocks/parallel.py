@@ -19,8 +19,8 @@ class ParallelBlock(EncoderBlock):
             share one output bias, the attention's.
 
     Call arguments:
-        tokens, score_rows, score_tap, token_tap, training: see `EncoderBlock`; the tap acts on what
-            both branches read.
+        tokens, score_rows, score_tap, token_tap, rotation, training: see `EncoderBlock`; the token
+            tap acts on what both branches read.
 
     Returns:
         tokens: `(B, N, D)`.
@@ -39,11 +39,23 @@ class ParallelBlock(EncoderBlock):
             self.attention_scale = self._layer_scale("attention_scale")
         self.attention_drop = self._drop("attention_drop")
 
-    def call(self, tokens, score_rows=None, score_tap=None, token_tap=None, training=None):
+    def call(
+        self,
+        tokens,
+        score_rows=None,
+        score_tap=None,
+        token_tap=None,
+        rotation=None,
+        training=None,
+    ):
         """Apply both branches to the same tokens."""
         inputs = self.attention_inputs(tokens, token_tap)
         outputs, scores = self.attention(
-            inputs, score_rows=score_rows, score_tap=score_tap, training=training
+            inputs,
+            score_rows=score_rows,
+            score_tap=score_tap,
+            rotation=rotation,
+            training=training,
         )
         outputs = outputs + self.mlp(inputs, training=training)
         return tokens + self._attention_branch(outputs, training), scores
@@ -60,7 +72,7 @@ class BranchedBlock(EncoderBlock):
         **kwargs: the further arguments of `EncoderBlock`.
 
     Call arguments:
-        tokens, score_rows, training: see `EncoderBlock`.
+        tokens, score_rows, rotation, training: see `EncoderBlock`.
         score_tap: as in `SelfAttention`, for the heads of all branches.
         token_tap: must be None: each attention reads tokens of its own.
 
@@ -92,9 +104,14 @@ class BranchedBlock(EncoderBlock):
         for kind, make in (("attention", self._make_attention), ("mlp", self._make_mlp)):
             self._set(f"{kind}_norm_{branch}", self._norm)
             self._set(f"{kind}_{branch}", make)
-            if self.layer_scale_init_value is not None:
+            if self._scales(kind):
                 self._set(f"{kind}_scale_{branch}", self._layer_scale)
             self._set(f"{kind}_drop_{branch}", self._drop)
+
+    def _scales(self, kind: str) -> bool:
+        return self.layer_scale_init_value is not None and (
+            kind == "attention" or self.use_mlp_layer_scale
+        )
 
     def _set(self, name, make):
         setattr(self, name, make(name))
@@ -106,7 +123,15 @@ class BranchedBlock(EncoderBlock):
             f"tokens to tap or read. Received: {self.name!r}. Use its scores or its output instead."
         )
 
-    def call(self, tokens, score_rows=None, score_tap=None, token_tap=None, training=None):
+    def call(
+        self,
+        tokens,
+        score_rows=None,
+        score_tap=None,
+        token_tap=None,
+        rotation=None,
+        training=None,
+    ):
         """Apply all attentions, then all MLPs."""
         if token_tap is not None:
             self.attention_inputs(tokens, token_tap)
@@ -118,6 +143,7 @@ class BranchedBlock(EncoderBlock):
                 self._part("attention_norm", branch)(tokens),
                 score_rows=score_rows,
                 score_tap=taps[branch],
+                rotation=rotation,
                 training=training,
             )
             for branch in range(self.num_branches)
@@ -135,7 +161,7 @@ class BranchedBlock(EncoderBlock):
         return getattr(self, f"{kind}_{branch}")
 
     def _summed(self, kind, outputs, training):
-        if self.layer_scale_init_value is not None:
+        if self._scales(kind):
             outputs = [self._part(f"{kind}_scale", i)(one) for i, one in enumerate(outputs)]
         return sum(
             self._part(f"{kind}_drop", i)(one, training=training) for i, one in enumerate(outputs)

@@ -5,6 +5,7 @@ A function of `keras.ops` looks for symbolic tensors, moves its arguments and se
 Arguments and results are those of the functions of the same name in `keras.ops`.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -52,3 +53,30 @@ def cast_like(tensor, other):
     if are_torch(tensor, other):
         return tensor.to(other.dtype)
     return ops.cast(tensor, other.dtype)
+
+
+def widened(tensor):
+    """Convert to float32, unless the tensor has that type or a wider one."""
+    if are_torch(tensor):
+        import torch
+
+        return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+    return ops.cast(tensor, keras.backend.result_type(tensor.dtype, "float32"))
+
+
+def concatenate(tensors: Sequence[Any], axis: int):
+    """Lay tensors of one dtype one after the other along an axis."""
+    if are_torch(*tensors):
+        import torch
+
+        return torch.cat(tuple(tensors), dim=axis)
+    return ops.concatenate(tensors, axis=axis)
+
+
+def stack(tensors: Sequence[Any], axis: int):
+    """Lay tensors of one shape and dtype beside each other along a new axis."""
+    if are_torch(*tensors):
+        import torch
+
+        return torch.stack(tuple(tensors), dim=axis)
+    return ops.stack(tensors, axis=axis)

@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kerasvit.layers.base import require, require_at_least
+from kerasvit.layers.base import head_dim, require, require_at_least
+from kerasvit.layers.rotary.rules import RULES as ROTARY_RULES
+from kerasvit.layers.rotary.rules import check_periods
 from kerasvit.models.vit.readout import POOLINGS
 
-POSITIONS = ("all", "patches")
+POSITIONS = ("all", "patches", "none")
 DISTILLATION_OUTPUTS = ("average", "both")
 ATTENTIONS = ("self", "differential")
 
@@ -25,6 +27,12 @@ def check_arguments(arguments: Mapping[str, Any], block_types: Iterable[str]) ->
         require(value in allowed, f"{name} must be one of {allowed}. Received: {name}={value!r}")
     require_at_least(0, num_registers=arguments["num_registers"])
     require_at_least(1, head_blocks=arguments["head_blocks"])
+    require_at_least(0, full_head_blocks=arguments["full_head_blocks"])
+    for name in ("pooling_heads", "pooling_mlp_dim", "num_key_value_heads"):
+        if arguments[name] is not None:
+            require_at_least(1, **{name: arguments[name]})
+    _check_rotary(**_chosen(arguments, _check_rotary))
+    _check_blocks(**_chosen(arguments, _check_blocks))
     _check_distillation(**_chosen(arguments, _check_distillation))
     _check_class_token(**_chosen(arguments, _check_class_token))
     _check_head(**_chosen(arguments, _check_head))
@@ -41,6 +49,59 @@ def check_stage(stage: str, pooling: str) -> None:
 
 def _chosen(arguments, check) -> dict[str, Any]:
     return {name: arguments[name] for name in check.__annotations__ if name in arguments}
+
+
+def _check_rotary(
+    rope_type: str | None,
+    rope_temperature: float | None,
+    rope_reference_grid: tuple[int, int] | None,
+    rope_offset: float,
+    rope_periods: str | list[float],
+    attention_type: str,
+    hidden_dim: int,
+    num_heads: int,
+):
+    others = {
+        "rope_temperature": rope_temperature is not None,
+        "rope_reference_grid": rope_reference_grid is not None,
+        "rope_offset": rope_offset != 0,
+        "rope_periods": rope_periods != "float32",
+    }
+    given = [name for name, is_given in others.items() if is_given]
+    require(
+        rope_type is not None or not given,
+        f"Positions are not rotary without a rope_type. Received: {', '.join(given)}. Say "
+        f"rope_type, one of {tuple(ROTARY_RULES)}",
+    )
+    if rope_type is None:
+        return
+    require(
+        rope_type in ROTARY_RULES,
+        f"rope_type must be one of {tuple(ROTARY_RULES)}. Received: rope_type={rope_type!r}",
+    )
+    require(
+        attention_type == "self",
+        "Rotary positions are of ordinary self-attention. Received: "
+        f"attention_type={attention_type!r}",
+    )
+    require(
+        rope_type == "dinov3" or rope_periods == "float32",
+        f'Periods are of rope_type="dinov3". Received: rope_periods={rope_periods!r} and '
+        f"rope_type={rope_type!r}",
+    )
+    check_periods(rope_periods, head_dim(hidden_dim, num_heads))
+
+
+def _check_blocks(
+    block_type: str,
+    use_mlp_layer_scale: bool,
+):
+    has_one_scale = block_type in ("parallel", "post_norm")
+    require(
+        use_mlp_layer_scale or not has_one_scale,
+        f"Blocks of this type have no LayerScale of an MLP. Received: block_type={block_type!r}, "
+        "use_mlp_layer_scale=False. Leave it out",
+    )
 
 
 def _check_distillation(

@@ -18,6 +18,13 @@ class ViTFacts(FamilyFacts):
     head_blocks: int
     head_patch_mean: bool
     norm_after_pooling: bool | None
+    position_embedding: str
+    rope_type: str | None
+
+    @property
+    def has_position_table(self) -> bool:
+        """Whether positions are learned, one for each place of a grid."""
+        return self.position_embedding != "none"
 
     @property
     def has_class_token(self) -> bool:

@@ -11,9 +11,10 @@ from kerasvit.layers import (
     PatchEmbedding,
     PositionEmbedding,
     PostNormBlock,
+    RotaryEmbedding,
 )
 from kerasvit.layers.attention.differential import initial_lambda
-from kerasvit.layers.base import kernel_initializer
+from kerasvit.layers.base import head_dim, kernel_initializer
 from kerasvit.layers.primitives.dense import Dense
 from kerasvit.layers.primitives.dropout import Dropout
 from kerasvit.layers.primitives.norms import make_norm
@@ -62,15 +63,33 @@ def _embedding(model, prefix):
     layers = {"patch_embedding": patch_embedding}
     if model.use_class_token:
         layers["class_token"] = LearnedTokens(1, name="class_token", dtype=dtype)
-    layers["position"] = PositionEmbedding(
-        patch_embedding.grid(*model.image_shape[:2]),
-        len(prefix) if model.position_embedding == "all" else 0,
-        model.position_resampling,
-        name="position_embedding",
-        dtype=dtype,
-    )
+    if model.has_position_table:
+        layers["position"] = PositionEmbedding(
+            patch_embedding.grid(*model.image_shape[:2]),
+            len(prefix) if model.position_embedding == "all" else 0,
+            model.position_resampling,
+            name="position_embedding",
+            dtype=dtype,
+        )
+    if model.rope_type is not None:
+        layers["rotary"] = _rotary(model)
     layers["position_dropout"] = Dropout(model.dropout_rate, name="position_dropout", dtype=dtype)
     return layers
+
+
+def _rotary(model) -> RotaryEmbedding:
+    return RotaryEmbedding(
+        model.rope_type,
+        head_dim(model.hidden_dim, model.num_heads),
+        model.rope_temperature,
+        model.rope_reference_grid,
+        model.rope_offset,
+        model.rope_periods,
+        model.num_layers,
+        model.num_heads,
+        name="rotary",
+        dtype=model.dtype_policy,
+    )
 
 
 def _optional(model):
@@ -95,14 +114,18 @@ def _block(model, index: int) -> EncoderBlock:
         num_heads=model.num_heads,
         mlp_dim=model.mlp_dim,
         use_qkv_bias=model.use_qkv_bias,
+        use_key_bias=model.use_key_bias,
+        num_key_value_heads=_key_value_heads(model, index),
         use_qk_norm=model.use_qk_norm,
         use_projection_bias=model.use_projection_bias,
         use_sub_norm=model.use_sub_norm,
+        use_mlp_sub_norm=model.use_mlp_sub_norm,
         initial_lambda=initial_lambda(index) if is_differential else None,
         mlp_type=model.mlp_type,
         activation=model.activation,
         norm_type=model.norm_type,
         layer_scale_init_value=model.layer_scale_init_value,
+        use_mlp_layer_scale=model.use_mlp_layer_scale,
         layer_norm_epsilon=model.layer_norm_epsilon,
         dropout_rate=model.dropout_rate,
         attention_dropout_rate=model.attention_dropout_rate,
@@ -112,10 +135,16 @@ def _block(model, index: int) -> EncoderBlock:
     )
 
 
+def _key_value_heads(model, index: int) -> int | None:
+    ends = model.full_head_blocks
+    is_full = index < ends or index >= model.num_layers - ends
+    return None if is_full else model.num_key_value_heads
+
+
 def _pooling(model) -> AttentionPooling:
     return AttentionPooling(
-        num_heads=model.num_heads,
-        mlp_dim=model.mlp_dim,
+        num_heads=model.pooling_heads or model.num_heads,
+        mlp_dim=model.pooling_mlp_dim or model.mlp_dim,
         activation=model.activation,
         norm_type=model.norm_type,
         layer_norm_epsilon=model.layer_norm_epsilon,

@@ -7,22 +7,31 @@ from kerasvit.layers.base import PACKAGE, kept_arguments
 from kerasvit.models import forms
 from kerasvit.models.arguments import Converted
 from kerasvit.models.base import ScoreModel
-from kerasvit.models.forms import Blocks, ImageShape, PatchSize, Pooling, Record
+from kerasvit.models.forms import (
+    Blocks,
+    GridShape,
+    ImageShape,
+    PatchSize,
+    Periods,
+    Pooling,
+    Record,
+)
 from kerasvit.models.taps import NO_TAPS, Taps
 from kerasvit.models.vit.arguments import check_arguments
-from kerasvit.models.vit.family import ViTFacts
+from kerasvit.models.vit.embedding import TokenEmbedding
+from kerasvit.models.vit.head import ReadOut
 from kerasvit.models.vit.layers import BLOCKS, make_layers
-from kerasvit.models.vit.readout import distilled_logits, linear_probe_feature, pool
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class VisionTransformer(ViTFacts, ScoreModel):
+class VisionTransformer(TokenEmbedding, ReadOut, ScoreModel):
     """Vision Transformer that returns logits and the scores of every self-attention block.
 
     DeiT is the same model; distilled DeiT has `use_distillation_token`; DeiT III has LayerScale and
     `position_embedding="patches"`; DINO has `num_classes=0`; DINOv2 has LayerScale and, in the
     giant, a gated MLP, and `num_registers` where it has registers; CLIP has `use_pre_norm`; SigLIP
-    has `pooling="attention"` and no class token.
+    has `pooling="attention"` and no class token; DINOv3, EVA-02 and Perception Encoder have a
+    `rope_type`, rotary positions.
 
     Args:
         image_shape: `(height, width, channels)` that the position embedding is stored for. Images
@@ -39,19 +48,32 @@ class VisionTransformer(ViTFacts, ScoreModel):
             patch tokens), or "attention" (a learned query reads the patches out: MAP, as in
             SigLIP).
         pool_prefix: bool. Whether pooling takes registers and class token in as well.
+        pooling_heads: int or None. Heads of attention pooling; None for `num_heads`.
+        pooling_mlp_dim: int or None. Width of its MLP; None for `mlp_dim`.
         use_class_token: bool. Whether there is a class token.
         use_distillation_token: bool. Adds a second token and a second head.
         distillation_output: "average" of the two heads' logits, or "both": logits `(B, 2, K)`,
             class head first.
         num_registers: int. Register tokens after the class token.
-        position_embedding: "all" tokens have one, or the "patches" alone.
+        position_embedding: "all" tokens have a learned one, or the "patches" alone, or "none".
         position_resampling: rule for other image sizes, see
             `kerasvit.layers.position_resampling.resampling_matrix`.
+        rope_type: None, or the rule that queries and keys are turned by: "dinov3", "eva02", "pe",
+            "axial" or "mixed", see `kerasvit.layers.RotaryEmbedding`, as for the next four.
+        rope_temperature: float, or None for the rule's own.
+        rope_reference_grid: `(rows, columns)` that the places are scaled to, or None.
+        rope_offset: float, added to the places.
+        rope_periods: of "dinov3": "float32"; "bfloat16", as in Meta's own files; or their values.
         use_qkv_bias: bool. Whether queries, keys and values have biases.
+        use_key_bias: bool. Whether keys have one where the two others have.
+        num_key_value_heads: int or None. Heads of keys and values in grouped-query attention; None
+            for `num_heads`.
+        full_head_blocks: int. How many blocks at either end have `num_heads` of them all the same.
         use_qk_norm: bool. Whether queries and keys are normalised, each head by itself.
         use_projection_bias: bool. Whether the attention's projection and the MLPs have biases.
         use_sub_norm: bool. Whether attention and MLP are normalised before their last projection,
             as in BEiT-3.
+        use_mlp_sub_norm: bool. Whether the MLP alone is, as in EVA-02.
         use_patch_norm: bool. Whether the patches are normalised before their positions are added,
             as in AIMv2.
         use_pre_norm: bool. Whether the tokens are normalised before the first block, as in CLIP;
@@ -66,6 +88,7 @@ class VisionTransformer(ViTFacts, ScoreModel):
         mlp_type: "mlp" or "gated".
         activation: str. See `kerasvit.layers.primitives.activations.activation_function`.
         layer_scale_init_value: float or None. Start of LayerScale's factors; None for none.
+        use_mlp_layer_scale: bool. Whether it acts on the MLPs too.
         layer_norm_epsilon: float.
         dropout_rate: float in [0, 1), after position embedding, projections and MLP layers.
         attention_dropout_rate: float in [0, 1), on the attention scores.
@@ -93,14 +116,15 @@ class VisionTransformer(ViTFacts, ScoreModel):
             before dropout. Branched blocks have the heads of both branches; differential attention
             returns its differences, which are no probabilities.
         ca_scores: `{}`: a ViT has no class attention. With attention pooling
-            `ca_pooling_block_00_att`, `(B, H, 1, P)`: what the learned query reads.
+            `ca_pooling_block_00_att`, `(B, H, 1, P)`: what the learned query reads (`1 + P` where
+            `pool_prefix` gives it the class token).
 
     Raises:
         ValueError: if an argument is out of its range.
 
     Source: Dosovitskiy et al. 2021 (https://arxiv.org/abs/2010.11929); DeiT: 2012.12877; DeiT III:
-    2204.07118; DINO: 2104.14294; DINOv2: 2304.07193; registers: 2309.16588; reference
-    timm/models/vision_transformer.py.
+    2204.07118; DINO: 2104.14294; DINOv2: 2304.07193; registers: 2309.16588; DINOv3: 2508.10104;
+    reference timm/models/vision_transformer.py and eva.py.
     """
 
     image_shape: ImageShape = Converted((224, 224, 3), forms.shape)
@@ -143,6 +167,19 @@ class VisionTransformer(ViTFacts, ScoreModel):
     attention: str = "full"
     attention_blocks: Blocks = Converted(None, forms.blocks)
     record: Record = Converted(None, forms.record)
+    # Younger arguments come last: the others may be given by position.
+    rope_type: str | None = None
+    rope_temperature: float | None = None
+    rope_reference_grid: GridShape = Converted(None, forms.grid)
+    rope_offset: float = 0.0
+    rope_periods: Periods = Converted("float32", forms.periods)
+    use_key_bias: bool = True
+    num_key_value_heads: int | None = None
+    full_head_blocks: int = 0
+    use_mlp_sub_norm: bool = False
+    use_mlp_layer_scale: bool = True
+    pooling_heads: int | None = None
+    pooling_mlp_dim: int | None = None
 
     view_arguments = ("distillation_output",)
 
@@ -187,10 +224,11 @@ class VisionTransformer(ViTFacts, ScoreModel):
         tokens = self._embed(images, training)
         read_tokens = self.use_class_token + self.use_distillation_token
         rows = {"full": None, "cls": read_tokens, "none": 0}[self.returned_scores]
+        rotations = self._rotations(images)
         outputs, scores = [], {}
         for index, block in enumerate(self.blocks):
             arguments = taps.arguments(block, rows if self._wants_scores(index) else 0)
-            output, block_scores = block(tokens, training=training, **arguments)
+            output, block_scores = block(tokens, training=training, **arguments, **rotations[index])
             tokens = taps.read(block, (tokens,), output, block_scores)
             if block_scores is not None:
                 scores[f"{block.name}_att"] = block_scores
@@ -201,49 +239,3 @@ class VisionTransformer(ViTFacts, ScoreModel):
     def _norm_tokens(self, tokens):
         acts_here = self.use_final_norm and not self.normed_after_pooling
         return self.norm(tokens) if acts_here else tokens
-
-    def _embed(self, images, training):
-        grid = self.patch_embedding.grid(*images.shape[1:3])
-        tokens = self.patch_embedding(images)
-        if self.use_patch_norm:
-            tokens = self.patch_norm(tokens)
-        if self.position_embedding == "patches":
-            tokens = self._add_prefix(self.position(tokens, grid=grid))
-        else:
-            tokens = self.position(self._add_prefix(tokens), grid=grid)
-        tokens = self.position_dropout(tokens, training=training)
-        return self.pre_norm(tokens) if self.use_pre_norm else tokens
-
-    def _add_prefix(self, tokens):
-        if self.num_registers:
-            tokens = self.registers(tokens)
-        if self.use_distillation_token:
-            tokens = self.distillation_token(tokens)
-        return self.class_token(tokens) if self.use_class_token else tokens
-
-    def _classify(self, outputs, training=None, taps: Taps = NO_TAPS):
-        if self.use_distillation_token:
-            heads = self.heads() or (None, None)
-            return distilled_logits(outputs[-1], heads, self.distillation_output), {}
-        features, scores = self._pool(outputs, training, taps)
-        if self.use_final_norm and self.normed_after_pooling:
-            features = self.norm(features)
-        return self.head(features) if self.num_classes else features, scores
-
-    def _pool(self, outputs, training, taps):
-        num_prefix = len(self._prefix("sa"))
-        if self.reads_several_tokens:
-            return linear_probe_feature(
-                outputs, num_prefix, self.head_patch_mean, self.head_interleaved
-            ), {}
-        left_out = 0 if self.pool_prefix else num_prefix
-        if self.pooling == "attention":
-            return self._pool_by_attention(outputs[-1][:, left_out:], training, taps)
-        return pool(outputs[-1], self.pooling, left_out), {}
-
-    def _pool_by_attention(self, tokens, training, taps):
-        pooling = self.class_blocks[0]
-        arguments = taps.arguments(pooling, 0 if self.returned_scores == "none" else None)
-        feature, scores = pooling(tokens, training=training, **arguments)
-        feature = taps.read(pooling, (tokens,), feature, scores)
-        return feature, {} if scores is None else {f"{pooling.name}_att": scores}

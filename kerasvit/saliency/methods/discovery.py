@@ -132,6 +132,8 @@ def import_scipy() -> types.ModuleType:
 def last_keys(request: Request) -> tuple[np.ndarray, np.ndarray]:
     """Return the keys of the last self-attention block, `(B, P, D)`, heads side by side.
 
+    They are those before rotary positions turn them, and as many as the block has of its own.
+
     Returns:
         The keys of the patches, and the model's first output `(B, K)`.
     """
@@ -140,7 +142,9 @@ def last_keys(request: Request) -> tuple[np.ndarray, np.ndarray]:
     keys, logits = [], []
     for chosen in request.batches():
         output, joint = run(view, _joint_projection, {"pixels": request.pixels[chosen]})
-        keys.append(np.split(joint.astype(np.float32), 3, axis=-1)[1][:, prefix:])
+        width = view.hidden_dim
+        key_width = (joint.shape[-1] - width) // 2
+        keys.append(joint.astype(np.float32)[:, prefix:, width : width + key_width])
         logits.append(output.astype(np.float32))
     return np.concatenate(keys), np.concatenate(logits)
 
@@ -150,7 +154,7 @@ def _joint_projection(model: "ScoreModel", tensors: Mapping[str, Any]) -> tuple[
     block = model.blocks[-1]
     place = f"{block.name}_tokens"
     logits, found = model.call_with_taps(tensors["pixels"], {place: None})
-    return logits, block.attention.qkv(found[place])
+    return logits, block.attention.joint(found[place])
 
 
 def explain_tokencut(request: Request, options: TokencutOptions) -> SaliencyMap:

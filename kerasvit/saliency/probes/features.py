@@ -146,8 +146,16 @@ def position_similarity(model: "ScoreModel") -> np.ndarray:
         `(rows, columns, rows, columns)`: at `[r, c]` the map of the cosine of patch (r, c)'s
         embedding with every other.
 
+    Raises:
+        UsageError: if the model has no learned positions.
+
     Source: Dosovitskiy et al. 2021, figure 7 middle (https://arxiv.org/abs/2010.11929).
     """
+    if not model.has_position_table:
+        raise UsageError(
+            "Learned positions are compared, and this model has none: its positions are rotary. "
+            f"Received: {model.name!r}. Choose another probe."
+        )
     position = model.position
     patches = to_numpy(position.embedding.value)[0, position.num_prefix :].astype(np.float64)
     unit = patches / np.maximum(np.linalg.norm(patches, axis=1, keepdims=True), 1e-12)

@@ -1,11 +1,12 @@
 """Every named Vision Transformer: the architectures of timm, with DeiT, DINO and DINOv2.
 
-Names are timm's, and so are the facts (timm/models/vision_transformer.py and deit.py of timm
-1.0.31, Apache-2.0).
+Names are timm's, and so are the facts (timm/models/vision_transformer.py, deit.py and
+eva.py of timm 1.0.31, Apache-2.0).
 """
 
 from kerasvit.models.vit.variants.classifiers import DEIT, GLOBAL_AVERAGE, OTHER_BLOCKS, PLAIN, TEST
 from kerasvit.models.vit.variants.families import Arguments, Variants, variant
+from kerasvit.models.vit.variants.rotary import DINOV3_ALIASES, ROTARY
 from kerasvit.models.vit.variants.towers import CLIP, TOWERS
 
 # Our own, for CIFAR-10.
@@ -20,6 +21,7 @@ VARIANTS: Variants = {
     **TOWERS,
     **TEST,
     **DEIT,
+    **ROTARY,
 }
 
 _DINO: Arguments = {"num_classes": 0, "position_resampling": "bicubic_offset"}
@@ -34,4 +36,5 @@ ALIASES: dict[str, tuple[str, Arguments]] = {
         for suffix, infix in [("", ""), ("_reg", "_reg4")]
         for size in ("small", "base", "large", "giant")
     },
+    **{alias: (name, {}) for alias, name in DINOV3_ALIASES.items()},
 }

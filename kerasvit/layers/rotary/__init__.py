@@ -1,0 +1,1 @@
+"""Rotary positions: queries and keys are turned by angles that their places give."""
