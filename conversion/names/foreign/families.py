@@ -6,7 +6,10 @@ import re
 from kerasvit.conversion.files.checkpoint import Checkpoint
 from kerasvit.errors import InputError
 
-_OWN = ("patch_embed.proj.weight", "pos_embed")
+BUILT_IN = "ViT, DeiT, DINO, DINOv2, DINOv3, EVA, Perception Encoder and CaiT"
+
+# EVA's and DINOv3's networks without learned positions have LayerScale.
+_OWN = (("patch_embed.proj.weight",), ("pos_embed", "blocks.0.gamma_1"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,15 +60,15 @@ def refuse_other_families(checkpoint: Checkpoint) -> None:
     Args:
         checkpoint: an unwrapped checkpoint in timm's names.
     """
-    is_ours = all(name in checkpoint for name in _OWN)
+    is_ours = all(any(name in checkpoint for name in names) for names in _OWN)
     for family in _OTHERS:
         if is_ours and not family.always:
             continue
         pattern = re.compile(family.pattern)
         told_by = next((name for name in checkpoint.names if pattern.fullmatch(name)), None)
         if told_by is not None:
-            advice = family.advice or "Convert a ViT, DeiT, DINO, DINOv2 or CaiT"
+            advice = family.advice or f"Convert one of {BUILT_IN}"
             raise InputError(
-                f"{checkpoint.label} holds {family.kind}, and kerasvit has ViT, DeiT, DINO, DINOv2 "
-                f"and CaiT. Received: {told_by!r}. {advice}"
+                f"{checkpoint.label} holds {family.kind}, and kerasvit has {BUILT_IN}. "
+                f"Received: {told_by!r}. {advice}"
             )

@@ -20,12 +20,10 @@ OTHERS = {
         "beit.encoder.layer.0.attention.attention.relative_position_bias.relative_position_bias_table",
         "BEiT",
     ),
-    "DINOv3": ("rope_embed.periods", "DINOv3"),
     "XCiT": ("cls_attn_blocks.0.attn.qkv.weight", "XCiT"),
     "ConvNeXt": ("stages.0.blocks.0.conv_dw.weight", "ConvNeXt"),
     "ResNet": ("layer1.0.conv1.weight", "ResNet"),
     "CLIP's ResNet": ("visual.layer1.0.conv1.weight", "ResNet"),
-    "DINOv3 of Hugging Face": ("layer.0.attention.k_proj.weight", "DINOv3"),
 }
 
 
