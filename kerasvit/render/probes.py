@@ -54,6 +54,44 @@ def measure_plot(
     _save(figure, path, overwrite)
 
 
+def sinks_plot(
+    path: str | os.PathLike[str],
+    measures: Mapping[str, Mapping[str, np.ndarray]],
+    labels: Mapping[str, str],
+    title: str,
+    overwrite: bool = False,
+) -> None:
+    """Draw several measures below each other, a dot for each value and a line through medians.
+
+    Args:
+        path: the PNG to write.
+        measures: by name, values `(n,)` or `(n, H)` by key of the block, in order of depth.
+        labels: of the vertical axes, by the names of the measures.
+        title: the heading.
+        overwrite: whether an existing file may be replaced.
+
+    Raises:
+        OutputError: as `measure_plot`.
+        UsageError: as `measure_plot`.
+    """
+    blocks = max(map(len, measures.values()))
+    figure, axes = _figure(max(4.5, 1.5 + 0.35 * blocks), 2.4 * len(measures), len(measures))
+    for own, (name, values) in zip(np.atleast_1d(axes), measures.items(), strict=True):
+        rows = [np.reshape(value, -1) for value in values.values()]
+        for position, row in enumerate(rows):
+            own.plot([position] * len(row), row, "o", markersize=3, alpha=0.5, color="#31446b")
+        medians = [np.median(row) for row in rows]
+        own.plot(range(len(rows)), medians, "-", linewidth=1, color="#b8961f", label="median")
+        _name_blocks(own.set_xticks, list(values))
+        own.set_ylabel(labels[name], fontsize=8)
+        finite = np.concatenate(rows)[np.isfinite(np.concatenate(rows))]
+        if len(finite) and finite.min() > 0 and finite.max() > 10 * finite.min() > 0:
+            own.set_yscale("log")
+    np.atleast_1d(axes)[0].set_title(title, fontsize=10)
+    np.atleast_1d(axes)[0].legend(fontsize=8)
+    _save(figure, path, overwrite)
+
+
 def matrix_plot(
     path: str | os.PathLike[str],
     values: np.ndarray,
@@ -89,13 +127,13 @@ def matrix_plot(
     _save(figure, path, overwrite)
 
 
-def _figure(width: float, height: float):
+def _figure(width: float, height: float, rows: int = 1):
     import_matplotlib()
     from matplotlib.figure import Figure
 
     # A figure of its own: pyplot would keep it alive and may ask for a display.
     figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots()
+    return figure, figure.subplots(rows)
 
 
 def _name_blocks(set_ticks, keys: Sequence[str]) -> None:

@@ -21,6 +21,12 @@ from kerasvit.saliency.probes.features import (
     position_similarity,
     token_norms,
 )
+from kerasvit.saliency.probes.sinks import (
+    attention_received,
+    norm_outliers,
+    prefix_share,
+    sink_ratio,
+)
 from kerasvit.saliency.result import SaliencyMap
 from kerasvit.saliency.scores import block_keys, select_block
 from kerasvit.saliency.several import SaliencyMaps
@@ -37,6 +43,7 @@ __all__ = [
     "attention_entropy",
     "attention_gradients",
     "attention_maps",
+    "attention_received",
     "block_keys",
     "block_outputs",
     "block_scores",
@@ -50,14 +57,17 @@ __all__ = [
     "make_baseline",
     "make_objective",
     "mass_mask",
+    "norm_outliers",
     "normalise",
     "patch_filters",
     "pca_to_rgb",
     "plot",
     "position_similarity",
+    "prefix_share",
     "query_tokens",
     "rollout",
     "rollout_matrix",
     "select_block",
+    "sink_ratio",
     "token_norms",
 ]

@@ -47,16 +47,29 @@ def test_everything_of_eight_pictures(probe, folder):
     result, out = probe(folder / "in")
     assert result.code == 0, result.err
     names = {path.stem for path in out.glob("*.png")}
-    assert names == {"positions", "filters", "distance", "entropy", "features", "similarity"}
+    assert names == {
+        "positions",
+        "filters",
+        "distance",
+        "entropy",
+        "sinks",
+        "features",
+        "similarity",
+    }
     arrays = arrays_of(out)
     assert arrays["features"].shape == (8, 4, 6, 3)
     assert arrays["norms"].shape == (8, 4, 6)
     assert arrays["similarity"].shape == (2, 2)
     assert arrays["distance_sa_ffn_block_01_att"].shape == (2,)
+    assert arrays["sink_ratio_sa_ffn_block_01_att"].shape == (8,)
+    assert arrays["prefix_share_sa_ffn_block_01_att"].shape == (8, 2)
+    assert arrays["norm_outliers_sa_ffn_block_01"].shape == (8,)
     assert result.out.splitlines() == [
         *(
             str(out / f"{name}.png")
-            for name in ("positions", "filters", "distance", "entropy", "features", "similarity")
+            for name in (
+                *("positions", "filters", "distance", "entropy", "sinks", "features", "similarity"),
+            )
         ),
         str(out / "probes.npz"),
     ]

@@ -33,7 +33,7 @@ def attention_distance(scores: np.ndarray, layout: TokenLayout) -> np.ndarray:
 
     Source: Dosovitskiy et al. 2021, figure 7 right (https://arxiv.org/abs/2010.11929).
     """
-    _check(scores, layout)
+    check_probabilities(scores, layout)
     prefix = layout.num_prefix
     rows = scores[:, :, prefix:, prefix:].astype(np.float64)
     mass = np.maximum(rows.sum(axis=-1), 1e-12)
@@ -55,14 +55,15 @@ def attention_entropy(scores: np.ndarray, layout: TokenLayout) -> np.ndarray:
     Raises:
         InputError: if the scores do not fit the layout, or are no probabilities.
     """
-    _check(scores, layout, whole=False)
+    check_probabilities(scores, layout, whole=False)
     rows = scores.astype(np.float64)
     logs = np.log2(np.maximum(rows, np.finfo(np.float64).tiny))
     # Not -0 for a row with all its mass in one place.
     return np.abs((rows * logs).sum(axis=-1)).mean(axis=-1)
 
 
-def _check(scores: np.ndarray, layout: TokenLayout, whole: bool = True) -> None:
+def check_probabilities(scores: np.ndarray, layout: TokenLayout, whole: bool = True) -> None:
+    """Raise `InputError` unless scores fit a layout and are probabilities; `whole`: of all rows."""
     if scores.ndim != 4 or (whole and scores.shape[2] != scores.shape[3]):
         raise InputError(
             "This measure needs every row of a block's scores, (B, H, N, N). "

@@ -10,6 +10,7 @@ from kerasvit.layout import BlockKey
 from kerasvit.saliency.methods.attention import block_scores
 from kerasvit.saliency.probes.attention import attention_distance, attention_entropy
 from kerasvit.saliency.probes.features import block_outputs, linear_cka
+from kerasvit.saliency.probes.sinks import norm_outliers, prefix_share, sink_ratio
 
 if TYPE_CHECKING:
     from kerasvit.models.base import ScoreModel
@@ -55,6 +56,47 @@ def survey_attention(
 
 def _add(totals: dict[str, np.ndarray], key: str, values: np.ndarray) -> None:
     totals[key] = totals.get(key, 0) + values
+
+
+def survey_sinks(
+    model: "ScoreModel", pictures: Iterable[np.ndarray]
+) -> dict[str, dict[str, np.ndarray]]:
+    """Return where attention and length pile up, picture by picture.
+
+    Args:
+        model: a kerasvit model.
+        pictures: `(h, w, 3)`, preprocessed, at least one.
+
+    Returns:
+        By key of the block: `"sink_ratio"` and `"sink_token"`, `(pictures,)`, see `sink_ratio`, and
+        `"prefix_share"`, `(pictures, H)`; by name of the block `"norm_outliers"`, `(pictures,)`.
+
+    Raises:
+        InputError: if there is no picture, or one has too many patches.
+    """
+    found: dict[str, dict[str, list[np.ndarray]]] = {
+        name: {} for name in ("sink_ratio", "sink_token", "prefix_share", "norm_outliers")
+    }
+
+    def keep(name: str, key: str, values: np.ndarray) -> None:
+        found[name].setdefault(key, []).append(values[0])
+
+    for pixels in pictures:
+        scores, layouts = block_scores(model, pixels)
+        for key, rows in scores.items():
+            ratio, token = sink_ratio(rows[None], layouts[key])
+            keep("sink_ratio", key, ratio)
+            keep("sink_token", key, token)
+            keep("prefix_share", key, prefix_share(rows[None], layouts[key]))
+        layout = model.token_layout(pixels.shape)
+        for name, tokens in block_outputs(model, pixels[None], range(model.num_layers)).items():
+            keep("norm_outliers", name, norm_outliers(tokens, layout))
+    if not found["norm_outliers"]:
+        raise InputError("The sinks of a model are surveyed on pictures. Received: none.")
+    return {
+        name: {key: np.stack(values) for key, values in by_block.items()}
+        for name, by_block in found.items()
+    }
 
 
 def survey_features(model: "ScoreModel", pictures: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
