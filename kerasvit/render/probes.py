@@ -85,7 +85,8 @@ def sinks_plot(
         _name_blocks(own.set_xticks, list(values))
         own.set_ylabel(labels[name], fontsize=8)
         finite = np.concatenate(rows)[np.isfinite(np.concatenate(rows))]
-        if len(finite) and finite.min() > 0 and finite.max() > 10 * finite.min() > 0:
+        # Ratios, from 1 on, may span powers of ten; shares have 0.
+        if len(finite) and finite.min() >= 1 and finite.max() > 10:
             own.set_yscale("log")
     np.atleast_1d(axes)[0].set_title(title, fontsize=10)
     np.atleast_1d(axes)[0].legend(fontsize=8)
