@@ -1,6 +1,7 @@
 """Every format, kind of model and attention mode, run in its real runtime: the worst deviations.
 
     python benchmarks/exports/checks.py                    # six formats, five models, three modes
+    python benchmarks/exports/checks.py --dynamic-size     # the same, pictures of three sizes
     python benchmarks/exports/checks.py --architectures    # every architecture, small, to ONNX
 
 Weights are random and each is away from where it starts; a figure is the largest difference of any
@@ -56,7 +57,7 @@ def randomised(model):
     return model
 
 
-def measure(model, name: str, mode: str) -> str:
+def measure(model, name: str, mode: str, image_size: str | None = None) -> str:
     """Export, and return the worst deviation or what went wrong."""
     import kerasvit
     from kerasvit.exporting import FORMATS
@@ -64,13 +65,13 @@ def measure(model, name: str, mode: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / f"out{FORMATS[name].suffix}"
         try:
-            check = kerasvit.export(model, path, name, attention=mode).check
+            check = kerasvit.export(model, path, name, attention=mode, image_size=image_size).check
         except Exception as error:
             return f"FAILED: {' '.join(str(error).split())[:200]}"
     return f"{check['worst']:.1e}" if check["checked"] else check["why"]
 
 
-def formats_and_modes() -> None:
+def formats_and_modes(image_size: str | None) -> None:
     """Print a row for each format of this process' backend, and kind of model."""
     import keras
 
@@ -81,7 +82,7 @@ def formats_and_modes() -> None:
         if target.backend == keras.backend.backend() and name != "web":
             for kind in KINDS:
                 model = make_model(kind)
-                found = [measure(model, name, mode) for mode in MODES]
+                found = [measure(model, name, mode, image_size) for mode in MODES]
                 print("|", " | ".join([name, kind, *found]), "|", flush=True)
 
 
@@ -101,12 +102,14 @@ def main() -> None:
     """Run one process a backend."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--architectures", nargs="?", const="*", metavar="PATTERN")
+    parser.add_argument("--dynamic-size", action="store_true")
     parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=BACKENDS)
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.here:
-        pattern = options.architectures
-        return architectures(pattern) if pattern else formats_and_modes()
+        if options.architectures:
+            return architectures(options.architectures)
+        return formats_and_modes("dynamic" if options.dynamic_size else None)
     for backend in BACKENDS[:1] if options.architectures else options.backends:
         environment = {**os.environ, "KERAS_BACKEND": backend}
         command = [sys.executable, __file__, *sys.argv[1:], "--here"]

@@ -1,5 +1,6 @@
 """Running an export in the runtime that it is for, and comparing it with the model."""
 
+import itertools
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -35,8 +36,8 @@ def check(computation: Computation, target: Format, path: pathlib.Path) -> dict[
         }
     run = target.load(path)
     worst: dict[str, float] = {}
-    for batch in BATCHES:
-        images = computation.sample(batch, _SEED + batch)
+    for size, batch in itertools.product(computation.sizes(), BATCHES):
+        images = computation.sample(batch, _SEED + batch, size)
         wanted, given = computation.reference(images), run(images)
         for name, deviation in _deviations(wanted, given, target).items():
             worst[name] = max(worst.get(name, 0.0), deviation)
@@ -46,6 +47,7 @@ def check(computation: Computation, target: Format, path: pathlib.Path) -> dict[
         "checked": True,
         "runtime": f"{target.runtime} {installed_version(target.runtime)}",
         "batches": list(BATCHES),
+        "sizes": [list(size) for size in computation.sizes()],
         "tolerance": tolerance,
         "worst": max(worst.values()),
         "deviations": worst,

@@ -9,13 +9,14 @@ from typing import Any
 
 import keras
 
+from kerasvit.errors import KerasViTError, UsageError
 from kerasvit.exporting.checking import check
 from kerasvit.exporting.computation import Computation
 from kerasvit.exporting.facts import describe, sidecar, to_json
-from kerasvit.exporting.formats import FORMATS, check_target, find_format, format_of
+from kerasvit.exporting.formats import FORMATS, Format, check_target, find_format, format_of
 from kerasvit.exporting.placing import new_files
 from kerasvit.exporting.process import export_elsewhere
-from kerasvit.exporting.request import ExportRequest, check_model
+from kerasvit.exporting.request import DYNAMIC, ExportRequest, check_model
 from kerasvit.models.base import ScoreModel
 from kerasvit.pretrained import from_pretrained
 
@@ -44,7 +45,7 @@ def export(
     *,
     attention: str | None = None,
     blocks: Sequence[int] | None = None,
-    image_size: tuple[int, int] | None = None,
+    image_size: tuple[int, int] | str | None = None,
     precision: str = "float32",
     saliency: str | None = None,
     preprocess: bool = False,
@@ -68,7 +69,9 @@ def export(
             path's suffix.
         attention: "full", "cls" or "none", which scores come out; None: as the model is.
         blocks: numbers of the self-attention blocks whose scores come out; None for all.
-        image_size: `(height, width)` in pixels; None: the model's own. A file has one size.
+        image_size: `(height, width)` in pixels; "dynamic": any that the patches divide, for which
+            the file resamples the position embedding itself (all formats but "web"); None: the
+            model's own.
         precision: of the weights: "float32", "float16" (stored in halves, computed in float32) or
             "int8" (ONNX and LiteRT).
         saliency: "attention" or "rollout": besides the logits, the map `saliency`,
@@ -96,6 +99,7 @@ def export(
     check_model(model)
     if target.name == "web":
         request = request.for_page(model)
+    require_size(target, request)
     order: dict[str, Any] = {
         "path": str(path.absolute()),
         "format": target.name,
@@ -107,6 +111,15 @@ def export(
     else:
         result = export_elsewhere(model, target.backend, order)
     return Export(path, sidecar_of(path), **result)
+
+
+def require_size(target: Format, request: ExportRequest) -> None:
+    """Raise `UsageError` if any size is asked for, and the format has a fixed one."""
+    if request.image_size == DYNAMIC and not target.may_have_open_size:
+        raise UsageError(
+            f"The height and width of {target.title} are fixed. Received: image_size={DYNAMIC!r}. "
+            "Write one a size: image_size=(224, 224)."
+        )
 
 
 def sidecar_of(path: pathlib.Path) -> pathlib.Path:
@@ -124,7 +137,7 @@ def export_here(
     """
     output, target = pathlib.Path(path), FORMATS[format]
     computation = Computation(model, ExportRequest(**request))
-    facts = describe(computation, target, computation.outputs)
+    facts = describe(computation, target)
     is_folder = target.is_folder(output)
     files = [output.with_suffix(suffix) for suffix in target.companions]
     targets = [sidecar_of(output), *files, *([] if is_folder else [output])]
@@ -132,7 +145,22 @@ def export_here(
         with warnings.catch_warnings():
             # Of the tools among themselves: nothing that a user could mend.
             warnings.simplefilter("ignore")
-            target.write(computation, made[-1], to_json(facts))
+            _write(computation, target, made[-1], to_json(facts))
             found = check(computation, target, made[-1])
         made[0].write_text(sidecar(facts, made[1:], found), encoding="utf-8")
     return {"facts": facts, "check": found}
+
+
+def _write(computation: Computation, target: Format, path: pathlib.Path, facts: str) -> None:
+    try:
+        target.write(computation, path, facts)
+    except KerasViTError:
+        raise
+    except Exception as error:
+        if not computation.has_open_size:
+            raise
+        raise UsageError(
+            f"{target.title} of this model can't leave height and width open. Received: "
+            f"{type(error).__name__}: {' '.join(str(error).split())[:200]}. Write one file a size: "
+            "image_size=(224, 224)."
+        ) from error

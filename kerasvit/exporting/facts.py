@@ -5,8 +5,6 @@ import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from kerasvit.digests import file_sha256
 from kerasvit.exporting.computation import Computation
 from kerasvit.exporting.formats.format import INPUT, Format, installed_version
@@ -14,15 +12,12 @@ from kerasvit.exporting.formats.format import INPUT, Format, installed_version
 _RECORDED = ("release", "source", "licence", "preprocessing", "class_names")
 
 
-def describe(
-    computation: Computation, target: Format, outputs: Mapping[str, np.ndarray]
-) -> dict[str, Any]:
+def describe(computation: Computation, target: Format) -> dict[str, Any]:
     """Return the facts that go into a file, as values of JSON.
 
     Args:
         computation: what the file computes.
         target: the format.
-        outputs: what the model gives for some images; their shapes are told.
     """
     request, model = computation.request, computation.view
     return {
@@ -35,11 +30,11 @@ def describe(
         "precision": request.precision,
         "input": {
             "name": INPUT,
-            "shape": ["batch", *computation.image_shape],
+            "shape": computation.shapes[INPUT],
             "dtype": computation.dtype,
             "values": _values(request.preprocess, model.record),
         },
-        "outputs": {name: ["batch", *value.shape[1:]] for name, value in outputs.items()},
+        "outputs": {name: computation.shapes[name] for name in computation.outputs},
         "tokens": {stage: _tokens(computation, stage) for stage in stages(model)},
     }
 
@@ -60,7 +55,7 @@ def _tokens(computation: Computation, stage: str) -> dict[str, Any]:
     layout = computation.view.token_layout(computation.image_shape, stage)
     return {
         "prefix": list(layout.prefix),
-        "grid": list(layout.grid),
+        "grid": ["rows", "columns"] if computation.has_open_size else list(layout.grid),
         "patch_size": list(layout.patch_size),
         "learned_query": layout.has_learned_query,
     }

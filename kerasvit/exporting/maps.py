@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from keras import ops
 
 from kerasvit.errors import UsageError
@@ -41,7 +40,10 @@ class SaliencyMapper:
         self.layout = model.token_layout(image_shape, self.stage)
         self.patches = model.token_layout(image_shape, "sa")
         has_class = model.has_class_query
-        self.tokens = query_tokens(self.layout, "class" if has_class else "mean")
+        tokens = query_tokens(self.layout, "class" if has_class else "mean")
+        # To the last token of any size, where all patches ask.
+        ends_last = tokens[-1] == self.layout.num_tokens - 1 and not self.layout.has_learned_query
+        self.asking = slice(tokens[0], None if ends_last else tokens[-1] + 1)
         needs_all = method == "rollout" or not has_class
         self.view = self._view(model, "full" if needs_all else "cls")
 
@@ -51,34 +53,43 @@ class SaliencyMapper:
         blocks = None if self.method == "rollout" else [-1]
         return model.with_attention(mode, blocks, **known)
 
-    def __call__(self, sa_scores: Mapping[str, Any], ca_scores: Mapping[str, Any]):
-        """Return the maps `(B, rows, columns)`."""
+    def __call__(self, sa_scores: Mapping[str, Any], ca_scores: Mapping[str, Any], grid: Any):
+        """Return the maps `(B, rows, columns)`.
+
+        Args:
+            sa_scores: of `view`.
+            ca_scores: of `view`.
+            grid: `(rows, columns)` of the patches, numbers or scalars of a trace.
+        """
         if self.method == "rollout":
-            row = self._rollout(sa_scores, ca_scores)
+            row = self._rollout(sa_scores, ca_scores, self.patches.num_prefix + grid[0] * grid[1])
         elif self.stage == "ca":
             first = block_keys(ca_scores)[0]
             row = ops.mean(ca_scores[first], axis=1)[:, 0, self.layout.num_prefix :]
         else:
             row = self._rows(sa_scores[block_keys(sa_scores)[-1]])[:, self.layout.num_prefix :]
-        return ops.reshape(row, (-1, *self.patches.grid))
+        return ops.reshape(row, (-1, *grid))
 
     def _rows(self, scores):
         """Return `(B, N)`: the mean over the heads of the rows that ask."""
-        asking = scores[:, :, self.tokens[0] : self.tokens[-1] + 1]
-        return ops.mean(ops.mean(asking, axis=1), axis=1)
+        return ops.mean(ops.mean(scores[:, :, self.asking], axis=1), axis=1)
 
-    def _rollout(self, sa_scores, ca_scores):
-        if self.stage == "ca":
-            row = _class_stage(ca_scores)[:, 1:]
-        else:
-            start = np.zeros((1, self.layout.num_tokens), np.float32)
-            start[0, self.tokens] = 1 / len(self.tokens)
-            row = ops.convert_to_tensor(start)
+    def _rollout(self, sa_scores, ca_scores, num_tokens):
+        row = _class_stage(ca_scores)[:, 1:] if self.stage == "ca" else self._start(num_tokens)
         for key in reversed(block_keys(sa_scores)):
             # Half residual, half attention, whose rows are probabilities.
             attention = ops.mean(sa_scores[key], axis=1)
             row = (row + ops.matmul(row[:, None], attention)[:, 0]) / 2
         return row[:, self.patches.num_prefix :]
+
+    def _start(self, num_tokens):
+        """Return `(1, N)`: equal shares of the tokens that ask."""
+        places = ops.arange(num_tokens, dtype="int32")
+        asks = places >= self.asking.start
+        if self.asking.stop is not None:
+            asks = ops.logical_and(asks, places < self.asking.stop)
+        shares = ops.cast(asks, "float32")
+        return (shares / ops.sum(shares))[None]
 
 
 def _class_stage(ca_scores: Mapping[str, Any]):

@@ -11,6 +11,7 @@ from kerasvit.models.base import ATTENTION_MODES, ScoreModel
 
 PRECISIONS = ("float32", "float16", "int8")
 SALIENCY = ("attention", "rollout")
+DYNAMIC = "dynamic"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +21,8 @@ class ExportRequest:
     Args:
         attention: "full", "cls" or "none"; None: as the model is.
         blocks: numbers of the self-attention blocks whose scores are returned; None for all.
-        image_size: `(height, width)` in pixels that the file takes; None: the model's own.
+        image_size: `(height, width)` in pixels that the file takes; `DYNAMIC`: any that the patches
+            divide; None: the model's own.
         precision: of `PRECISIONS`, of the weights in the file.
         saliency: of `SALIENCY`: the map itself comes out instead of the scores; None for scores.
         preprocess: whether the file takes uint8 pictures, and scales and normalises them itself.
@@ -32,7 +34,7 @@ class ExportRequest:
 
     attention: str | None = None
     blocks: Sequence[int] | None = None
-    image_size: tuple[int, int] | None = None
+    image_size: tuple[int, int] | str | None = None
     precision: str = "float32"
     saliency: str | None = None
     preprocess: bool = False
@@ -44,15 +46,8 @@ class ExportRequest:
         _choose("saliency", self.saliency, (None, *SALIENCY))
         if self.blocks is not None:
             object.__setattr__(self, "blocks", _integers("blocks", self.blocks))
-        if self.image_size is not None:
-            sides = _integers("image_size", self.image_size)
-            _require(
-                len(sides) == 2 and min(sides) >= 1,
-                "image_size is (height, width) in pixels",
-                f"image_size={self.image_size!r}",
-                "For instance: image_size=(224, 224)",
-            )
-            object.__setattr__(self, "image_size", sides)
+        if self.image_size not in (None, DYNAMIC):
+            object.__setattr__(self, "image_size", _size(self.image_size))
         scores_asked = self.attention is not None or self.blocks is not None
         _require(
             self.saliency is None or not scores_asked,
@@ -112,6 +107,18 @@ def _integers(name: str, values: Any) -> tuple[int, ...]:
     except TypeError:
         message = f"{name} is a list of whole numbers. Received: {name}={values!r}"
         raise UsageError(f"{message}. For instance: {name}=(0, 1)") from None
+
+
+def _size(image_size: Any) -> tuple[int, ...]:
+    is_text = isinstance(image_size, str)
+    sides = () if is_text else _integers("image_size", image_size)
+    _require(
+        len(sides) == 2 and min(sides) >= 1,
+        f"image_size is (height, width) in pixels, or {DYNAMIC!r}",
+        f"image_size={image_size!r}",
+        "For instance: image_size=(224, 224)",
+    )
+    return sides
 
 
 def _require(condition: bool, rule: str, received: str, next_step: str) -> None:

@@ -10,8 +10,10 @@ from kerasvit.layers.base import (
     require,
     require_at_least,
 )
-from kerasvit.layers.position_resampling import RULES, resampling_matrix
+from kerasvit.layers.position_resampling import RULES
+from kerasvit.layers.primitives import lean_ops
 from kerasvit.layers.primitives.patch_projection import PatchProjection
+from kerasvit.layers.traced_resampling import are_known, resampling_matrices
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -74,6 +76,16 @@ class PatchEmbedding(ConfiguredLayer):
         self.projection.build(input_shape)
         self.built = True
 
+    def grid_of(self, images) -> tuple[int, int]:
+        """Return `(rows, columns)` of the patches of images `(B, height, width, C)`.
+
+        They are whole scalars of the backend where a trace leaves the size open.
+        """
+        height, width = lean_ops.shape(images)[1:3]
+        if height is None or width is None or are_known(height, width):
+            return self.grid(height, width)
+        return height // self.patch_size[0], width // self.patch_size[1]
+
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Return `(rows, columns)` of the patches of an image of this size."""
         patch_height, patch_width = self.patch_size
@@ -93,7 +105,7 @@ class PatchEmbedding(ConfiguredLayer):
 
     def call(self, images):
         """Project the patches and lay them out in one row-major sequence."""
-        rows, columns = self.grid(*images.shape[1:3])
+        rows, columns = self.grid_of(images)
         return ops.reshape(self.projection(images), (-1, rows * columns, self.hidden_dim))
 
     def compute_output_shape(self, input_shape):
@@ -166,7 +178,8 @@ class PositionEmbedding(ConfiguredLayer):
 
     Call arguments:
         tokens: float tensor `(B, num_prefix + rows * columns, D)`.
-        grid: `(rows, columns)` of these tokens; the stored grid if None.
+        grid: `(rows, columns)` of these tokens, numbers or the scalars of a trace; the stored grid
+            if None.
 
     Returns:
         Tensor of the same shape.
@@ -212,7 +225,7 @@ class PositionEmbedding(ConfiguredLayer):
         rows, columns = self.grid if grid is None else grid
         grid = rows, columns
         embedding = ops.convert_to_tensor(self.embedding)
-        if grid == self.grid:
+        if are_known(rows, columns) and grid == self.grid:
             return embedding
         prefix, patches = embedding[:, : self.num_prefix], embedding[:, self.num_prefix :]
         resampled = self._resample(ops.cast(patches, "float32"), grid)
@@ -220,13 +233,12 @@ class PositionEmbedding(ConfiguredLayer):
 
     def _resample(self, patches, grid):
         width = patches.shape[-1]
-        rows = resampling_matrix(self.grid[0], grid[0], self.resampling)
-        columns = resampling_matrix(self.grid[1], grid[1], self.resampling)
+        rows, columns = resampling_matrices(self.grid, grid, self.resampling)
         by_row = ops.reshape(patches, (self.grid[0], self.grid[1] * width))
-        by_row = ops.matmul(ops.convert_to_tensor(rows), by_row)
-        by_row = ops.reshape(by_row, (grid[0], self.grid[1], width))
-        resampled = ops.matmul(ops.convert_to_tensor(columns), by_row)
-        return ops.reshape(resampled, (1, grid[0] * grid[1], width))
+        by_row = ops.matmul(rows, by_row)
+        by_row = ops.reshape(by_row, (-1, self.grid[1], width))
+        resampled = ops.matmul(columns, by_row)
+        return ops.reshape(resampled, (1, -1, width))
 
     def compute_output_shape(self, input_shape):
         """Return the shape of the tokens, unchanged."""

@@ -1,9 +1,23 @@
 """Images that do not fit a model, told apart: one line that says what was meant."""
 
-from collections.abc import Sequence
+import contextlib
+import contextvars
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 from kerasvit.errors import UsageError
+
+_sizes_may_be_open = contextvars.ContextVar("sizes_may_be_open", default=False)
+
+
+@contextlib.contextmanager
+def open_sizes() -> Iterator[None]:
+    """Let TensorFlow trace models inside whose height and width a run alone will tell."""
+    token = _sizes_may_be_open.set(True)
+    try:
+        yield
+    finally:
+        _sizes_may_be_open.reset(token)
 
 
 def check_given(data: Any, image_shape: Sequence[int]) -> None:
@@ -52,7 +66,7 @@ def _check_shape(shape: tuple[Any, ...], image_shape: Sequence[int]) -> None:
         if shape[1] == channels:
             _refuse(received, "Channels come last: np.moveaxis(images, 1, -1)")
         _refuse(received, f"This model takes {channels} channels")
-    if None in shape[1:3]:
+    if None in shape[1:3] and not _sizes_may_be_open.get():
         _refuse(
             received,
             "Height and width must be known when the model is traced: give them, for instance "

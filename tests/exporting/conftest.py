@@ -21,6 +21,10 @@ KINDS = {
         kerasvit.VisionTransformer,
         {"num_registers": 3, "layer_scale_init_value": 0.1, "mlp_type": "gated"},
     ),
+    "rotary": (
+        kerasvit.VisionTransformer,
+        {"position_embedding": "none", "rope_type": "dinov3"},
+    ),
     "pooling": (kerasvit.VisionTransformer, {"use_class_token": False, "pooling": "attention"}),
 }
 # Not square, so that height and width can't be mistaken for each other.

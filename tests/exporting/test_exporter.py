@@ -33,6 +33,8 @@ def writes_nothing():
         ("a.onnx", {"blocks": ["x"]}, "whole numbers"),
         ("a.onnx", {"image_size": (16,)}, r"\(height, width\)"),
         ("a.onnx", {"image_size": (0, 16)}, r"\(height, width\)"),
+        ("a.onnx", {"image_size": "any"}, "'dynamic'"),
+        ("a.html", {"image_size": "dynamic"}, "fixed.*one a size"),
         ("a.onnx", {"precision": "int4"}, "'float32', 'float16', 'int8'"),
         ("a.pt2", {"precision": "int8"}, "onnx, litert"),
         ("a.onnx", {"saliency": "relevance"}, "'attention', 'rollout'"),
@@ -53,6 +55,7 @@ def test_wrong_arguments_are_told_in_a_line(make_model, tmp_path, name, argument
         ("vit", {"blocks": [2]}, "block numbers"),
         ("pooling", {"saliency": "rollout"}, "class token"),
         ("vit", {"preprocess": True}, "no preprocessing"),
+        ("rotary", {"image_size": "dynamic"}, "rotary.*one file a size"),
     ],
 )
 def test_what_a_model_cannot_give_is_told_in_a_line(make_model, tmp_path, kind, arguments, words):

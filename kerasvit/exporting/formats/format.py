@@ -20,10 +20,13 @@ class Exportable(Protocol):
     """What a format is given to write: see `kerasvit.exporting.computation.Computation`."""
 
     image_shape: tuple[int, int, int]
+    has_open_size: bool
+    size_steps: tuple[int, int]
     dtype: str
     precision: str
     runtime: str | None
     outputs: dict[str, np.ndarray]
+    shapes: dict[str, list[Any]]
 
     def __call__(self, images: Any, weights: Sequence[Any] | None = None) -> dict[str, Any]:
         """Return the outputs by name."""
@@ -31,7 +34,10 @@ class Exportable(Protocol):
     def stored_weights(self, may_be_half: bool = True) -> list[np.ndarray]:
         """Return the weights as the file is to hold them."""
 
-    def sample(self, batch: int, seed: int) -> np.ndarray:
+    def sizes(self) -> list[tuple[int, int]]:
+        """Return the heights and widths that the file is checked at, the largest last."""
+
+    def sample(self, batch: int, seed: int, size: tuple[int, int] | None = None) -> np.ndarray:
         """Return random pictures."""
 
 
@@ -52,6 +58,7 @@ class Format:
         load: opens what was written in its real runtime, and returns a function that runs it.
         companions: suffixes of the files that belong to `path`, each in place of `suffix`.
         file_suffix: of a format whose output is a folder: that of a single file instead of it.
+        may_have_open_size: whether height and width may be left to a run.
     """
 
     name: str
@@ -65,6 +72,7 @@ class Format:
     load: Callable[[pathlib.Path], Runner]
     companions: tuple[str, ...] = ()
     file_suffix: str = ""
+    may_have_open_size: bool = True
 
     def is_folder(self, path: pathlib.Path) -> bool:
         """Tell whether the output of this name is a folder."""

@@ -3,6 +3,8 @@
 import contextlib
 import io
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +12,6 @@ from kerasvit.exporting.formats.format import INPUT, Exportable, Format, Runner
 from kerasvit.exporting.formats.torch_program import program
 
 METADATA = "kerasvit"
-_BATCH = "batch"
 # The first version with Gelu; ONNX Runtime knows it since 1.17.
 _OPSET = 20
 
@@ -25,7 +26,7 @@ def write_graph(
     import onnx
 
     model = _exported(computation, may_be_half)
-    _name_batch(model)
+    _name_axes(model, computation.shapes)
     entry = model.metadata_props.add()
     entry.key, entry.value = METADATA, facts
     model.producer_name = "kerasvit"
@@ -52,13 +53,15 @@ def _exported(computation: Exportable, may_be_half: bool):
     return result.model_proto
 
 
-def _name_batch(model) -> None:
-    """Call the dynamic axis "batch"; the exporter numbers its symbols."""
-    symbol = model.graph.input[0].type.tensor_type.shape.dim[0].dim_param
-    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
-        for dim in value.type.tensor_type.shape.dim:
-            if dim.dim_param == symbol:
-                dim.dim_param = _BATCH
+def _name_axes(model, shapes: Mapping[str, list[Any]]) -> None:
+    """Call the dynamic axes by their names; the exporter numbers its symbols, and computes on."""
+    for value in (*model.graph.input, *model.graph.output):
+        dims = value.type.tensor_type.shape.dim
+        for dim, size in zip(dims, shapes[value.name], strict=True):
+            if isinstance(size, str):
+                dim.dim_param = size
+    # What lies between has the same symbols; it is a hint that no runtime needs.
+    del model.graph.value_info[:]
 
 
 def _write(computation: Exportable, path: pathlib.Path, facts: str) -> None:

@@ -21,21 +21,37 @@ def write_folder(
     import tensorflow as tf
 
     from kerasvit.layers.primitives.fusing import plain_graphs
+    from kerasvit.models.fitting_images import open_sizes
 
     module = tf.Module()
     module.weights = [tf.Variable(values) for values in computation.stored_weights(may_be_half)]
-    signature = [tf.TensorSpec((None, *computation.image_shape), computation.dtype, name=INPUT)]
+    height, width, channels = computation.image_shape
+    size = (None, None) if computation.has_open_size else (height, width)
+    signature = [tf.TensorSpec((None, *size, channels), computation.dtype, name=INPUT)]
     serve = tf.function(
-        lambda images: computation(images, module.weights),
+        lambda images: computation(_whole_patches(images, computation), module.weights),
         input_signature=signature,
         autograph=False,
     )
     module.serve = serve
-    with plain_graphs():
+    with plain_graphs(), open_sizes():
         signatures = {SIGNATURE: serve.get_concrete_function()}
         tf.saved_model.save(module, str(path), signatures=signatures)
     (path / METADATA).parent.mkdir()
     (path / METADATA).write_text(facts)
+
+
+def _whole_patches(images, computation: Exportable):
+    """Have the graph refuse what the patches do not divide; its convolution would cut it off."""
+    if not computation.has_open_size:
+        return images
+    import tensorflow as tf
+
+    steps = computation.size_steps
+    rest = tf.shape(images)[1:3] % steps
+    rule = f"Height and width must be multiples of the patch size {steps}"
+    with tf.control_dependencies([tf.debugging.assert_equal(rest, 0, rule)]):
+        return tf.identity(images)
 
 
 def _load(path: pathlib.Path) -> Runner:

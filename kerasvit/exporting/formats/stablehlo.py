@@ -15,12 +15,20 @@ def _write(computation: Exportable, path: pathlib.Path, facts: str) -> None:
     from jax import export
 
     weights = [jax.numpy.asarray(values) for values in computation.stored_weights()]
-    (batch,) = export.symbolic_shape("batch")
-    images = jax.ShapeDtypeStruct((batch, *computation.image_shape), computation.dtype)
+    images = jax.ShapeDtypeStruct(export.symbolic_shape(_axes(computation)), computation.dtype)
     exported = export.export(
         jax.jit(lambda images: computation(images, weights)), platforms=_PLATFORMS
     )(images)
     path.write_bytes(exported.serialize())
+
+
+def _axes(computation: Exportable) -> str:
+    """Return the images' shape in the language of `jax.export`, height and width in patches."""
+    height, width, channels = computation.image_shape
+    if not computation.has_open_size:
+        return f"batch, {height}, {width}, {channels}"
+    down, across = computation.size_steps
+    return f"batch, {down}*rows, {across}*columns, {channels}"
 
 
 def _load(path: pathlib.Path) -> Runner:

@@ -29,10 +29,24 @@ def program(computation: Exportable, may_be_half: bool = True):
             return computation(images, list(self.weights))
 
     # A batch of one would become a constant.
-    images = torch.from_numpy(computation.sample(2, seed=0))
-    shapes = {INPUT: {0: torch.export.Dim("batch")}}
+    images = torch.from_numpy(computation.sample(2, 0, computation.sizes()[-1]))
     with torch.no_grad():
-        return torch.export.export(Module().eval(), (images,), dynamic_shapes=shapes)
+        return torch.export.export(
+            Module().eval(), (images,), dynamic_shapes={INPUT: _open_axes(computation)}
+        )
+
+
+def _open_axes(computation: Exportable) -> dict[int, Any]:
+    """Return the axes of the images that stay open; height and width as whole patches."""
+    from torch.export import Dim
+
+    axes: dict[int, Any] = {0: Dim("batch")}
+    if computation.has_open_size:
+        for axis, name, step in zip(
+            (1, 2), ("rows", "columns"), computation.size_steps, strict=True
+        ):
+            axes[axis] = step * Dim(name) if step > 1 else Dim(name)
+    return axes
 
 
 def _parameter(array: np.ndarray):

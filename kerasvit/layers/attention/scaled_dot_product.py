@@ -147,7 +147,7 @@ def by_query_chunks(function, query):
         Tensor `(B, H, N, e)`.
     """
     length = query.shape[2]
-    if length is None or length <= QUERY_CHUNK:
+    if not isinstance(length, int) or length <= QUERY_CHUNK:
         return function(query)
     chunks = scan_chunks if keras.backend.backend() == "jax" else unrolled_chunks
     return chunks(function, query)

@@ -201,7 +201,7 @@ class CaiT(ScoreModel):
         return self.norm(_joined((class_token, patches)))
 
     def _encode_patches(self, images, training, taps: Taps = NO_TAPS):
-        grid = self.patch_embedding.grid(*images.shape[1:3])
+        grid = self.patch_embedding.grid_of(images)
         patches = self.position(self.patch_embedding(images), grid=grid)
         patches = self.position_dropout(patches, training=training)
         scores = {}

@@ -27,7 +27,7 @@ class TokenEmbedding(ViTFacts):
 
     def _embed(self, images, training):
         """Return the tokens `(B, N, D)`."""
-        grid = self.patch_embedding.grid(*images.shape[1:3])
+        grid = self.patch_embedding.grid_of(images)
         tokens = self.patch_embedding(images)
         if self.use_patch_norm:
             tokens = self.patch_norm(tokens)
@@ -51,7 +51,7 @@ class TokenEmbedding(ViTFacts):
         """Return the call arguments that turn queries and keys, for each block."""
         if self.rope_type is None:
             return [{}] * self.num_layers
-        grid = self.patch_embedding.grid(*images.shape[1:3])
+        grid = self.patch_embedding.grid_of(images)
         rotations = self.rotary.rotations(grid, len(self._prefix("sa")))
         return [{"rotation": rotation} for rotation in rotations]
 

@@ -47,12 +47,18 @@ def _add_content(parser) -> None:
     parser.add_argument(
         "--blocks", type=_numbers, metavar="N,N", help="of these self-attention blocks alone"
     )
-    parser.add_argument(
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument(
         "--image-size",
         nargs=2,
         type=at_least(1),
         metavar=("H", "W"),
         help="height and width in pixels; defaults to the model's own",
+    )
+    size.add_argument(
+        "--dynamic-size",
+        action="store_true",
+        help="take pictures of any size that the patches divide; all formats but web",
     )
     parser.add_argument(
         "--precision", default="float32", help="of the weights: float32, float16 or int8"
@@ -79,7 +85,7 @@ def run(options) -> int:
         name,
         attention=options.attention,
         blocks=options.blocks,
-        image_size=options.image_size,
+        image_size="dynamic" if options.dynamic_size else options.image_size,
         precision=options.precision,
         saliency=options.saliency,
         preprocess=options.preprocess,
@@ -109,9 +115,11 @@ def _verdict(check) -> str:
     if not check["checked"]:
         return f"not checked: {check['why']}"
     batches = " and ".join(map(str, check["batches"]))
+    sizes = [f"{height}x{width}" for height, width in check["sizes"]]
+    pictures = f" of {', '.join(sizes)} pixels" if len(sizes) > 1 else ""
     return (
         f"checked in {check['runtime']}: {counted(len(check['deviations']), 'output')}, "
-        f"batches of {batches}, within {check['worst']:.1e} of the model "
+        f"batches of {batches}{pictures}, within {check['worst']:.1e} of the model "
         f"(allowed: {check['tolerance']:.0e})"
     )
 

@@ -33,4 +33,5 @@ FORMAT = Format(
     write=_write,
     load=_load,
     file_suffix=".html",
+    may_have_open_size=False,
 )

@@ -1,0 +1,65 @@
+"""Files that take pictures of any size: the position embedding is resampled inside."""
+
+import keras
+import numpy as np
+import pytest
+
+import kerasvit
+from kerasvit.exporting import FORMATS
+from kerasvit.saliency import explain
+
+pytestmark = [pytest.mark.backend, pytest.mark.filterwarnings("ignore")]
+
+# As trained; smaller and larger at once; larger.
+SIZES = [(16, 24), (16, 48), (40, 32)]
+REFUSALS = {
+    "onnx": "reshape",
+    "saved_model": "multiples of the patch size",
+    "stablehlo": "remainder",
+    "torch": "Guard failed",
+}
+
+
+def _flat(model, images):
+    logits, sa_scores, ca_scores = model(images, training=False)
+    outputs = {"logits": logits, **sa_scores, **ca_scores}
+    return {name: keras.ops.convert_to_numpy(value) for name, value in outputs.items()}
+
+
+def test_one_file_takes_every_size(format_name, make_model, output):
+    """The rule with an offset, which leaves the trained grid alone and shifts any other."""
+    if format_name == "openvino":
+        pytest.skip("made from the ONNX file; benchmarks/exports/checks.py runs it")
+    arguments = {"position_resampling": "bicubic_offset", "num_layers": 1}
+    model, path = make_model("distilled", **arguments), output(format_name)
+    written = kerasvit.export(model, path, format_name, image_size="dynamic")
+    assert written.check["worst"] < 1e-5
+    run = FORMATS[format_name].load(path)
+    random = np.random.default_rng(0)
+    for size in SIZES:
+        images = random.normal(size=(3, *size, 3)).astype("float32")
+        given, wanted = run(images), _flat(model, images)
+        assert set(given) == set(wanted)
+        for name, value in wanted.items():
+            np.testing.assert_allclose(given[name], value, atol=1e-5 * max(1, abs(value).max()))
+    assert written.facts["input"]["shape"] == ["batch", "height", "width", 3]
+    assert written.facts["outputs"]["sa_ffn_block_00_att"] == ["batch", 2, "tokens", "tokens"]
+    assert written.facts["tokens"]["sa"]["grid"] == ["rows", "columns"]
+    assert len({tuple(size) for size in written.check["sizes"]}) == 3
+    if format_name in REFUSALS:
+        with pytest.raises(Exception, match=REFUSALS[format_name]):
+            run(np.zeros((2, 20, 24, 3), np.float32))
+
+
+def test_the_map_has_the_grid_of_the_picture(make_model, output):
+    format_name = {"torch": "onnx", "tensorflow": "saved_model"}.get(keras.backend.backend())
+    if format_name is None:
+        pytest.skip("ONNX and SavedModel stand for all")
+    model, path = make_model("vit", num_layers=1), output(format_name)
+    asked = {"saliency": "rollout", "preprocess": True}
+    kerasvit.export(model, path, format_name, image_size="dynamic", **asked)
+    run = FORMATS[format_name].load(path)
+    for size in SIZES:
+        pictures = np.random.default_rng(0).integers(0, 256, (2, *size, 3), dtype=np.uint8)
+        wanted = explain(model, (pictures.astype("float32") / 255 - 0.5) / 0.5, "rollout")
+        np.testing.assert_allclose(run(pictures)["saliency"], wanted.values, atol=1e-6)
