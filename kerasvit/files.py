@@ -92,20 +92,22 @@ def check_outputs(
 
 def _refuse_inputs(targets: Iterable[pathlib.Path], inputs: Iterable[object]) -> None:
     sources = [path for path in inputs if isinstance(path, str | os.PathLike)]
-    files = {os.path.realpath(path) for path in sources if os.path.isfile(path)}
-    for target in targets:
-        if os.path.realpath(target) in files or any(_is_same_file(target, path) for path in files):
+    files = {_identity(path) for path in sources if os.path.isfile(path)} - {None}
+    for target in targets if files else ():
+        if _identity(target) in files:
             raise OutputError(
                 "An output must not be one of the inputs, but another file than its source. "
                 f"Received: {str(target)!r}, which is both. Choose another output (-o)"
             )
 
 
-def _is_same_file(first: str | os.PathLike[str], second: str | os.PathLike[str]) -> bool:
-    """Tell two names of one file, such as hard links."""
-    with contextlib.suppress(OSError, ValueError):
-        return os.path.samefile(first, second)
-    return False
+def _identity(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """Return what two names of one file share, such as links; None where there is no file."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
 
 
 def make_folder(folder: str | os.PathLike[str]) -> None:

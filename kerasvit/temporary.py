@@ -25,6 +25,9 @@ _TEMPORARY = re.compile(
 )
 # Longer than any writing, download or conversion leaves its file without a change.
 _STALE_SECONDS = 24 * 3600
+# Names that a call may look at, on average.
+_LOOKS_AT_ONCE = 100
+_calls_until_look: dict[str, int] = {}
 _PROC = pathlib.Path("/proc")
 # Of renameat2(2): AT_FDCWD, RENAME_EXCHANGE.
 _HERE, _EXCHANGE = -100, 2
@@ -52,10 +55,23 @@ def exchange(one: pathlib.Path, other: pathlib.Path) -> bool:
 
 
 def remove_stale(folder: str | os.PathLike[str]) -> None:
-    """Remove the temporary files and folders that killed processes left; nothing reads them."""
-    leftovers = []
+    """Remove the temporary files and folders that killed processes left; nothing reads them.
+
+    The first call of a process looks through the folder. A folder of many files, to which more and
+    more are written, is looked through again once a share of its length has been called for, so
+    that ten thousand writes do not cost ten thousand times ten thousand looks.
+    """
+    place = os.path.abspath(folder)
+    calls = _calls_until_look.get(place, 0)
+    if calls:
+        _calls_until_look[place] = calls - 1
+        return
+    leftovers, count = [], 0
     with contextlib.suppress(OSError), os.scandir(folder) as entries:  # it may be write-only
-        leftovers = [entry for entry in entries if _TEMPORARY.fullmatch(entry.name)]
+        for count, entry in enumerate(entries, 1):  # noqa: B007 - the length is what is left
+            if _TEMPORARY.fullmatch(entry.name):
+                leftovers.append(entry)
+    _calls_until_look[place] = count // _LOOKS_AT_ONCE
     for entry in leftovers:
         with contextlib.suppress(OSError):  # another process may be faster
             if _is_left(entry):
@@ -68,7 +84,8 @@ def _is_left(entry: os.DirEntry[str]) -> bool:
     machine, boot, process, start = (part or "0" for part in match.groups()) if match else "0000"
     if machine == _machine() and start != "0":
         return boot != _boot() or not _lives(int(process), int(start))
-    return time.time() - _last_change(entry) > _STALE_SECONDS
+    # Either way: a clock may have jumped, and what is from the day after tomorrow is from no day.
+    return abs(time.time() - _last_change(entry)) > _STALE_SECONDS
 
 
 @functools.cache
