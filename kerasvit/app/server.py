@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from kerasvit.app.limits import MAX_UPLOAD, MAX_WAITING
 from kerasvit.app.shelf import ModelShelf
 from kerasvit.errors import OutputError, UsageError
+from kerasvit.files import scratch_errors
 from kerasvit.images.samples import SAMPLES, sample
 from kerasvit.temporary import remove_stale, temporary_name
 
@@ -103,10 +104,11 @@ def _private_folder() -> Iterator[pathlib.Path]:
 
     Those of pages that were killed go first.
     """
-    place = pathlib.Path(tempfile.gettempdir())
-    remove_stale(place)
-    folder = place / temporary_name()
-    folder.mkdir(mode=0o700)
+    with scratch_errors():
+        place = pathlib.Path(tempfile.gettempdir())
+        remove_stale(place)
+        folder = place / temporary_name()
+        folder.mkdir(mode=0o700)
     before = os.environ.get("GRADIO_TEMP_DIR")
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     try:

@@ -1,8 +1,11 @@
 """The process that `kerasvit.exporting.process` starts: it exports, and leaves an answer."""
 
 import json
+import os
 import pathlib
+import signal
 import sys
+import threading
 import traceback
 from typing import Any
 
@@ -25,6 +28,18 @@ def answer(folder: pathlib.Path) -> dict[str, Any]:
         return {"error": "KerasViTError", "message": message}
 
 
+def _end(number: int, frame: Any) -> None:
+    raise SystemExit(128 + number)
+
+
+def _end_with_parent() -> None:
+    """End, and tidy up, when the process that started this one has: its end of the pipe closes."""
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _end)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     place = pathlib.Path(sys.argv[1])
     (place / ANSWER).write_text(json.dumps(answer(place)))

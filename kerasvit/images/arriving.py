@@ -11,6 +11,7 @@ import urllib.parse
 
 from kerasvit.cache import is_offline
 from kerasvit.errors import DownloadError, InputError, UsageError
+from kerasvit.files import scratch_errors
 from kerasvit.images.kinds import suffix_of
 from kerasvit.temporary import remove_stale, temporary_name
 
@@ -92,7 +93,7 @@ def read_standard_input() -> pathlib.Path:
             "Pipe a file into it: kerasvit saliency - < cat.jpg"
         )
     place, count = _new_folder() / "stdin", 0
-    with open(place, "wb") as file:
+    with scratch_errors(), open(place, "wb") as file:
         while chunk := stream.read(_CHUNK):
             count += len(chunk)
             if count > MAX_BYTES:
@@ -129,9 +130,10 @@ def _with_suffix(place: pathlib.Path) -> pathlib.Path:
 
 
 def _new_folder() -> pathlib.Path:
-    folder = pathlib.Path(_all_arrivals().name, temporary_name())
-    folder.mkdir()
-    return folder
+    with scratch_errors():
+        folder = pathlib.Path(_all_arrivals().name, temporary_name())
+        folder.mkdir()
+        return folder
 
 
 @functools.cache

@@ -3,11 +3,10 @@
 import os
 import pathlib
 import re
-import tempfile
 from typing import Any
 
 from kerasvit.errors import InputError, OutputError, UsageError
-from kerasvit.files import atomic_path, check_outputs
+from kerasvit.files import atomic_path, check_outputs, scratch_folder
 from kerasvit.look import load_model, saliency
 from kerasvit.publishing.card import SHEET, model_card
 
@@ -53,7 +52,7 @@ def push(
             "Publishing needs the package huggingface_hub. "
             f'Received: {error}. Install it with: pip install "kerasvit[hub]"'
         ) from error
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         write_folder(model, folder, repository, picture=picture, credit=credit)
         api = huggingface_hub.HfApi(library_name="kerasvit")
         try:
@@ -107,14 +106,15 @@ def write_folder(
 
 def _write_sheet(loaded: Any, folder: pathlib.Path, picture, credit: str | None) -> str | None:
     """Write the sheet; return what it shows, or None where there is no picture to show."""
-    with tempfile.TemporaryDirectory() as drawn:
+    with scratch_folder() as drawn:
         try:
             run = saliency([picture or _SAMPLE], loaded, out=drawn, formats="png")
         except InputError:
             if picture is not None:
                 raise
             return None  # The samples come with scikit-image.
-        (folder / SHEET).write_bytes(pathlib.Path(run[0].files["sheet"]).read_bytes())
+        with atomic_path(folder / SHEET, overwrite=True) as new:
+            new.write_bytes(pathlib.Path(run[0].files["sheet"]).read_bytes())
     return (credit or "") if picture is not None else _SAMPLE_CREDIT
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from kerasvit.errors import InputError, UsageError
-from kerasvit.files import atomic_path
+from kerasvit.files import atomic_path, create_array
 from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.layers.position_resampling import resampling_matrix
 from kerasvit.models.base import ScoreModel
@@ -218,7 +218,7 @@ def precompute_features(
     grid = teacher.token_layout(preprocessing.image_size).grid
     shape = (count, 1 + mirrored, *grid, teacher.hidden_dim)
     with atomic_path(path, overwrite=overwrite) as temporary:
-        tokens = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
+        tokens = create_array(temporary, dtype, shape)
         for start in tqdm(range(0, count, batch_size), disable=not progress, unit="batch"):
             numbers = range(start, min(start + batch_size, count))
             pixels = [preprocessing.evaluate(read(number)).pixels for number in numbers]

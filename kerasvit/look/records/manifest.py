@@ -112,16 +112,25 @@ class Manifest:
         started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         self.content = {"format": FORMAT, "version": __version__, "started": started, **facts}
         self.pictures: list[dict[str, Any]] = list(done)
+        self._goes_on = begun is not None
+        self._is_first = not os.path.exists(self._journal_path)
         self._journal: IO[str] | None = None
 
     def __enter__(self) -> "Manifest":
+        # Before any file is there: a run that is killed at its first picture goes on too. Another
+        # run's journal stands until this one has drawn something.
+        if self._goes_on or self._is_first:
+            self._begin_journal()
         return self
 
     def __exit__(self, kind, error, trace) -> None:
         if self._journal is not None:
-            self._journal.close()
+            with contextlib.suppress(OSError):  # what was not noted for want of room
+                self._journal.close()
         is_empty_shard = "shard" in self.content and error is None
         if not self.pictures and not is_empty_shard:
+            if self._is_first:
+                self._journal_path.unlink(missing_ok=True)
             return
         # An error that ends the run is the one to tell of.
         with contextlib.suppress(*((OutputError,) if error else ())):
@@ -151,12 +160,15 @@ class Manifest:
         self.add(name, error=str(error))
 
     def _begin_journal(self) -> None:
-        """Begin the journal with what is known; a disk that is full is found out by others."""
+        """Begin the journal with what is known; a disk that is full is found out by others.
+
+        The journal of the run that goes on is replaced once this one says as much.
+        """
+        lines = "".join(_text(line) + "\n" for line in (self.content, *self.pictures))
         with contextlib.suppress(OSError):
-            self._journal = open(self._journal_path, "w", encoding="ascii")  # noqa: SIM115
-        self._note(self.content)
-        for entry in self.pictures:
-            self._note(entry)
+            with atomic_path(self._journal_path, overwrite=True) as temporary:
+                temporary.write_text(lines, encoding="ascii")
+            self._journal = open(self._journal_path, "a", encoding="ascii")  # noqa: SIM115
 
     def _note(self, line: dict[str, Any]) -> None:
         if self._journal is not None:

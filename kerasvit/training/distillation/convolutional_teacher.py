@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasvit.files import atomic_path
+from kerasvit.files import atomic_path, create_array
 from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.training.compilation import jit_compile
 from kerasvit.training.data.in_memory import Normaliser
@@ -175,7 +175,7 @@ def write_targets(
     said = np.zeros((len(images), teacher.output.shape[-1]), np.float32)
     shape = (len(images), 2, *sample.shape[1:])
     with atomic_path(features, overwrite=True) as temporary:
-        tokens_file = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
+        tokens_file = create_array(temporary, np.float16, shape)
         for start in range(0, len(images), _AT_A_TIME):
             part = slice(start, start + _AT_A_TIME)
             pixels = normalise(images[part])
@@ -184,8 +184,8 @@ def write_targets(
                 tokens_file[part, mirrored] = (tokens - mean) / deviation
                 said[part] += outputs / 2
         tokens_file.flush()
-    with atomic_path(logits, overwrite=True) as temporary:
-        np.save(temporary, said)
+    with atomic_path(logits, overwrite=True) as temporary, open(temporary, "wb") as file:
+        np.save(file, said)
 
 
 def _optimizer(settings: Teacher, steps: int) -> keras.optimizers.Optimizer:

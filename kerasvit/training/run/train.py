@@ -112,7 +112,7 @@ class _Training:
         self.waits = not resume and holds_run(output)
         if resume:
             restore_state(output / STATE, self.model)
-        elif not self.waits:
+        if not self.waits:
             write_recipe(recipe, output)
 
     def _order(self, distribution: Distribution | None) -> Order:
@@ -132,10 +132,16 @@ class _Training:
         state = watching.RunState(
             self.output / STATE, self.order.steps, self.meta, self._save_best, interrupted
         )
+        state.waits = self.waits
         if self.waits:
             state.after_first = functools.partial(write_recipe, self.recipe, self.output)
-        log = watching.Log(self.output / LOG, self.meta["step"] // self.order.steps)
+        done = self.meta["step"] // self.order.steps
+        rows = watching.earlier_rows(self.output / LOG, self.meta, done)
+        state.log = log = watching.Log(self.output / LOG, rows)
         callbacks = [nan, watching.AverageWeights(), log, state, *self._more_callbacks(state)]
+        if self.meta.pop(watching.BEST_FOLLOWS, False):
+            with averaged(self.model):
+                self._save_best(self.meta["best"])
         try:
             for size, first, last in self._segments():
                 log.size = size

@@ -8,12 +8,12 @@ import math
 import os
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import keras
 
-from kerasvit.errors import UsageError
+from kerasvit.errors import InputError, UsageError
 from kerasvit.files import atomic_path
 from kerasvit.training.distribution import is_first_host
 from kerasvit.training.finite import is_finite
@@ -22,6 +22,9 @@ from kerasvit.training.run.checkpoints import restore_metrics, save_state
 from kerasvit.training.run.generators import generator_states, set_generator_states
 
 _log = logging.getLogger(__name__)
+
+# Of a state: whether its model is the best one, and not on disk as such yet.
+BEST_FOLLOWS = "best_follows"
 
 
 class Stopped(Exception):
@@ -59,6 +62,8 @@ class RunState(keras.callbacks.Callback):
 
     Attributes:
         after_first: called once, when the first state of this run is on disk.
+        waits: whether another run's files stand until then: the best model must not come first.
+        log: whose rows go into the state, so that none is missing after a kill; None for none.
         is_saved: whether there is a state of this run.
     """
 
@@ -75,6 +80,8 @@ class RunState(keras.callbacks.Callback):
         self.save_best, self.resumed_from = save_best, resumed_from
         self.generators = generator_states()
         self.after_first: Callable[[], None] = lambda: None
+        self.waits = False
+        self.log: Log | None = None
         self.is_saved = meta["step"] > 0
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -97,15 +104,24 @@ class RunState(keras.callbacks.Callback):
         if not math.isfinite(logs.get("loss", 0.0)):
             return
         self.meta["step"] = (epoch + 1) * self.steps
+        if self.log is not None:
+            self.meta["log"] = self.log.add(epoch, logs)
         value = logs.get("val_accuracy")
         is_best = value is not None and value >= self.meta.get("best", 0.0)
         if is_best:
             self.meta["best"] = float(value)
+        if self.waits:
+            # Its best model follows: after a kill in between, from this state.
+            self.meta[BEST_FOLLOWS] = is_best
+            self.save()
+            self.meta.pop(BEST_FOLLOWS)
         if is_best and is_finite(self.model):
             with averaged(self.model):
                 self.save_best(float(value))
         # Last: what a kill leaves undone before it is done again after it.
         self.save()
+        if self.log is not None:
+            self.log.write()
 
     def save(self) -> None:
         """Write the state, unless it is not finite; then training ends."""
@@ -116,6 +132,7 @@ class RunState(keras.callbacks.Callback):
             save_state(self.path, self.model, self.meta, self.generators)
             self.after_first()
             self.after_first = lambda: None
+            self.waits = False
         self.is_saved = True
 
 
@@ -154,32 +171,37 @@ class StateOfSteps(keras.callbacks.Callback):
 
 
 class Log(keras.callbacks.Callback):
-    """One row an epoch in a CSV file that is whole at any time.
+    """One row an epoch, in a CSV file that is whole at any time.
 
     Args:
-        path: the file; rows of earlier epochs are kept, those from `epoch` on are made anew.
-        epoch: number of the first epoch, from 0.
+        path: the file.
+        rows: of the epochs before.
     """
 
-    def __init__(self, path: pathlib.Path, epoch: int = 0) -> None:
+    def __init__(self, path: pathlib.Path, rows: Iterable[dict[str, Any]] = ()) -> None:
         super().__init__()
         self.path, self.size, self.began = path, 0, time.monotonic()
-        self.rows: list[dict[str, Any]] = []
-        if epoch and os.path.isfile(path):
-            with path.open(newline="") as file:
-                self.rows = [row for row in csv.DictReader(file) if int(row["epoch"]) <= epoch]
+        self.rows = list(rows)
 
     def on_epoch_begin(self, epoch, logs=None):
         """Start the clock."""
         self.began = time.monotonic()
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Add the row of the epoch."""
-        figures = {name: f"{float(value):.6g}" for name, value in (logs or {}).items()}
+    def add(self, epoch: int, logs: Mapping[str, float]) -> list[dict[str, Any]]:
+        """Add the row of an epoch, counted from 0, and return all rows."""
+        figures = {name: f"{float(value):.6g}" for name, value in logs.items()}
         seconds = f"{time.monotonic() - self.began:.1f}"
         rate = f"{float(self.model.optimizer.learning_rate):.6g}"
         row = {"epoch": epoch + 1, "image_size": self.size, "seconds": seconds}
         self.rows.append({**row, "learning_rate": rate, **figures})
+        return self.rows
+
+    def write(self) -> None:
+        """Write the file.
+
+        Raises:
+            OutputError: if it cannot be written.
+        """
         names = list(dict.fromkeys(name for row in self.rows for name in row))
         text = io.StringIO()
         writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
@@ -189,6 +211,32 @@ class Log(keras.callbacks.Callback):
             return
         with atomic_path(self.path, overwrite=True) as temporary:
             temporary.write_text(text.getvalue())
+
+
+def earlier_rows(path: pathlib.Path, meta: Mapping[str, Any], epochs: int) -> list[dict[str, Any]]:
+    """Return the rows of a log up to an epoch: those of the state, or of the file beside it.
+
+    Args:
+        path: of the log. Runs of earlier versions kept their rows there alone.
+        meta: of the state.
+        epochs: that are done.
+
+    Raises:
+        InputError: if the file is damaged.
+    """
+    rows = meta.get("log")
+    if rows is None:
+        if not epochs or not os.path.isfile(path):
+            return []
+        with path.open(newline="", errors="replace") as file:
+            rows = list(csv.DictReader(file))
+    try:
+        return [row for row in rows if int(row["epoch"]) <= epochs]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{str(path)!r} must have a row for each epoch of the run. Received: one without its "
+            "number. Remove the file: the run goes on without the rows before"
+        ) from error
 
 
 def tensorboard(folder: pathlib.Path) -> list[keras.callbacks.Callback]:
