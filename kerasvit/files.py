@@ -8,9 +8,7 @@ import contextlib
 import os
 import pathlib
 import re
-import shutil
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
@@ -128,47 +126,6 @@ def make_folder(folder: str | os.PathLike[str]) -> None:
 
 
 @contextlib.contextmanager
-def scratch_folder() -> Iterator[pathlib.Path]:
-    """Lend a folder for temporary files, which is gone when the block ends.
-
-    Those of killed processes go first.
-
-    Raises:
-        OutputError: if it cannot be made, or there is no room for what the block writes there.
-    """
-    with scratch_errors():
-        place = pathlib.Path(tempfile.gettempdir())
-        remove_stale(place)
-        folder = place / temporary_name()
-        folder.mkdir(mode=0o700)
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def scratch_errors() -> Iterator[None]:
-    """Turn what the system says of temporary files into an `OutputError` that tells where to."""
-    try:
-        yield
-    except KerasViTError:
-        raise
-    except OSError as error:
-        raise OutputError(
-            "Temporary files need a folder with room. Received: "
-            f"{_reason(error)}, in {_scratch_place()}. Free the disk, or set TMPDIR to another "
-            "folder"
-        ) from error
-
-
-def _scratch_place() -> str:
-    with contextlib.suppress(OSError):  # there is none at all
-        return repr(tempfile.gettempdir())
-    return "no folder at all"
-
-
-@contextlib.contextmanager
 def _errors_naming(target: pathlib.Path) -> Iterator[None]:
     """Turn an `OSError` into an `OutputError` of one line; our own errors pass unchanged."""
     try:
@@ -261,29 +218,6 @@ def _synchronise(path: pathlib.Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def create_array(
-    path: str | os.PathLike[str], dtype: np.typing.DTypeLike, shape: tuple[int, ...]
-) -> np.memmap:
-    """Make a `.npy` file to be filled, mapped into memory, with room for all of it on the disk.
-
-    A mapped file has holes: where the disk is full, writing into one ends the process with SIGBUS
-    and no word. So the room is asked for first, where the system can.
-
-    Args:
-        path: the file, such as `atomic_path` lends.
-        dtype: of the array.
-        shape: of the array.
-
-    Raises:
-        OSError: if there is no room.
-    """
-    array = np.lib.format.open_memmap(os.fspath(path), mode="w+", dtype=dtype, shape=shape)
-    if hasattr(os, "posix_fallocate"):
-        with open(path, "r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
-    return array
 
 
 def write_npz(

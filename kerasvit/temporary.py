@@ -17,8 +17,11 @@ import pathlib
 import re
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
+
+from kerasvit.errors import KerasViTError, OutputError
 
 _TEMPORARY = re.compile(
     r"\.kerasvit-(?:([0-9a-f]{8})-([0-9a-f]{8})-(\d{1,10})-(\d{1,20})-)?[0-9a-f]{16}(?:\..*)?"
@@ -175,3 +178,44 @@ def without_empty_folders() -> Iterator[None]:
         raise
     finally:
         _MADE.reset(token)
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[pathlib.Path]:
+    """Lend a folder for temporary files, which is gone when the block ends.
+
+    Those of killed processes go first.
+
+    Raises:
+        OutputError: if it cannot be made, or there is no room for what the block writes there.
+    """
+    with scratch_errors():
+        place = pathlib.Path(tempfile.gettempdir())
+        remove_stale(place)
+        folder = place / temporary_name()
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def scratch_errors() -> Iterator[None]:
+    """Turn what the system says of temporary files into an `OutputError` that tells where to."""
+    try:
+        yield
+    except KerasViTError:
+        raise
+    except OSError as error:
+        raise OutputError(
+            "Temporary files need a folder with room. Received: "
+            f"{error.strerror or error}, in {_scratch_place()}. Free the disk, or set TMPDIR to "
+            "another folder"
+        ) from error
+
+
+def _scratch_place() -> str:
+    with contextlib.suppress(OSError):  # there is none at all
+        return repr(tempfile.gettempdir())
+    return "no folder at all"

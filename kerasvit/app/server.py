@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from kerasvit.app.limits import MAX_UPLOAD, MAX_WAITING
 from kerasvit.app.shelf import ModelShelf
 from kerasvit.errors import OutputError, UsageError
-from kerasvit.files import scratch_errors
 from kerasvit.images.samples import SAMPLES, sample
-from kerasvit.temporary import remove_stale, temporary_name
+from kerasvit.temporary import remove_stale, scratch_errors, temporary_name
 
 HOST = "127.0.0.1"
 PORT = 7860

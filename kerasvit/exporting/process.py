@@ -10,7 +10,7 @@ from typing import Any
 
 from kerasvit import errors
 from kerasvit.errors import KerasViTError
-from kerasvit.files import scratch_folder
+from kerasvit.temporary import scratch_folder
 
 # What the two processes leave each other in a folder.
 MODEL, ORDER, ANSWER = "model.keras", "order.json", "answer.json"

@@ -11,9 +11,8 @@ import urllib.parse
 
 from kerasvit.cache import is_offline
 from kerasvit.errors import DownloadError, InputError, UsageError
-from kerasvit.files import scratch_errors
 from kerasvit.images.kinds import suffix_of
-from kerasvit.temporary import remove_stale, temporary_name
+from kerasvit.temporary import remove_stale, scratch_errors, temporary_name
 
 STANDARD_INPUT = "-"
 # Longer than any photograph; a video of some minutes fits.

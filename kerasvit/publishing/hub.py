@@ -6,9 +6,10 @@ import re
 from typing import Any
 
 from kerasvit.errors import InputError, OutputError, UsageError
-from kerasvit.files import atomic_path, check_outputs, scratch_folder
+from kerasvit.files import atomic_path, check_outputs
 from kerasvit.look import load_model, saliency
 from kerasvit.publishing.card import SHEET, model_card
+from kerasvit.temporary import scratch_folder
 
 MODEL = "model.keras"
 _SAMPLE = "sample:chelsea"

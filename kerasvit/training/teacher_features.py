@@ -9,10 +9,11 @@ import numpy as np
 from tqdm import tqdm
 
 from kerasvit.errors import InputError, UsageError
-from kerasvit.files import atomic_path, create_array
+from kerasvit.files import atomic_path
 from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.layers.position_resampling import resampling_matrix
 from kerasvit.models.base import ScoreModel
+from kerasvit.training.mapped_files import create_array
 from kerasvit.training.outputs import patch_tokens
 
 # Pictures whose tokens are resampled at a time.

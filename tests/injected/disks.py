@@ -12,7 +12,8 @@ import subprocess
 import tempfile
 
 from running import Damaged, content, in_child, leftovers, outcome
-from writers import WRITERS, Between
+from writers import WRITERS
+from writing.models import Between
 
 _PAGE = 4096
 
@@ -84,7 +85,9 @@ def _try_all(name, limits, way):
             size = _size(path)
             before = set(os.listdir(scratch))
             for number in range(limits):
-                room = size * (number + 1) // limits if way is small_disk else size * number // limits
+                room = (
+                    size * (number + 1) // limits if way is small_disk else size * number // limits
+                )
                 failed += _fail_once(write, check, path, way, room)
                 remaining = leftovers(folder) + leftovers(scratch, before)
                 if remaining:

@@ -8,7 +8,8 @@ import tempfile
 import time
 
 from running import Damaged, in_child, leftovers
-from writers import WRITERS, Between
+from writers import WRITERS
+from writing.models import Between
 
 
 def _kill_once(write, path, seconds):

@@ -119,7 +119,9 @@ def _same_end(expected, folder):
     import kerasvit
 
     for name in ("model.keras", "best.keras"):
-        weights = [kerasvit.from_pretrained(place / name).get_weights() for place in (expected, folder)]
+        weights = [
+            kerasvit.from_pretrained(place / name).get_weights() for place in (expected, folder)
+        ]
         assert all(np.array_equal(*pair) for pair in zip(*weights, strict=True)), name
     logs = []
     for place in (expected, folder):

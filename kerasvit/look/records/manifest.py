@@ -7,11 +7,12 @@ import json
 import os
 import pathlib
 from collections.abc import Iterable
-from typing import IO, Any
+from typing import Any
 
 from kerasvit import __version__
 from kerasvit.errors import KerasViTError, OutputError, UsageError
 from kerasvit.files import atomic_path
+from kerasvit.look.records.journal import Journal, whole_lines
 from kerasvit.untrusted.texts import read_json
 
 NAME = "manifest.json"
@@ -46,7 +47,7 @@ class Begun:
         content = _read_manifest(folder / name)
         journal = folder / f"{name}{_JOURNAL}"
         if os.path.isfile(journal):
-            lines = list(_whole_lines(journal))
+            lines = whole_lines(journal, FORMAT)
             if lines:
                 chain = _chain(content)
                 return cls(lines[0], {line["file"]: line for line in lines[1:]}, chain)
@@ -113,8 +114,8 @@ class Manifest:
         self.content = {"format": FORMAT, "version": __version__, "started": started, **facts}
         self.pictures: list[dict[str, Any]] = list(done)
         self._goes_on = begun is not None
-        self._is_first = not os.path.exists(self._journal_path)
-        self._journal: IO[str] | None = None
+        self._journal = Journal(folder / f"{name}{_JOURNAL}")
+        self._is_first = not os.path.exists(self._journal.path)
 
     def __enter__(self) -> "Manifest":
         # Before any file is there: a run that is killed at its first picture goes on too. Another
@@ -124,23 +125,17 @@ class Manifest:
         return self
 
     def __exit__(self, kind, error, trace) -> None:
-        if self._journal is not None:
-            with contextlib.suppress(OSError):  # what was not noted for want of room
-                self._journal.close()
+        self._journal.close()
         is_empty_shard = "shard" in self.content and error is None
         if not self.pictures and not is_empty_shard:
             if self._is_first:
-                self._journal_path.unlink(missing_ok=True)
+                self._journal.remove()
             return
         # An error that ends the run is the one to tell of.
         with contextlib.suppress(*((OutputError,) if error else ())):
             content = {**self.content, "pictures": self.pictures, "earlier": self.earlier}
             write_manifest(self.path, content)
-            self._journal_path.unlink(missing_ok=True)
-
-    @property
-    def _journal_path(self) -> pathlib.Path:
-        return self.path.with_name(f"{self.path.name}{_JOURNAL}")
+            self._journal.remove()
 
     def add(self, name: str | os.PathLike[str], **facts: Any) -> None:
         """Note what became of a picture.
@@ -150,31 +145,17 @@ class Manifest:
             **facts: values that JSON can hold.
         """
         entry = {"file": str(name), **facts}
-        if self._journal is None:
+        if not self._journal.is_begun:
             self._begin_journal()
         self.pictures.append(entry)
-        self._note(entry)
+        self._journal.note(_text(entry))
 
     def fail(self, name: str | os.PathLike[str], error: KerasViTError) -> None:
         """Note that a picture failed."""
         self.add(name, error=str(error))
 
     def _begin_journal(self) -> None:
-        """Begin the journal with what is known; a disk that is full is found out by others.
-
-        The journal of the run that goes on is replaced once this one says as much.
-        """
-        lines = "".join(_text(line) + "\n" for line in (self.content, *self.pictures))
-        with contextlib.suppress(OSError):
-            with atomic_path(self._journal_path, overwrite=True) as temporary:
-                temporary.write_text(lines, encoding="ascii")
-            self._journal = open(self._journal_path, "a", encoding="ascii")  # noqa: SIM115
-
-    def _note(self, line: dict[str, Any]) -> None:
-        if self._journal is not None:
-            with contextlib.suppress(OSError):
-                self._journal.write(_text(line) + "\n")
-                self._journal.flush()
+        self._journal.begin(map(_text, (self.content, *self.pictures)))
 
 
 def write_manifest(path: pathlib.Path, content: dict[str, Any]) -> None:
@@ -199,17 +180,6 @@ def outputs_of(folder: pathlib.Path) -> set[str]:
                     names = entry.get("outputs", [])
                     made |= {os.path.realpath(folder / name) for name in names}
     return made
-
-
-def _whole_lines(journal: pathlib.Path) -> Iterable[dict[str, Any]]:
-    """Yield what a journal holds; its last line may be half written."""
-    for text in journal.read_text(encoding="ascii", errors="replace").splitlines():
-        try:
-            line = json.loads(text)
-        except ValueError:
-            return
-        if isinstance(line, dict) and ("file" in line or line.get("format") == FORMAT):
-            yield line
 
 
 def _read_manifest(path: pathlib.Path) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasvit.files import atomic_path, create_array
+from kerasvit.files import atomic_path
 from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.training.compilation import jit_compile
 from kerasvit.training.data.in_memory import Normaliser
@@ -20,6 +20,7 @@ from kerasvit.training.data.order import Order
 from kerasvit.training.data.recipe_data import RunData, scaled
 from kerasvit.training.fitting import fit_steps
 from kerasvit.training.losses import LabelAccuracy, LabelCrossEntropy
+from kerasvit.training.mapped_files import create_array
 from kerasvit.training.recipe.reading import RECIPE, as_written
 from kerasvit.training.recipe.tables import Augmentation, Recipe, Teacher
 from kerasvit.training.schedules import warmup_cosine

@@ -39,6 +39,7 @@ from kerasvit.training.run.files import (
     write_model,
     write_recipe,
 )
+from kerasvit.training.run.log import Log, earlier_rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,8 +137,8 @@ class _Training:
         if self.waits:
             state.after_first = functools.partial(write_recipe, self.recipe, self.output)
         done = self.meta["step"] // self.order.steps
-        rows = watching.earlier_rows(self.output / LOG, self.meta, done)
-        state.log = log = watching.Log(self.output / LOG, rows)
+        rows = earlier_rows(self.output / LOG, self.meta, done)
+        state.log = log = Log(self.output / LOG, rows)
         callbacks = [nan, watching.AverageWeights(), log, state, *self._more_callbacks(state)]
         if self.meta.pop(watching.BEST_FOLLOWS, False):
             with averaged(self.model):
