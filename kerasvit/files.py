@@ -231,7 +231,12 @@ def write_npz(
         overwrite: whether an existing file may be replaced.
 
     Raises:
+        ValueError: for an array of objects.
         OutputError: as `atomic_path`.
     """
+    # NumPy refuses them by an argument that 1.26 takes for one more array.
+    objects = [name for name, array in arrays.items() if np.asarray(array).dtype.hasobject]
+    if objects:
+        raise ValueError(f"Arrays hold numbers or text, no objects. Received objects in {objects}")
     with atomic_path(path, overwrite) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
+        np.savez_compressed(file, **arrays)

@@ -4,6 +4,8 @@ import json
 import os
 import pathlib
 
+from trying import run_here
+
 # What judges a line: the quickest of the tests that run it, as far as this many seconds reach.
 SECONDS = 30.0
 TESTS = 80
@@ -30,22 +32,25 @@ def record(paths: list[str], files: list[str], target: pathlib.Path) -> None:
     child = os.fork()
     if child == 0:
         import coverage
-        import pytest
 
-        # Numbers in a file of its own: SQLite's journal of coverage would be far larger.
-        measured = coverage.Coverage(data_file=None, include=[f"{os.getcwd()}/{f}" for f in files])
+        # In memory, and one table of numbers in the end: coverage's own file would be far larger.
+        # `kerasvit/conversion` is a link.
+        include = [f"{os.getcwd()}/{start}{file}*" for file in files for start in ("", "kerasvit/")]
+        measured = coverage.Coverage(data_file=None, include=include)
         recorder = Recorder(measured)
+
+        def store() -> None:
+            measured.stop()
+            target.write_text(json.dumps(_table(measured.get_data(), recorder.seconds)))
+
         measured.start()
-        pytest.main(["-q", "-p", "no:cacheprovider", *paths], plugins=[recorder])
-        measured.stop()
-        target.write_text(json.dumps(_table(measured.get_data(), recorder.seconds)))
-        os._exit(0)
+        run_here(paths, recorder, at_end=store)
     os.waitpid(child, 0)
 
 
 def _table(data, seconds: dict[str, float]) -> dict:
     lines = {
-        os.path.relpath(file): {
+        os.path.relpath(os.path.realpath(file), os.path.realpath(os.getcwd())): {
             line: [test for test in tests if test]
             for line, tests in data.contexts_by_lineno(file).items()
         }

@@ -7,13 +7,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
+from typing import NoReturn
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 UNNOTICED, NOTICED, BROKEN = "NOT NOTICED", "noticed", "BROKEN"
 # What pytest says of tests that failed, and of a module that cannot be imported any more.
 FAILED, INTERRUPTED = 1, 2
 ENDLESS = -9
+_kept: list[object] = []
 
 
 def copy_tree(target: pathlib.Path) -> None:
@@ -37,13 +40,16 @@ def prepare(folder: pathlib.Path) -> None:
     # Two changes of one length within a second would share their bytecode.
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-    import hypothesis  # noqa: F401
-    import keras  # noqa: F401
     import matplotlib.pyplot  # noqa: F401
-    import pytest  # noqa: F401
     import torch
 
+    from kerasvit.conversion.proof.timm import package
+
     torch.set_num_threads(1)
+    _kept.append((package, package.import_timm()))
+    # Each fork imports the package that is changed anew.
+    for name in [name for name in sys.modules if name.partition(".")[0] == "kerasvit"]:
+        del sys.modules[name]
 
 
 def run_tests(tests: list[str], seconds: float) -> int:
@@ -54,10 +60,7 @@ def run_tests(tests: list[str], seconds: float) -> int:
         null = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(null, stream)
-        import pytest
-
-        options = ["-x", "-q", "-p", "no:cacheprovider", "--strict-markers"]
-        os._exit(int(pytest.main([*options, *tests])))
+        run_here(["-x", *tests])
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         ended, status = os.waitpid(child, os.WNOHANG)
@@ -68,6 +71,23 @@ def run_tests(tests: list[str], seconds: float) -> int:
     _kill_group(child)
     os.waitpid(child, 0)
     return ENDLESS
+
+
+def run_here(arguments: list[str], *plugins: object, at_end: Callable = lambda: None) -> NoReturn:
+    """Run pytest in this process, and end it, whatever happens, with pytest's code."""
+    import pytest
+
+    # Tests of properties run without the plugin of hypothesis, which would cost each fork a second.
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
+    code: int = pytest.ExitCode.INTERNAL_ERROR
+    try:
+        code = pytest.main([*options, *arguments], plugins=plugins)
+        at_end()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(int(code))
 
 
 def _kill_group(child: int) -> None:

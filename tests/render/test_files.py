@@ -32,6 +32,7 @@ def test_equal_pictures_give_equal_bytes(tmp_path, picture):
 def test_arrays_are_written_under_their_names(tmp_path, picture):
     write_npz(tmp_path / "a", {"picture": picture, "text": np.array("né")})
     with np.load(tmp_path / "a", allow_pickle=False) as read:
+        assert read.files == ["picture", "text"]  # on NumPy 1.26 too
         np.testing.assert_array_equal(read["picture"], picture)
         assert str(read["text"]) == "né"
     assert os.listdir(tmp_path) == ["a"]
@@ -52,6 +53,6 @@ def test_what_is_no_picture_leaves_no_file(tmp_path, picture):
     for wrong in (picture.astype(float), picture[..., 0], picture[..., :2]):
         with pytest.raises(InputError, match="uint8"):
             write_png(tmp_path / "a.png", wrong)
-    with pytest.raises(ValueError, match="allow_pickle"):
+    with pytest.raises(ValueError, match="no objects"):
         write_npz(tmp_path / "a.npz", {"objects": np.array([object()])})
     assert os.listdir(tmp_path) == []
