@@ -21,7 +21,7 @@ LOCK = ROOT / ".ci" / "constraints.txt"
 NAMES = {"PIL": "pillow", "skimage": "scikit-image", "ai_edge_litert": "ai-edge-litert"}
 # What comes with a package of which it is a part.
 PARTS = {"torchvision": "timm", "IPython": "ipykernel", "starlette": "gradio", "absl": "keras"}
-PARTS |= {"flatbuffers": "ai-edge-litert"}
+PARTS |= {"flatbuffers": "ai-edge-litert", "ml_dtypes": "keras"}
 
 
 def _requirements(*groups):
