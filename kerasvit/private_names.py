@@ -91,6 +91,13 @@ def unlock_state(layer: keras.layers.Layer) -> None:
 
 
 @functools.cache
+def mark_called(model: keras.Model) -> keras.Model:
+    """Have Keras export a Functional model that was never called, and return it."""
+    if hasattr(model, "_called"):
+        model._called = True
+    return model
+
+
 def _warn(consequence: str) -> None:
     warnings.warn(
         f"Keras {keras.__version__} or its backend lacks a private name that kerasvit knows: "

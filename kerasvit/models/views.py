@@ -10,6 +10,7 @@ from kerasvit.models.family import FamilyFacts
 from kerasvit.models.fitting_images import check_images
 from kerasvit.models.saving import SavedModel
 from kerasvit.models.taps import OUTPUT
+from kerasvit.private_names import mark_called
 
 
 class Shared(NamedTuple):
@@ -120,8 +121,8 @@ class Views(FamilyFacts, SavedModel):
         scores are made. A distilled model's logits are the mean of its two heads'.
 
         Args:
-            image_shape: `(height, width)` or `(height, width, channels)` of the images; the
-                model's own `image_shape` if None. A Functional model takes one size.
+            image_shape: `(height, width)`, with or without channels, of the images; the model's own
+                `image_shape` if None. A Functional model takes one size.
 
         Returns:
             A `keras.Model` of images `(B, height, width, channels)` to logits `(B, num_classes)`,
@@ -239,11 +240,9 @@ def _flat(outputs: tuple[Any, dict, dict]) -> dict[str, Any]:
 
 
 def _functional(
-    view: Any,
-    image_shape: tuple[int, ...] | None,
-    suffix: str,
-    chosen: Callable[[tuple[Any, dict, dict]], Any],
+    view: Any, image_shape: tuple[int, ...] | None, suffix: str, chosen: Callable[..., Any]
 ) -> keras.Model:
     shape = (*(image_shape or view.image_shape)[:2], view.image_shape[2])
     images = keras.Input(shape, name="images", dtype=view.dtype_policy.compute_dtype)
-    return keras.Model(images, chosen(view(images)), name=f"{view.name}_{suffix}")
+    outputs = chosen(view(images))
+    return mark_called(keras.Model(images, outputs, name=f"{view.name}_{suffix}"))

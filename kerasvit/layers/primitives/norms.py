@@ -56,6 +56,8 @@ def _torch_layer_norm(inputs, gamma, beta, epsilon, compute_dtype):
 
     wide = torch.promote_types(inputs.dtype, torch.float32)
     gamma, beta = (None if weight is None else weight.to(wide) for weight in (gamma, beta))
-    shape = (inputs.shape[-1],)
+    # Of the weights, where there are any: a trace takes the inputs' for no constant.
+    weight = gamma if beta is None else beta
+    shape = (inputs.shape[-1],) if weight is None else tuple(weight.shape)
     outputs = torch.nn.functional.layer_norm(inputs.to(wide), shape, gamma, beta, epsilon)
     return outputs.to(getattr(torch, compute_dtype))

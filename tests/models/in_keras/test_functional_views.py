@@ -128,3 +128,17 @@ def test_keras_own_export_names_ours_also_after_loading(tools, tmp_path):
     if keras.backend.backend() == "tensorflow":
         loaded.classifier().export(tmp_path / "folder", verbose=False)
         assert (tmp_path / "folder" / "saved_model.pb").is_file()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_keras_own_onnx_of_plain_views_runs_at_any_batch(tools, tmp_path):
+    if keras.backend.backend() != "torch":
+        pytest.skip("elsewhere Keras needs jax2onnx or tf2onnx")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    model = tools.make("CaiT", num_layers=1).classifier()
+    path = str(tmp_path / "model.onnx")
+    model.export(path, format="onnx", verbose=False)
+    session = onnxruntime.InferenceSession(path)
+    images = np.random.default_rng(0).normal(size=(3, *model.input.shape[1:])).astype("float32")
+    (logits,) = session.run(None, {session.get_inputs()[0].name: images})
+    np.testing.assert_allclose(logits, keras.ops.convert_to_numpy(model(images)), atol=1e-5)
