@@ -1,6 +1,6 @@
 """Vision Transformers for Keras 3 that show where they look.
 
-ViT, DeiT, DINO, DINOv2 and CaiT on TensorFlow, JAX and PyTorch. A model returns
+ViT, DeiT, DINO, DINOv2, CaiT and XCiT on TensorFlow, JAX and PyTorch. A model returns
 `logits, sa_scores, ca_scores`; `kerasvit.saliency` turns the scores into maps.
 """
 
@@ -15,6 +15,7 @@ _HOMES = {
     "AttentionCallback": "kerasvit.callbacks",
     "CaiT": "kerasvit.models",
     "VisionTransformer": "kerasvit.models",
+    "XCiT": "kerasvit.models",
     "create_model": "kerasvit.models",
     "export": "kerasvit.exporting.exporter",
     "list_models": "kerasvit.models",

@@ -3,12 +3,12 @@
 import dataclasses
 import functools
 import re
-from typing import Self
+from typing import ClassVar, NoReturn, Self
 
 from kerasvit.errors import InputError, UsageError
 
 # Stages of attention in the order of depth, and what an error or a picture calls them.
-STAGES = {"sa": "self-attention", "ca": "class attention"}
+STAGES = {"sa": "self-attention", "xca": "channel attention", "ca": "class attention"}
 
 _KEY = re.compile(r"(?P<stage>[a-z]+)_(?P<kind>[a-z]+)_block_(?P<depth>\d+)(_[a-z]+)?")
 
@@ -18,7 +18,8 @@ _KEY = re.compile(r"(?P<stage>[a-z]+)_(?P<kind>[a-z]+)_block_(?P<depth>\d+)(_[a-
 class BlockKey:
     """The name of a block, by which its scores are found: `"sa_ffn_block_07_att"`.
 
-    Keys are ordered by depth: self-attention blocks first, those of class attention after them.
+    Keys are ordered by depth: blocks of self-attention, or of the attention among channels that
+    XCiT has in its place, first; those of class attention after them.
 
     Args:
         stage: a key of `STAGES`.
@@ -48,6 +49,11 @@ class BlockKey:
                 "the model as it is."
             )
         return cls(match["stage"], int(match["depth"]), match["kind"])
+
+    @property
+    def is_of_channels(self) -> bool:
+        """Whether the block's scores are among channels, `(B, H, d, d)`, not tokens."""
+        return self.stage == "xca"
 
     @property
     def block(self) -> str:
@@ -81,7 +87,12 @@ class TokenLayout:
         patch_size: `(height, width)` of one patch in pixels of the model's input.
         has_learned_query: whether what asks is no token but a learned query, as in attention
             pooling: the scores then have one row.
+
+    Attributes:
+        axis: "tokens"; "channels" of a `ChannelLayout`.
     """
+
+    axis: ClassVar[str] = "tokens"
 
     prefix: tuple[str, ...]
     grid: tuple[int, int]
@@ -117,3 +128,51 @@ class TokenLayout:
                 f"Received: {num_tokens}. Pass the layout of the model that made the scores: "
                 "model.token_layout(image_shape)."
             )
+
+
+class ChannelLayout(TokenLayout):
+    """The meaning of the axes of scores among channels: no tokens, no grid, no prefix.
+
+    It stands where a `TokenLayout` is expected, and refuses whatever is asked of one, so that no
+    `d x d` matrix of channels is drawn as a picture of patches.
+
+    Args:
+        num_channels: of one head, d.
+    """
+
+    axis = "channels"
+
+    def __init__(self, num_channels: int):
+        object.__setattr__(self, "num_channels", num_channels)
+
+    def _refuse(self) -> NoReturn:
+        raise UsageError(channels_refused(f"a layout of {vars(self)['num_channels']} channels"))
+
+    prefix = property(_refuse)  # type: ignore[assignment]
+    grid = property(_refuse)  # type: ignore[assignment]
+    patch_size = property(_refuse)  # type: ignore[assignment]
+
+    def check(self, num_tokens: int) -> None:
+        """Refuse: there is no token axis."""
+        self._refuse()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ChannelLayout) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(vars(self).values()))
+
+    def __repr__(self) -> str:
+        return f"ChannelLayout(num_channels={vars(self)['num_channels']})"
+
+
+def channels_refused(received: str) -> str:
+    """Return the message of the error that all raise who are given scores among channels.
+
+    Args:
+        received: what was given, in words.
+    """
+    return (
+        "XCiT's channel attention weighs channels, not tokens: no map of the picture can be made "
+        f"of it. Received: {received}. Take the class attention's scores, ca_ffn_block_00_att"
+    )

@@ -4,10 +4,12 @@ import dataclasses
 import re
 from typing import Any
 
+from kerasvit.conversion.architecture import xcit
 from kerasvit.conversion.architecture.first_block import has_layer_scale, read_block
 from kerasvit.conversion.files.checkpoint import Checkpoint
 from kerasvit.conversion.names import layouts
 from kerasvit.conversion.names.rules import Layout
+from kerasvit.conversion.names.xcit_layout import TIMM_XCIT
 from kerasvit.errors import InputError
 
 # Arguments that a file decides and that a named variant must agree with.
@@ -45,7 +47,7 @@ class Detected:
     """What a checkpoint says about itself.
 
     Args:
-        family: "vit" or "cait".
+        family: "vit", "cait" or "xcit".
         layout: how it names its tensors.
         structure: the arguments of `STRUCTURE` that apply to the family, as the file has them.
         num_classes: classes of its head, 0 without one.
@@ -79,14 +81,17 @@ class Detected:
     @property
     def summary(self) -> str:
         """The architecture in a few words, for errors."""
-        name = {"vit": "a ViT", "cait": "a CaiT"}[self.family]
+        name = {"vit": "a ViT", "cait": "a CaiT", "xcit": "an XCiT"}[self.family]
         facts = self.structure
         patch = "x".join(map(str, facts["patch_size"]))
         channels = "" if self.channels == 3 else f", {self.channels} channels"
         extra = [
             text
             for text, present in (
-                (f"{facts.get('num_class_layers')} class-attention blocks", self.family == "cait"),
+                (
+                    f"{facts.get('num_class_layers')} class-attention blocks",
+                    "num_class_layers" in facts,
+                ),
                 ("a distillation token", facts.get("use_distillation_token")),
                 (f"{facts.get('num_registers')} registers", facts.get("num_registers")),
                 ("a gated MLP", facts.get("mlp_type") == "gated"),
@@ -118,6 +123,8 @@ def detect(checkpoint: Checkpoint) -> Detected:
         InputError: if it holds neither a ViT nor a CaiT in a layout that is known.
     """
     names = set(checkpoint.names)
+    if xcit.is_xcit(names):
+        return _detect_xcit(checkpoint)
     wanted = ["patch_embed.proj.weight"]
     if not names & _WITHOUT_TABLE:
         wanted.append("pos_embed")
@@ -159,6 +166,20 @@ def _detect_cait(checkpoint):
         channels=checkpoint.shape("patch_embed.proj.weight")[1],
         stored_positions=checkpoint.shape("pos_embed")[1],
         patches_by_kind={None: checkpoint.shape("pos_embed")[1]},
+        has_layer_scale=True,
+        norm_after_pooling=False,
+    )
+
+
+def _detect_xcit(checkpoint):
+    return Detected(
+        family="xcit",
+        layout=TIMM_XCIT,
+        structure={**xcit.structure_of(checkpoint), **xcit.heads_of(checkpoint)},
+        num_classes=_num_classes(checkpoint),
+        channels=xcit.channels_of(checkpoint),
+        stored_positions=0,
+        patches_by_kind={},
         has_layer_scale=True,
         norm_after_pooling=False,
     )

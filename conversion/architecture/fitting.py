@@ -13,6 +13,7 @@ from kerasvit.models.base import ScoreModel
 from kerasvit.models.cait.model import CaiT
 from kerasvit.models.vit.model import VisionTransformer
 from kerasvit.models.vit.readout import NORMED_AFTER
+from kerasvit.models.xcit.model import XCiT
 
 # What no tensor shows, and named models of one architecture differ in.
 _HIDDEN = (
@@ -32,7 +33,8 @@ def fitting_variants(detected: Detected) -> list[str]:
 
 def model_type_of(detected: Detected) -> type[ScoreModel]:
     """Return the class of the checkpoint's models."""
-    return CaiT if detected.family == "cait" else VisionTransformer
+    types = {"cait": CaiT, "xcit": XCiT}
+    return types.get(detected.family, VisionTransformer)
 
 
 def differences(
@@ -81,6 +83,8 @@ def differences(
 
 def _positions(detected: Detected, wanted: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return how a variant's learned positions and frequencies are others than the checkpoint's."""
+    if detected.family == "xcit":
+        return []
     found = []
     if (wanted.get("position_embedding") != "none") != detected.has_position_table:
         has = "has" if detected.has_position_table else "has no"
@@ -122,7 +126,9 @@ def choose_name(detected: Detected, facts: Facts, label: str) -> str | None:
     agreeing = [name for name in fits if _agrees(factory.variant(name), known)]
     exact = [name for name in agreeing if _is_exact(detected, name)]
     # DeiT and ViT of one size are the same network; the plain name stands for both.
-    for names in (exact, agreeing):
+    # Nothing in an XCiT is of one size of images: the smallest stands for all.
+    smallest = exact[:1] if detected.family == "xcit" else exact
+    for names in (smallest, agreeing):
         plain = [name for name in names if not name.startswith("deit_")] or names
         if len(plain) == 1:
             return plain[0]
@@ -178,6 +184,8 @@ def _agrees(variant: tuple[type[ScoreModel], dict[str, Any]], known: Facts) -> b
 def _is_exact(detected: Detected, name: str) -> bool:
     """Tell whether what may differ from a variant does not either."""
     model_type, variant = factory.variant(name)
+    if detected.family == "xcit":
+        return True
     wanted = {**default_arguments(model_type), **variant}
     reading = named_readings([variant], detected)[0]
     norms_after = wanted.get("norm_after_pooling")

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from kerasvit.conversion.architecture import fitting
+from kerasvit.conversion.architecture import fitting, xcit
 from kerasvit.conversion.architecture.detected import Detected
 from kerasvit.conversion.architecture.positions import (
     Reading,
@@ -68,8 +68,7 @@ class Architecture:
         try:
             if self.name is not None:
                 return factory.create_model(self.name, **arguments)
-            family = "cait" if self.model_type.__name__ == "CaiT" else "vit"
-            return self.model_type(**{"name": family, **arguments})
+            return self.model_type(**{"name": self.model_type.family, **arguments})
         except ValueError as error:
             if isinstance(error, UsageError):
                 raise
@@ -142,6 +141,8 @@ def _grid_facts(
 ) -> Facts:
     fits = fitting.fitting_variants(detected)
     variants = [factory.variant(one)[1] for one in ([name] if name else []) + fits]
+    if detected.family == "xcit":
+        return xcit.image_size_facts(known, variants, _origin(name))
     named = named_readings(variants, detected)
     if is_asked and named:  # those of other sizes count where they are of the same kind
         named = [one for one in named if one.kind == named[0].kind]
@@ -168,7 +169,7 @@ def _name_facts(name: str | None, variant: dict[str, Any], model_type: type[Scor
 
 def _read_out_facts(detected: Detected, known: Facts) -> Facts:
     """Return how the tokens become one feature, where the tensors decide against the name."""
-    if detected.family == "cait":
+    if detected.family in ("cait", "xcit"):
         return Facts()
     pooling = known.value("pooling")
     has_class = detected.structure.get("use_class_token", True)

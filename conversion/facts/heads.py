@@ -12,12 +12,12 @@ def alternatives(width: int, family: str) -> tuple[int, ...]:
 
     Args:
         width: `hidden_dim`.
-        family: "vit" or "cait".
+        family: "vit", "cait" or "xcit".
     """
     named = {
         variant["num_heads"]
-        for _, variant in map(factory.variant, factory.list_models())
-        if variant["hidden_dim"] == width and ("num_class_layers" in variant) == (family == "cait")
+        for model_type, variant in map(factory.variant, factory.list_models())
+        if variant["hidden_dim"] == width and model_type.family == family
     }
     elsewhere = _ELSEWHERE.get(width, ()) if family == "vit" else ()
     return tuple(sorted(named.union(elsewhere)))

@@ -109,6 +109,10 @@ def _of_timm(module: Any) -> dict[str, Any]:
         facts["block_type"] = "post_norm"
     if hasattr(module, "no_embed_class"):
         facts["position_embedding"] = "patches" if module.no_embed_class else "all"
+    if hasattr(module, "cls_attn_blocks"):
+        facts["use_tokens_norm"] = _only(
+            "tokens_norm", (block.tokens_norm for block in module.cls_attn_blocks)
+        )
     facts |= _read_out(module)
     return {name: value for name, value in facts.items() if value is not None}
 
@@ -152,6 +156,8 @@ def _epsilon(module: Any) -> float | None:
         and getattr(part, "weight", None) is not None
         # Differential attention norms each head by an epsilon of its own.
         and not name.endswith("attn.sub_norm")
+        # XCiT's batch norms have PyTorch's.
+        and not hasattr(part, "running_mean")
     )
     return _only("epsilons", map(float, norms))
 

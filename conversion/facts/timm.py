@@ -1,7 +1,7 @@
 """What timm's hub `config.json` says of a network: its `architecture`, `model_args` and pictures.
 
 Facts: timm/models/_hub.py `save_config_for_hf` and the constructors of
-timm/models/{vision_transformer,deit,cait}.py.
+timm/models/{vision_transformer,deit,cait,xcit}.py.
 """
 
 from collections.abc import Mapping
@@ -24,6 +24,9 @@ _SAME = {
     "embed_dim": "hidden_dim",
     "depth": "num_layers",
     "depth_token_only": "num_class_layers",
+    "cls_attn_layers": "num_class_layers",
+    "tokens_norm": "use_tokens_norm",
+    "eta": "layer_scale_init_value",
     "in_chans": "channels",
     "qkv_bias": "use_qkv_bias",
     "qk_norm": "use_qk_norm",

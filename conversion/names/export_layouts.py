@@ -12,6 +12,7 @@ from kerasvit.conversion.names.eva_rules import (
     separate_projection_biases,
 )
 from kerasvit.conversion.names.rules import Layout
+from kerasvit.conversion.names.xcit_layout import ORIGINAL_XCIT, TIMM_XCIT
 from kerasvit.errors import UsageError
 from kerasvit.models import factory
 from kerasvit.models.base import ScoreModel
@@ -49,7 +50,11 @@ _NEEDS: dict[str, Mapping[str, Any]] = {
     },
     "dinov2": {**_PLAIN, "use_distillation_token": False},
     "cait": {},
+    "xcit": {},
 }
+
+# Layouts of other families than ViT, and what messages call these.
+_FAMILIES = {"cait": ("cait", "CaiT"), "xcit": ("xcit", "XCiT")}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +90,8 @@ def unchecked_layout(model: ScoreModel, name: str) -> ExportLayout:
     """Return `export_layout` of a model whose head another room sees to."""
     if model.family == "cait":
         return ExportLayout(layouts.TIMM_CAIT)
+    if model.family == "xcit":
+        return ExportLayout(ORIGINAL_XCIT if name == "xcit" else TIMM_XCIT)
     rules = layouts.vit_layout(_markers(model, name))
     if is_separate(model) and model.use_key_bias:
         biases = separate_projection_biases(model.hidden_dim)
@@ -96,8 +103,9 @@ def unchecked_layout(model: ScoreModel, name: str) -> ExportLayout:
 
 def _check(model: ScoreModel, name: str) -> None:
     problem = None
-    if (model.family == "cait") != (name == "cait") and name != "timm":
-        problem = f"it is for {'CaiT' if name == 'cait' else 'ViT'} alone"
+    family, called = _FAMILIES.get(name, ("vit", "ViT"))
+    if name != "timm" and model.family != family:
+        problem = f"it is for {called} alone"
     elif model.reads_several_tokens:
         problem = "it has no head that reads several blocks or the mean patch"
     for argument, wanted in _needs(model, name).items():
@@ -118,7 +126,7 @@ def _check(model: ScoreModel, name: str) -> None:
 
 
 def _needs(model: ScoreModel, name: str) -> Mapping[str, Any]:
-    if name != "dinov2" or model.family == "cait":
+    if name != "dinov2" or model.family != "vit":
         return _NEEDS[name]
     # With registers, the class token's position is part of the token.
     kind = "patches" if model.num_registers else "all"

@@ -51,7 +51,7 @@ def join(
             f"bias. Received: {len(head)} tensors, such as {', '.join(head.names[:3])}. "
             "Pass the file of the head"
         )
-    width = backbone.shape("pos_embed")[-1] if "pos_embed" in backbone else 0
+    width = backbone.shape("cls_token")[-1] if "cls_token" in backbone else 0
     arguments = _arguments(head, head.shape(found[0])[1], width, published, _is_dinov2(backbone))
     dropped = [name for name in backbone.names if name.startswith("head.")]
     tensors = {name: one for name, one in backbone.tensors.items() if name not in dropped}

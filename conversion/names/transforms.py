@@ -59,6 +59,8 @@ SAME = Kind(lambda array: array, lambda shape: shape, lambda array: array)
 LINEAR = permutation(1, 0)
 # torch.nn.Conv2d keeps (out, in, height, width), Conv2D (height, width, in, out).
 CONV = permutation(2, 3, 1, 0)
+# A depthwise one keeps (channels, 1, height, width), DepthwiseConv2D (height, width, channels, 1).
+DEPTHWISE = permutation(2, 3, 0, 1)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -73,7 +73,7 @@ class LiveReference:
 
     def _features(self, pixels: Any) -> Any:
         tokens = self.model.token_layout(pixels.shape[2:]).num_tokens
-        if self.model.family == "cait":
+        if self.model.num_class_layers:  # the class token joins late
             tokens += 1
         wanted = (len(pixels), tokens, self.model.hidden_dim)
         forward = getattr(self._core, "forward_features", None)

@@ -65,5 +65,8 @@ def comparison_size(model: ScoreModel) -> tuple[int, int]:
 
 def score_bytes(model: ScoreModel, image_size: tuple[int, int], batch_size: int) -> int:
     """Return the memory that all score maps of a batch of images need."""
-    tokens = model.token_layout(image_size).num_tokens
+    if model.attends_to_channels:
+        tokens = model.hidden_dim // model.num_heads
+    else:
+        tokens = model.token_layout(image_size).num_tokens
     return 4 * batch_size * model.num_layers * model.num_heads * math.prod((tokens, tokens))

@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasvit.conversion.proof.outputs import MAX_SCORE_BYTES, Outputs, Reference, score_bytes
 from kerasvit.errors import InputError
+from kerasvit.layout import STAGES, BlockKey
 from kerasvit.models.base import ScoreModel
 
 FEATURE_TOLERANCE = 1e-4
@@ -58,11 +59,13 @@ class Parity:
     def rows(self) -> list[tuple[str, str, float, float, bool]]:
         """Return every figure: stage, map, difference, bar, and whether it is within its bar."""
         bar = max(SCORE_TOLERANCE, 2 * self.rounding)
-        stages = {"sa": "self-attention", "ca": "class attention"}
         figures = [
             ("head", "logits", self.logits, FEATURE_TOLERANCE),
             *([] if self.features is None else [_features_row(self.features)]),
-            *((stages[key[:2]], key, value, bar) for key, value in self.scores.items()),
+            *(
+                (STAGES[BlockKey.parse(key).stage], key, value, bar)
+                for key, value in self.scores.items()
+            ),
         ]
         rows = [(*row, row[2] <= row[3]) for row in figures]
         return [*rows, ("head", "argmax", float(not self.argmax_equal), 0.0, self.argmax_equal)]

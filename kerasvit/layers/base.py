@@ -134,6 +134,18 @@ def or_zeros(initializer: Any) -> Any:
     return keras.initializers.Zeros() if _starts_from_zeros.get() else initializer
 
 
+def uniform_initializer(num_inputs: int) -> keras.initializers.Initializer:
+    """Uniform within one over the root of the inputs that an output has, as PyTorch's layers start.
+
+    Args:
+        num_inputs: how many values one output is a weighted sum of.
+    """
+    if _starts_from_zeros.get():
+        return keras.initializers.Zeros()
+    limit = num_inputs**-0.5
+    return keras.initializers.RandomUniform(-limit, limit)
+
+
 def require(condition: bool, message: str) -> None:
     """Raise `UsageError(message)`, which is a `ValueError`, unless the condition holds."""
     if not condition:

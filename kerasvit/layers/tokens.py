@@ -16,6 +16,35 @@ from kerasvit.layers.primitives.patch_projection import PatchProjection
 from kerasvit.layers.traced_resampling import are_known, resampling_matrices
 
 
+def patch_grid(
+    height: int, width: int, patch_size: tuple[int, int], ignore_remainder: bool = False
+) -> tuple[int, int]:
+    """Return `(rows, columns)` of the patches of an image.
+
+    Args:
+        height, width: of the image in pixels.
+        patch_size: `(height, width)` of a patch in pixels.
+        ignore_remainder: whether pixels that fill no patch are ignored instead of refused.
+
+    Raises:
+        UsageError: if the patches do not fit, or the size is unknown.
+    """
+    patch_height, patch_width = patch_size
+    require(
+        height is not None and width is not None,
+        "Height and width of the images must be known when the model is traced. "
+        f"Received: {height}x{width}. Give keras.Input or the data set its static size.",
+    )
+    fits = ignore_remainder or (height % patch_height == 0 and width % patch_width == 0)
+    require(
+        fits and height >= patch_height and width >= patch_width,
+        f"Height and width of the images must be multiples of the patch size "
+        f"{patch_size}. Received: {height}x{width}. Resize or crop them, for instance "
+        "with kerasvit.images.Preprocessing.",
+    )
+    return height // patch_height, width // patch_width
+
+
 @keras.saving.register_keras_serializable(PACKAGE)
 class PatchEmbedding(ConfiguredLayer):
     """Cuts an image into patches and projects each to a token.
@@ -88,20 +117,7 @@ class PatchEmbedding(ConfiguredLayer):
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Return `(rows, columns)` of the patches of an image of this size."""
-        patch_height, patch_width = self.patch_size
-        require(
-            height is not None and width is not None,
-            "Height and width of the images must be known when the model is traced. "
-            f"Received: {height}x{width}. Give keras.Input or the data set its static size.",
-        )
-        fits = self.ignore_remainder or (height % patch_height == 0 and width % patch_width == 0)
-        require(
-            fits and height >= patch_height and width >= patch_width,
-            f"Height and width of the images must be multiples of the patch size "
-            f"{self.patch_size}. Received: {height}x{width}. Resize or crop them, for instance "
-            "with kerasvit.images.Preprocessing.",
-        )
-        return height // patch_height, width // patch_width
+        return patch_grid(height, width, self.patch_size, self.ignore_remainder)
 
     def call(self, images):
         """Project the patches and lay them out in one row-major sequence."""

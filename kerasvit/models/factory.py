@@ -10,8 +10,10 @@ from kerasvit.models.cait import variants as cait_variants
 from kerasvit.models.cait.model import CaiT
 from kerasvit.models.vit import variants as vit_variants
 from kerasvit.models.vit.model import VisionTransformer
+from kerasvit.models.xcit import variants as xcit_variants
+from kerasvit.models.xcit.model import XCiT
 
-_FAMILIES = ((VisionTransformer, vit_variants), (CaiT, cait_variants))
+_FAMILIES = ((VisionTransformer, vit_variants), (CaiT, cait_variants), (XCiT, xcit_variants))
 
 
 def create_model(name: str, /, *, problem_type: str | None = None, **overrides) -> ScoreModel:

@@ -14,12 +14,15 @@ class FamilyFacts:
     head; families override what differs.
     """
 
-    # "vit" or "cait": whose code and weights the model has.
+    # "vit", "cait" or "xcit": whose code and weights the model has.
     family: ClassVar[str]
 
     num_layers: int
     num_classes: int
     record: Any
+
+    # Whether the blocks before class attention attend among channels: `xca_` scores, no tokens.
+    attends_to_channels: ClassVar[bool] = False
 
     # Blocks of class attention that follow those of self-attention.
     num_class_layers: int = 0

@@ -32,7 +32,8 @@ def attention_gradients(
         pixels: `(B, h, w, 3)`, preprocessed.
         target: the class, see `make_objective`.
         places: keys of the scores, or other places inside the model, see
-            `kerasvit.models.taps.Taps`. None: the scores of every block.
+            `kerasvit.models.taps.Taps`. None: the scores of every block, but those of XCiT that
+            are among channels.
 
     Returns:
         logits: `(B, K)`.
@@ -48,7 +49,8 @@ def attention_gradients(
     logits = model_outputs(view, request.pixels)
     weights = make_objective(model, logits, target).weights
     if places is None:
-        places = [str(BlockKey.parse(block.name)) for block in model.all_blocks()]
+        keys = [BlockKey.parse(block.name) for block in model.all_blocks()]
+        places = [str(key) for key in keys if not key.is_of_channels]
     logits, found, gradients = tap_gradients(view, request.pixels, weights, places)
     ordered = {place: found[place] for place in places}
     return logits, ordered, {place: gradients[place] for place in places}

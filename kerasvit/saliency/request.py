@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasvit.errors import InputError, UsageError
 from kerasvit.images.geometry import Geometry
-from kerasvit.layout import BlockKey, TokenLayout
+from kerasvit.layout import BlockKey, TokenLayout, channels_refused
 from kerasvit.saliency.backends import run, to_numpy
 from kerasvit.saliency.maps import Heads, Query
 from kerasvit.saliency.result import SaliencyMap
@@ -29,7 +29,8 @@ class Request:
         model: a kerasvit model.
         pixels: `(B, h, w, 3)`, preprocessed, B at least 1.
         query: see `query_tokens`.
-        stage: `"sa"` or `"ca"`, one that the model has.
+        stage: `"sa"` or `"ca"`, one that the model has; `"xca"` of an XCiT whose head reads the
+            patches, so that none of its attention is among tokens.
         geometries: one for each image, or None.
         batch_size: how many images run at once.
         target: what the maps explain, see `make_objective`.
@@ -50,6 +51,11 @@ class Request:
     def layout(self, stage: str) -> TokenLayout:
         """Return the layout of a stage for images of this size."""
         return self.model.token_layout(self.pixels.shape[1:3], stage=stage)
+
+    @property
+    def through(self) -> str:
+        """The stages that attention is followed through, as results name them."""
+        return "+".join(stage for stage in STAGES if self.keys(stage))
 
     def keys(self, stage: str | None = None) -> list[str]:
         """Return the keys of all blocks of a stage, also those whose scores are not asked for."""
@@ -116,7 +122,7 @@ def make_request(
     pixels = to_numpy(pixels)
     _check_pixels(pixels, geometries, batch_size)
     stages = _stages(model, stage)
-    if query == "class" and stages == ("sa",):
+    if query == "class" and "ca" not in stages:
         tokens = model.token_layout(pixels.shape[1:3]).prefix
         query = query if "class" in tokens else "mean"
     check_count(target, len(pixels))
@@ -157,6 +163,8 @@ def _stages(model: "ScoreModel", stage: str | None) -> tuple[str, ...]:
             'pooling="none". Make it with pooling="class" or "average".'
         )
     stages = stages_of(model)
+    if model.attends_to_channels and stage in ("sa", "xca"):
+        raise UsageError(channels_refused(f"stage={stage!r}"))
     if stage is not None and stage not in stages:
         raise UsageError(
             f"This model has no such stage of attention. Received: stage={stage!r}. "
@@ -169,8 +177,10 @@ def stages_of(model: "ScoreModel") -> tuple[str, ...]:
     """Return the stages of attention that what the head reads has gone through.
 
     A CaiT whose head reads the mean patch has class attention, but nothing of it reaches the head.
+    XCiT's first stage is `"xca"`, attention among channels.
     """
-    return STAGES if model.class_blocks and not model.reads_patches else STAGES[:1]
+    first = "xca" if model.attends_to_channels else "sa"
+    return (first, "ca") if model.class_blocks and not model.reads_patches else (first,)
 
 
 def model_outputs(model: "ScoreModel", pixels: np.ndarray, batch_size: int = 8) -> np.ndarray:

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterable, Mapping
 
 from kerasvit.errors import UsageError
-from kerasvit.layout import BlockKey
+from kerasvit.layout import BlockKey, channels_refused
 
 
 def block_number(key: str) -> int:
@@ -29,8 +29,11 @@ def block_keys(scores: Mapping[str, object] | Iterable[str]) -> list[str]:
         The keys, shallowest block first.
 
     Raises:
-        UsageError: if a key holds no number, or two keys hold the same one.
+        UsageError: if a key holds no number, or two keys hold the same one, or one is of scores
+            among channels, which no map can be made of.
     """
+    scores = list(scores)
+    refuse_channels(scores)
     keys = sorted(scores, key=block_number)
     for first, second in itertools.pairwise(keys):
         if block_number(first) == block_number(second):
@@ -39,6 +42,13 @@ def block_keys(scores: Mapping[str, object] | Iterable[str]) -> list[str]:
                 f"Received: {first!r} and {second!r}. Pass the scores of one stage only."
             )
     return keys
+
+
+def refuse_channels(keys: Iterable[str]) -> None:
+    """Raise `UsageError` if one of these keys is of XCiT's scores among channels."""
+    for key in keys:
+        if BlockKey.parse(key).is_of_channels:
+            raise UsageError(channels_refused(repr(key)))
 
 
 def select_block(scores: Mapping[str, object] | Iterable[str], layer: int | str) -> str:

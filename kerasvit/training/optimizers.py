@@ -11,9 +11,12 @@ from kerasvit.errors import UsageError
 from kerasvit.layers.base import PACKAGE
 
 # Layers whose weights are not decayed although they are no vectors; as in timm's models.
-_UNDECAYED = ("class_token", "distillation_token", "registers", "position_embedding", "rotary")
+_UNDECAYED = (
+    *("class_token", "distillation_token", "registers", "position_embedding", "rotary"),
+    *("position_encoding", "temperature"),
+)
 # Layers whose matrices are no maps between hidden states: Muon leaves them to Adam.
-_NOT_MUON = ("head", "patch_embedding", "mixing", "feature_projection", "rotary")
+_NOT_MUON = (*("head", "patch_embedding", "mixing", "feature_projection", "rotary", "temperature"),)
 
 
 def make_optimizer(

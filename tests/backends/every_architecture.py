@@ -55,7 +55,8 @@ def _small_model(kerasvit, name: str):
     for weight in model.weights:
         # Sums of about 1, so that no softmax is saturated.
         scale = np.prod(weight.shape[:-1]) ** -0.5 if len(weight.shape) in (2, 4) else 0.3
-        weight.assign(random.normal(0, scale, weight.shape).astype("float32"))
+        values = random.normal(0, scale, weight.shape).astype("float32")
+        weight.assign(0.5 + abs(values) if weight.path.endswith("moving_variance") else values)
     return model
 
 

@@ -24,7 +24,11 @@ def random_state(timm):
 def _random_like(name, value, generator):
     import torch
 
+    if name.endswith("num_batches_tracked"):
+        return torch.tensor(3)
     noise = torch.randn(value.shape, generator=generator)
+    if name.endswith("running_var"):
+        return 0.5 + noise.abs()
     if value.ndim >= 2 and name.endswith("weight"):
         return noise / np.sqrt(value[0].numel())
     if name.endswith("weight") or "gamma" in name:  # norms and LayerScale

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasvit.models import CaiT, VisionTransformer
+from kerasvit.models import CaiT, VisionTransformer, XCiT
 
 # A grid of 2x3 patches, and no argument that would hide another: CaiT's LayerScale of 1e-5 would.
 TINY = {
@@ -23,6 +23,7 @@ FAMILIES = {
     "ViT": (VisionTransformer, TINY),
     "distilled": (VisionTransformer, {**TINY, "use_distillation_token": True}),
     "CaiT": (CaiT, {**TINY, "num_class_layers": 2}),
+    "XCiT": (XCiT, {**TINY, "num_class_layers": 2}),
 }
 
 
@@ -35,7 +36,9 @@ def make(family, seed=0, **overrides):
 def randomise(model, seed=0):
     rng = np.random.default_rng(seed)
     for weight in model.weights:
-        weight.assign(rng.normal(scale=0.4, size=weight.shape))
+        values = rng.normal(scale=0.4, size=weight.shape)
+        # A variance is not negative.
+        weight.assign(0.5 + abs(values) if weight.path.endswith("moving_variance") else values)
     return model
 
 

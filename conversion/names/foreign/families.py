@@ -6,7 +6,7 @@ import re
 from kerasvit.conversion.files.checkpoint import Checkpoint
 from kerasvit.errors import InputError
 
-BUILT_IN = "ViT, DeiT, DINO, DINOv2, DINOv3, EVA, Perception Encoder and CaiT"
+BUILT_IN = "ViT, DeiT, DINO, DINOv2, DINOv3, EVA, Perception Encoder, CaiT and XCiT"
 
 # EVA's and DINOv3's networks without learned positions have LayerScale.
 _OWN = (("patch_embed.proj.weight",), ("pos_embed", "blocks.0.gamma_1"))
@@ -42,7 +42,6 @@ _OTHERS = (
     OtherFamily(r"(.*\.)?encoder\.layers\.\d+\.blocks\.\d+\..*", "a Swin Transformer", "", True),
     OtherFamily(r".*relative_position_bias_table", "a BEiT", "", True),
     OtherFamily(r".*relative_position_bias\..*", "a BEiT", "", True),
-    OtherFamily(r"(.*\.)?cls_attn_blocks\..*|.*\.local_mp\..*", "an XCiT", "", True),
     OtherFamily(r".*\.rel_pos_[hw]", "a SAM or ViTDet", "", True),
     OtherFamily(r".*\.(dwconv|conv_dw)\.weight", "a ConvNeXt"),
     OtherFamily(r"(.*\.)?layer1\.0\.conv1\.weight", "a ResNet"),

@@ -11,6 +11,7 @@ from kerasvit.conversion.names.foreign import (
     monai,
     perception_encoder,
     torchvision,
+    xcit,
 )
 from kerasvit.conversion.names.foreign.naming import Naming
 
@@ -25,5 +26,6 @@ NAMINGS: tuple[Naming, ...] = (
     torchvision.NAMING,
     mmpretrain.NAMING,
     monai.NAMING,
+    xcit.NAMING,
     *augreg.NAMINGS,
 )

@@ -11,8 +11,9 @@ from kerasvit.conversion.names.foreign.namings import NAMINGS
 from kerasvit.conversion.names.unwrapping.tables import rank
 
 # Of timm, DINO, DINOv2, DeiT, CaiT, MAE: the names that need no table.
-_OWN_MARKS = (r"patch_embed\.proj\.weight",)
-_MARKS = (*(naming.marks for naming in NAMINGS if naming.marks), _OWN_MARKS)
+# XCiT's stem is several convolutions.
+_OWN_MARKS = ((r"patch_embed\.proj\.weight",), (r"patch_embed\.proj\.0\.0\.weight",))
+_MARKS = (*(naming.marks for naming in NAMINGS if naming.marks), *_OWN_MARKS)
 
 
 @dataclasses.dataclass(frozen=True)

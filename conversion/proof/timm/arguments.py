@@ -32,6 +32,12 @@ _SAME = {
     "pool_prefix": "pool_include_prefix",
     "patch_size": "patch_size",
 }
+# Of XCiT's class, beside those of the others.
+_XCIT = {
+    "num_class_layers": "cls_attn_layers",
+    "layer_scale_init_value": "eta",
+    "use_tokens_norm": "tokens_norm",
+}
 # They are handled by themselves, or change no number of an evaluation.
 _OTHERS = {
     *("mlp_dim", "image_shape", "num_classes", "position_embedding", "pooling", "record"),
@@ -43,7 +49,14 @@ _OTHERS = {
 
 
 # Parts of names that timm has not.
-OWN_NAMES = ("_nano_", "_large_plus_")
+OWN_NAMES = ("_nano_patch4_", "_large_plus_")
+
+
+def _same(model: ScoreModel) -> dict[str, str]:
+    """Return timm's names of the arguments that have the same values there."""
+    if model.family != "xcit":
+        return _SAME
+    return {name: _XCIT.get(name, theirs) for name, theirs in {**_SAME, **_XCIT}.items()}
 
 
 def base_arguments(model: ScoreModel, is_named: bool) -> dict[str, Any]:
@@ -58,9 +71,10 @@ def base_arguments(model: ScoreModel, is_named: bool) -> dict[str, Any]:
         model_type, variant = factory.variant(factory.canonical_name(model.name))
         return {**default_arguments(model_type), **variant}
     defaults = default_arguments(type(model))
-    if model.family == "cait":  # timm's class has others
+    if model.family in ("cait", "xcit"):  # timm's classes have others
         return {
-            name: None if name in _SAME or name == "mlp_dim" else v for name, v in defaults.items()
+            name: None if name in _same(model) or name == "mlp_dim" else v
+            for name, v in defaults.items()
         }
     return defaults
 
@@ -80,13 +94,18 @@ def differing_arguments(model: ScoreModel) -> dict[str, Any]:
     differing = differences(model, base)
     if is_evas(model):
         return _evas_arguments(model, differing)
-    arguments = {theirs: differing[ours] for ours, theirs in _SAME.items() if ours in differing}
+    same = _same(model)
+    arguments = {theirs: differing[ours] for ours, theirs in same.items() if ours in differing}
     if model.image_shape[2] != 3:
         arguments["in_chans"] = model.image_shape[2]
     if {"hidden_dim", "mlp_dim"} & set(differing):
         arguments.update(_mlp_ratio(model))
     if model.family == "cait":
         return arguments
+    if model.family == "xcit":
+        arguments.pop("act_layer", None)  # it takes no name
+        pooling = {"average": "avg", "none": ""}.get(model.pooling)
+        return arguments if pooling is None else {**arguments, "global_pool": pooling}
     variant = factory.variant(factory.canonical_name(model.name))[1] if is_named(model) else {}
     if "position_embedding" in differing or "position_embedding" not in variant:
         arguments["no_embed_class"] = model.position_embedding == "patches"
@@ -126,7 +145,7 @@ def differences(model: ScoreModel, base: Mapping[str, Any]) -> dict[str, Any]:
 def unsupported(model: ScoreModel) -> list[str]:
     """Return the arguments that timm's constructor can't be told."""
     differing = differences(model, base_arguments(model, is_named(model)))
-    known = eva.OTHERS | set(eva.SAME) if is_evas(model) else set(_SAME)
+    known = eva.OTHERS | set(eva.SAME) if is_evas(model) else set(_same(model))
     return sorted(set(differing) - known - _OTHERS)
 
 
@@ -141,7 +160,7 @@ def objects(timm: types.ModuleType, model: ScoreModel) -> dict[str, Any]:
         is_rms = getattr(model, "norm_type", "layer") == "rms"
         norm = timm.layers.RmsNorm if is_rms else timm.layers.LayerNorm
         made["norm_layer"] = functools.partial(norm, eps=model.layer_norm_epsilon)
-    if "activation" in differing:  # CaiT takes no name
+    if "activation" in differing:  # CaiT and XCiT take no name
         made["act_layer"] = timm.layers.get_act_layer(model.activation)
     if "mlp_type" in differing and model.mlp_type == "gated":
         made["mlp_layer"] = timm.layers.SwiGLUPacked
@@ -161,7 +180,7 @@ def timm_call(model: ScoreModel) -> str:
     made = repr(factory.canonical_name(model.name))
     if is_named(model):
         return f"timm.create_model({made}, {', '.join(listing)})"
-    family = "Cait" if model.family == "cait" else "VisionTransformer"
+    family = {"cait": "Cait", "xcit": "Xcit"}.get(model.family, "VisionTransformer")
     family = "Eva" if is_evas(model) else family
     return f"timm.models.{family}({', '.join(listing)})"
 

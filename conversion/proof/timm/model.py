@@ -1,6 +1,7 @@
 """timm's model of a checkpoint, and its outputs with every attention score."""
 
 import contextlib
+import fnmatch
 import types
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 
 from kerasvit.conversion.files.checkpoint import Checkpoint
 from kerasvit.conversion.names.eva_rules import is_evas
+from kerasvit.conversion.names.xcit_layout import COUNTERS
 from kerasvit.conversion.proof.outputs import NoReference, Outputs
 from kerasvit.conversion.proof.positions import resampled
 from kerasvit.conversion.proof.timm.arguments import (
@@ -62,7 +64,11 @@ class TimmReference:
     def _load(self, checkpoint: Checkpoint) -> None:
         import torch
 
-        state = {name: torch.from_numpy(checkpoint[name]) for name in checkpoint.names}
+        state = {
+            name: torch.from_numpy(checkpoint[name])
+            for name in checkpoint.names
+            if not fnmatch.fnmatchcase(name, COUNTERS)  # PyTorch starts them again
+        }
         if self.model.reads_several_tokens:
             head = state.pop("head.weight"), state.pop("head.bias")
             self.probe = Probe(self.module, self.model, *head)
@@ -88,6 +94,8 @@ class TimmReference:
 
         if self.model.family == "cait":
             return self.timm.models.cait.checkpoint_filter_fn(state, self.module)
+        if self.model.family == "xcit":
+            return self.timm.models.xcit.checkpoint_filter_fn(state, self.module)
         if "register_tokens" in state:
             # timm knows DINOv2's names by the mask token, which transformers leaves out.
             state.setdefault("mask_token", torch.zeros(1, state["pos_embed"].shape[2]))
@@ -171,6 +179,8 @@ def make_timm_model(
 def _class(timm: types.ModuleType, model: ScoreModel) -> Any:
     if model.family == "cait":
         return timm.models.cait.Cait
+    if model.family == "xcit":
+        return timm.models.xcit.Xcit
     if model.is_distilled:
         return timm.models.deit.VisionTransformerDistilled
     if is_evas(model):

@@ -1,11 +1,12 @@
 """The attention scores of a timm model, caught while it runs."""
 
 import functools
+from collections.abc import Iterable
 from typing import Any, Self
 
 
 class Caught:
-    """Hooks that catch every attention score of a timm ViT or CaiT, by our keys.
+    """Hooks that catch every attention score of a timm ViT, CaiT or XCiT, by our keys.
 
     The attention must be written out (`timm.layers.set_fused_attn(False)` before the model is
     made): a fused kernel has no scores.
@@ -35,7 +36,7 @@ class Caught:
     def _parts(self):
         for block in self.module.blocks:
             yield from (attention.attn_drop for attention in _attentions(block))
-        for block in getattr(self.module, "blocks_token_only", ()):
+        for block in _class_blocks(self.module):
             yield block.attn.attn_drop
         if getattr(self.module, "attn_pool", None) is not None:
             yield self.module.attn_pool
@@ -45,12 +46,12 @@ class Caught:
         import torch
 
         found = {
-            f"sa_ffn_block_{index:02d}_att": torch.cat(
+            f"{_stage(block)}_ffn_block_{index:02d}_att": torch.cat(
                 [self._of(attention) for attention in _attentions(block)], dim=1
             )
             for index, block in enumerate(self.module.blocks)
         }
-        for index, block in enumerate(getattr(self.module, "blocks_token_only", ())):
+        for index, block in enumerate(_class_blocks(self.module)):
             found[f"ca_ffn_block_{index:02d}_att"] = self._inputs[block.attn.attn_drop]
         if getattr(self.module, "attn_pool", None) is not None:
             found["ca_pooling_block_00_att"] = self._pooling()
@@ -71,6 +72,15 @@ class Caught:
         query = pool.q(pool.latent).unflatten(-1, (heads, width)).transpose(1, 2)
         key = pool.kv(tokens).chunk(2, dim=-1)[0].unflatten(-1, (heads, width)).transpose(1, 2)
         return (query @ key.transpose(-2, -1) * width**-0.5).softmax(dim=-1)
+
+
+def _class_blocks(module) -> Iterable[Any]:
+    return getattr(module, "blocks_token_only", None) or getattr(module, "cls_attn_blocks", ())
+
+
+def _stage(block) -> str:
+    """Return the stage of a block before class attention: XCiT's heads have temperatures."""
+    return "xca" if hasattr(getattr(block, "attn", None), "temperature") else "sa"
 
 
 def _attentions(block) -> list[Any]:

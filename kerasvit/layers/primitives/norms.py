@@ -27,6 +27,33 @@ class RMSNormalization(DirectCalls, keras.layers.RMSNormalization):
     """Keras' own root mean square normalisation."""
 
 
+@keras.saving.register_keras_serializable(PACKAGE)
+class BatchNormalization(DirectCalls, keras.layers.BatchNormalization):
+    """Keras' own batch normalisation over the last axis; on PyTorch one call of PyTorch's.
+
+    In training it takes the statistics of the batch and moves its own towards them, as Keras does:
+    the moving variance is that of the batch, which PyTorch's layer would multiply by n / (n - 1).
+    """
+
+    is_never_cast = True
+
+    def call(self, inputs, training=None):
+        """Normalise, in float32 at least, and return the layer's compute dtype."""
+        is_training = bool(training and self.trainable)
+        if not are_torch(inputs) or self.renorm or self.synchronized:
+            return super().call(inputs, training=training)
+        weights = (self.gamma, self.beta, self.moving_mean, self.moving_variance)
+        gamma, beta, mean, variance = map(weight_tensor, weights)
+        if not is_training:
+            return _torch_affine(inputs, gamma, beta, mean, variance, self.epsilon)
+        outputs, mean, variance = _torch_batch_norm(inputs, gamma, beta, self.epsilon)
+        for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(
+                moving * self.momentum + value.to(moving.value.dtype) * (1 - self.momentum)
+            )
+        return outputs
+
+
 NORM_TYPES = {"layer": LayerNormalization, "rms": RMSNormalization}
 
 
@@ -61,3 +88,25 @@ def _torch_layer_norm(inputs, gamma, beta, epsilon, compute_dtype):
     shape = (inputs.shape[-1],) if weight is None else tuple(weight.shape)
     outputs = torch.nn.functional.layer_norm(inputs.to(wide), shape, gamma, beta, epsilon)
     return outputs.to(getattr(torch, compute_dtype))
+
+
+def _torch_affine(inputs, gamma, beta, mean, variance, epsilon):
+    import torch
+
+    scale = gamma * torch.rsqrt(variance + epsilon)
+    wide = torch.promote_types(inputs.dtype, torch.float32)
+    return torch.addcmul(beta - mean * scale, inputs.to(wide), scale).to(inputs.dtype)
+
+
+def _torch_batch_norm(inputs, gamma, beta, epsilon):
+    """Return the outputs, and mean and variance of the batch; PyTorch takes channels first."""
+    import torch
+
+    wide = torch.promote_types(inputs.dtype, torch.float32)
+    gamma, beta = gamma.to(wide), beta.to(wide)
+    channels_first = inputs.to(wide).movedim(-1, 1)
+    outputs, mean, scale = torch.native_batch_norm(
+        channels_first, gamma, beta, None, None, True, 0.0, epsilon
+    )
+    variance = scale.detach().reciprocal().square() - epsilon
+    return outputs.movedim(1, -1).to(inputs.dtype), mean.detach(), variance

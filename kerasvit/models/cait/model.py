@@ -10,21 +10,19 @@ from kerasvit.layers import (
     PatchEmbedding,
     PositionEmbedding,
 )
-from kerasvit.layers.base import PACKAGE, kernel_initializer, require
+from kerasvit.layers.base import PACKAGE, kernel_initializer
 from kerasvit.layers.primitives.dense import Dense
 from kerasvit.layers.primitives.dropout import Dropout
 from kerasvit.layers.primitives.norms import make_norm
 from kerasvit.models import forms
 from kerasvit.models.arguments import Converted
-from kerasvit.models.base import ScoreModel
+from kerasvit.models.cait.class_attention import ClassAttentionModel
 from kerasvit.models.forms import Blocks, ImageShape, PatchSize, Pooling, Record
 from kerasvit.models.taps import NO_TAPS, Taps
 
-POOLINGS = ("class", "average", "none")
-
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class CaiT(ScoreModel):
+class CaiT(ClassAttentionModel):
     """CaiT that returns logits, self-attention scores and class-attention scores.
 
     Stochastic depth has one rate in all self-attention blocks and is absent in the class-attention
@@ -103,25 +101,7 @@ class CaiT(ScoreModel):
     record: Record = Converted(None, forms.record)
 
     family = "cait"
-    positive_arguments = (*ScoreModel.positive_arguments, "num_class_layers")
     view_arguments = ("scores_before_mixing",)
-
-    @property
-    def reads_patches(self) -> bool:
-        """Whether the head's feature is pooled from all patch tokens alike."""
-        return self.pooling == "average"
-
-    @property
-    def gives_tokens(self) -> bool:
-        """Whether the first output is of every token instead of the image."""
-        return self.pooling == "none"
-
-    def _check_arguments(self) -> None:
-        super()._check_arguments()
-        require(
-            self.pooling in POOLINGS,
-            f"pooling must be one of {POOLINGS}. Received: pooling={self.pooling!r}",
-        )
 
     def _make_layers(self) -> dict[str, keras.layers.Layer]:
         dtype = self.dtype_policy
@@ -169,10 +149,6 @@ class CaiT(ScoreModel):
             dtype=self.dtype_policy,
             **regularization,
         )
-
-    def _prefix(self, stage: str) -> tuple[str, ...]:
-        require(stage in ("sa", "ca"), f'stage must be "sa" or "ca". Received: stage={stage!r}')
-        return ("class",) if stage == "ca" else ()
 
     def _forward(self, images, training, taps: Taps = NO_TAPS):
         patches, sa_scores = self._encode_patches(images, training, taps)

@@ -9,8 +9,8 @@ import numpy as np
 from kerasvit.errors import InputError, UsageError
 from kerasvit.layout import TokenLayout
 from kerasvit.saliency.maps import attention_maps, query_tokens
-from kerasvit.saliency.methods.rollout import class_attention_rollout, rollout
-from kerasvit.saliency.methods.transitions import RolloutRule
+from kerasvit.saliency.methods.rollout import class_attention_rollout, class_stage_row, rollout
+from kerasvit.saliency.methods.transitions import DEFAULT_RULE, RolloutRule
 from kerasvit.saliency.options import MethodOptions
 from kerasvit.saliency.request import STAGES, Request, make_request
 from kerasvit.saliency.result import SaliencyMap
@@ -65,7 +65,8 @@ def block_scores(
 ) -> tuple[dict[str, np.ndarray], dict[str, TokenLayout]]:
     """Return every score of every block for one image, as probabilities.
 
-    CaiT's self-attention scores are those before the second head mixing.
+    CaiT's self-attention scores are those before the second head mixing. XCiT's scores among
+    channels are none of tokens, and left out.
 
     Args:
         model: a kerasvit model.
@@ -81,12 +82,13 @@ def block_scores(
     request = make_request(model, pixels[None])
     tokens = request.layout("sa").num_tokens
     size = 4 * model.num_heads * tokens**2 * model.num_layers
-    if size > _LARGEST_SCORES:
+    if size > _LARGEST_SCORES and not model.attends_to_channels:
         raise InputError(
             f"All scores of a picture may take {_LARGEST_SCORES >> 30} GiB. Received: {tokens} "
             f"tokens, {size / 2**30:.1f} GiB. Make the picture smaller: --resize"
         )
-    ((_, *outputs),) = request.run(request.view("full", scores_before_mixing=True))
+    mode = "cls" if model.attends_to_channels else "full"
+    ((_, *outputs),) = request.run(request.view(mode, scores_before_mixing=True))
     scores, layouts = {}, {}
     for stage, output in zip(STAGES, outputs, strict=True):
         for key in block_keys(output):
@@ -121,12 +123,43 @@ def explain_class_attention_rollout(request: Request, options: RolloutRule) -> S
             f"Received: query={request.query!r}, stage={request.stage!r}. Choose method='rollout'."
         )
     layout = request.layout("sa")
+    if request.model.attends_to_channels:
+        return _class_stage_rollout(request, options)
 
     def roll(sa_scores, ca_scores, rule):
         return class_attention_rollout(sa_scores, ca_scores, layout, **dataclasses.asdict(rule))
 
     result = _rolled(request, roll, STAGES, options)
     return dataclasses.replace(result, method="class_attention_rollout")
+
+
+def _class_stage_rollout(request: Request, options: RolloutRule) -> SaliencyMap:
+    """Return the rollout of XCiT: through class attention; the tokens before stay where they are.
+
+    Among channels nothing moves from token to token, so those blocks are the identity here (what
+    neighbours exchange by convolution, rollout does not know of).
+    """
+    if options != dataclasses.replace(DEFAULT_RULE, fusion=options.fusion):
+        raise UsageError(
+            "The rollout of an XCiT goes through its class attention alone, which these options do "
+            f"not concern. Received: {options.to_dict()}. Leave them out"
+        )
+    layout = request.layout("sa")
+    maps, logits, layers = [], [], ()
+    for batch_logits, _, scores in request.run(request.view("cls")):
+        row = class_stage_row(scores, request.heads)[:, 1:]
+        maps.append(row.astype(np.float32).reshape(-1, *layout.grid))
+        logits.append(batch_logits)
+        layers = tuple(block_keys(scores))
+    return request.result(
+        np.concatenate(maps),
+        method="class_attention_rollout",
+        layout=layout,
+        stage="ca",
+        layers=layers,
+        heads=request.heads,
+        logits=np.concatenate(logits),
+    )
 
 
 def _rolled(

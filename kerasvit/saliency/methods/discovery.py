@@ -1,4 +1,7 @@
-"""Masks of the main object from the keys of the last self-attention: TokenCut and LOST."""
+"""Masks of the main object from the keys of the last self-attention: TokenCut and LOST.
+
+XCiT's keys are of channels: the tokens that its last such block gives out stand in their place.
+"""
 
 import dataclasses
 import types
@@ -8,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasvit.errors import UsageError
+from kerasvit.layout import BlockKey
 from kerasvit.saliency.backends import run
 from kerasvit.saliency.options import MethodOptions, option
 from kerasvit.saliency.request import Request
@@ -142,9 +146,12 @@ def last_keys(request: Request) -> tuple[np.ndarray, np.ndarray]:
     keys, logits = [], []
     for chosen in request.batches():
         output, joint = run(view, _joint_projection, {"pixels": request.pixels[chosen]})
-        width = view.hidden_dim
-        key_width = (joint.shape[-1] - width) // 2
-        keys.append(joint.astype(np.float32)[:, prefix:, width : width + key_width])
+        if request.model.attends_to_channels:
+            keys.append(joint.astype(np.float32)[:, prefix:])
+        else:
+            width = view.hidden_dim
+            key_width = (joint.shape[-1] - width) // 2
+            keys.append(joint.astype(np.float32)[:, prefix:, width : width + key_width])
         logits.append(output.astype(np.float32))
     return np.concatenate(keys), np.concatenate(logits)
 
@@ -152,6 +159,10 @@ def last_keys(request: Request) -> tuple[np.ndarray, np.ndarray]:
 def _joint_projection(model: "ScoreModel", tensors: Mapping[str, Any]) -> tuple[Any, Any]:
     """Return the first output, and the last block's queries, keys and values side by side."""
     block = model.blocks[-1]
+    if model.attends_to_channels:
+        place = f"{block.name}_output"
+        logits, found = model.call_with_taps(tensors["pixels"], {place: None})
+        return logits, found[place]
     place = f"{block.name}_tokens"
     logits, found = model.call_with_taps(tensors["pixels"], {place: None})
     return logits, block.attention.joint(found[place])
@@ -187,7 +198,7 @@ def _discover(
         method=method,
         layout=layout,
         stage="sa",
-        layers=(request.keys("sa")[-1],),
+        layers=(str(BlockKey.parse(request.model.blocks[-1].name)),),
         settings=settings,
         logits=logits,
     )

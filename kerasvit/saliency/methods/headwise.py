@@ -13,7 +13,7 @@ from kerasvit.saliency.methods.by_target import (
     on_grid,
     read_query,
 )
-from kerasvit.saliency.methods.relevance import carry_back, check_start
+from kerasvit.saliency.methods.relevance import carry_back, check_start, token_keys
 from kerasvit.saliency.options import MethodOptions, option
 from kerasvit.saliency.request import Request
 from kerasvit.saliency.result import SaliencyMap
@@ -65,7 +65,7 @@ def explain_headwise(request: Request, options: HeadwiseOptions) -> SaliencyMap:
     depth = request.model.num_layers
     start = check_start(depth // 4 if options.start_layer is None else options.start_layer, depth)
     layout, query = request.layout("sa"), read_query(request)
-    keys = [*request.keys("sa")[start:], *request.keys("ca")]
+    keys = token_keys(request, start)
     if request.stage == "sa":
         query_tokens(layout, query)
 
@@ -84,7 +84,7 @@ def explain_headwise(request: Request, options: HeadwiseOptions) -> SaliencyMap:
         request,
         compute,
         method="headwise",
-        stage="sa+ca" if request.keys("ca") else "sa",
+        stage=request.through,
         layers=tuple(keys),
         query=query,
         settings={"steps": options.steps, "start_layer": start},

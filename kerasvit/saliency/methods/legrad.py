@@ -17,6 +17,7 @@ from kerasvit.saliency.methods.relevance import check_start
 from kerasvit.saliency.options import MethodOptions, option
 from kerasvit.saliency.request import Request
 from kerasvit.saliency.result import SaliencyMap
+from kerasvit.saliency.scores import block_keys
 
 # So many of the last blocks count, where nothing else is asked for.
 _BLOCKS = 2
@@ -46,7 +47,7 @@ def legrad(gradients: Mapping[str, np.ndarray], layout: TokenLayout) -> np.ndarr
     Source: Bousselham et al., ICCV 2025, equations 4 to 9 (https://arxiv.org/abs/2404.03214).
     """
     blocks = []
-    for gradient in gradients.values():
+    for gradient in map(gradients.__getitem__, block_keys(gradients)):
         layout.check(gradient.shape[-1])
         blocks.append(np.maximum(gradient, 0).mean(axis=(1, 2)))
     return on_grid(np.mean(blocks, axis=0), layout.grid, layout.num_prefix)
@@ -64,12 +65,12 @@ def explain_legrad(request: Request, options: LegradOptions) -> SaliencyMap:
             "no class token to read. Received: stage='sa'. Leave it out, or choose "
             "method='relevance'."
         )
+    layout = request.layout(request.stage)
     blocks = request.model.class_blocks if has_class_blocks else request.model.blocks
     start = options.start_layer
     if start is None:
         start = max(0, len(blocks) - _BLOCKS)
     blocks = blocks[check_start(start, len(blocks)) :]
-    layout = request.layout(request.stage)
 
     def compute(view, pixels, objective):
         _, gradients = read_out_gradients(view, pixels, objective.weights, blocks)

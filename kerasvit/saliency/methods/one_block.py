@@ -124,8 +124,9 @@ def explain_grad_cam(request: Request, options: OneBlockOptions) -> SaliencyMap:
     Later than there, the patches of a ViT's last block have no gradient: its head reads the class
     token alone.
     """
-    key = request.chosen_key()
-    layout = request.layout(request.stage)
+    key = request.keys("xca")[-1] if request.stage == "xca" else request.chosen_key()
+    # What a block that attends among channels reads is tokens too.
+    layout = request.layout("sa" if request.stage == "xca" else request.stage)
     place = BlockKey.parse(key).place("tokens")
 
     def compute(view, pixels, objective):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerasvit.errors import UsageError
-from kerasvit.layout import BlockKey, TokenLayout
+from kerasvit.layout import BlockKey, TokenLayout, channels_refused
 from kerasvit.saliency.gradients import tap_gradients
 from kerasvit.saliency.maps import Query, query_tokens
 from kerasvit.saliency.methods.by_target import explain_target, on_grid, read_query
@@ -83,7 +83,7 @@ def late_attention(
     Returns:
         `(B, rows, columns)`, float32: of all class attention, or of the last three blocks.
     """
-    class_keys = block_keys(key for key in scores if key.startswith("ca"))
+    class_keys = block_keys(key for key in scores if BlockKey.parse(key).stage == "ca")
     if class_keys:
         rows = [scores[key][:, :, 0].mean(axis=1)[:, 1:] for key in class_keys]
         return on_grid(np.mean(rows, axis=0), layout.grid).astype(np.float32)
@@ -141,6 +141,22 @@ def _class_row(matrix: Matrix, keys: list[str]) -> np.ndarray:
     return row
 
 
+def token_keys(request: Request, start_layer: int = 0) -> list[str]:
+    """Return the keys of all attention among tokens that the head's feature has gone through.
+
+    Args:
+        request: the call of `explain`.
+        start_layer: number of the first self-attention block that counts.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    keys = [*request.keys("sa")[start_layer:], *request.keys("ca")]
+    if not keys:
+        raise UsageError(channels_refused(f"pooling={request.model.pooling!r}"))
+    return keys
+
+
 def check_start(start_layer: int, depth: int) -> int:
     """Return the number of the first block, or raise `UsageError` if there is no such block."""
     if not 0 <= start_layer < depth:
@@ -155,7 +171,7 @@ def explain_relevance(request: Request, options: RelevanceOptions) -> SaliencyMa
     """Make the maps of `method="relevance"`."""
     start = check_start(options.start_layer, request.model.num_layers)
     layout, query = request.layout("sa"), read_query(request)
-    keys = [*request.keys("sa")[start:], *request.keys("ca")]
+    keys = token_keys(request, start)
     if request.stage == "sa":
         query_tokens(layout, query)
 
@@ -168,7 +184,7 @@ def explain_relevance(request: Request, options: RelevanceOptions) -> SaliencyMa
         request,
         compute,
         method="relevance",
-        stage="sa+ca" if request.keys("ca") else "sa",
+        stage=request.through,
         layers=tuple(keys),
         query=query,
         settings={"start_layer": start, "times_attention": options.times_attention},

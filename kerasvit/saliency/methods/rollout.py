@@ -134,7 +134,7 @@ def class_stage_row(ca_scores: Mapping[str, np.ndarray], fusion: Heads = "mean")
     """
     if not ca_scores:
         raise UsageError(
-            "Class-attention rollout needs class-attention scores, which only CaiT has. "
+            "Class-attention rollout needs class-attention scores, as CaiT and XCiT have. "
             "Received: none. Use method='rollout' for a VisionTransformer."
         )
     row = np.zeros(())

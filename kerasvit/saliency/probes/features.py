@@ -28,7 +28,8 @@ def block_outputs(
         model: a kerasvit model.
         pixels: `(B, h, w, 3)`, preprocessed.
         layers: blocks, see `select_block`.
-        stage: `"sa"`, `(B, N, D)` with the prefix tokens first; `"ca"`, `(B, 1, D)`.
+        stage: `"sa"`, `(B, N, D)` with the prefix tokens first, of XCiT's first blocks too;
+            `"ca"`, `(B, 1, D)`, or of XCiT `(B, 1 + P, D)`.
         batch_size: how many images run at once.
 
     Returns:

@@ -1,0 +1,1 @@
+"""XCiT and its named variants."""
