@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Unpack
 
 from kerasvit.conversion.pictures import check_names
@@ -18,6 +18,8 @@ from kerasvit.models.base import ScoreModel
 from kerasvit.models.weight_options import Options, with_options
 
 Report = Callable[[str], None]
+# So many tensors that are left out for one reason are named.
+_SHOWN = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +107,7 @@ def convert(
     )
     proof = prove_conversion(keras_model, plan, verify, output is not None, report)
     keras_model.record = make_record(plan, assignment, proof)
-    notes = (*plan.notes, *(f"Dropped {k}: {v}." for k, v in assignment.dropped.items()))
+    notes = (*plan.notes, *_dropped(assignment.dropped))
     if output is not None:
         with new_file(pathlib.Path(output), overwrite) as file:
             file.save(keras_model)
@@ -113,3 +115,15 @@ def convert(
             keras_model = file.reload()
         report(f"Wrote {str(output)!r}, reloaded it and found the same weights.")
     return Conversion(keras_model, notes, proof.parity)
+
+
+def _dropped(reasons: Mapping[str, str]) -> Iterator[str]:
+    """Yield what was left out, in sentences: many tensors of one reason in one."""
+    names: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        names.setdefault(reason, []).append(name)
+    for reason, those in names.items():
+        if len(those) > _SHOWN:
+            yield f"Dropped {len(those)} tensors ({those[0]}, ...): {reason}."
+        else:
+            yield from (f"Dropped {name}: {reason}." for name in those)

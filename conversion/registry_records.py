@@ -20,7 +20,12 @@ from typing import Any
 from kerasvit.conversion.proof.timm.package import import_timm
 from kerasvit.files import atomic_path
 
-MODULES = {"vit.toml": "vision_transformer", "deit.toml": "deit", "cait.toml": "cait"}
+MODULES = {
+    "vit.toml": "vision_transformer",
+    "deit.toml": "deit",
+    "cait.toml": "cait",
+    "xcit.toml": "xcit",
+}
 
 _HEADER = """\
 # Release records of all pretrained tags of timm {version}'s module `{module}`.
@@ -39,6 +44,7 @@ _URL_LAYOUTS = (
     (r".*/deit/deit_3_.*", "deit3"),
     (r".*/deit/deit_.*", "deit"),
     (r".*/deit/.*", "cait"),
+    (r".*/xcit/.*", "xcit"),
     (r".*/ijepa/.*", "ijepa"),
     (r".*", "timm"),
 )

@@ -9,7 +9,6 @@ from kerasvit.conversion.architecture.first_block import has_layer_scale, read_b
 from kerasvit.conversion.files.checkpoint import Checkpoint
 from kerasvit.conversion.names import layouts
 from kerasvit.conversion.names.rules import Layout
-from kerasvit.conversion.names.xcit_layout import TIMM_XCIT
 from kerasvit.errors import InputError
 
 # Arguments that a file decides and that a named variant must agree with.
@@ -124,7 +123,7 @@ def detect(checkpoint: Checkpoint) -> Detected:
     """
     names = set(checkpoint.names)
     if xcit.is_xcit(names):
-        return _detect_xcit(checkpoint)
+        return Detected(**xcit.read(checkpoint), num_classes=_num_classes(checkpoint))
     wanted = ["patch_embed.proj.weight"]
     if not names & _WITHOUT_TABLE:
         wanted.append("pos_embed")
@@ -166,20 +165,6 @@ def _detect_cait(checkpoint):
         channels=checkpoint.shape("patch_embed.proj.weight")[1],
         stored_positions=checkpoint.shape("pos_embed")[1],
         patches_by_kind={None: checkpoint.shape("pos_embed")[1]},
-        has_layer_scale=True,
-        norm_after_pooling=False,
-    )
-
-
-def _detect_xcit(checkpoint):
-    return Detected(
-        family="xcit",
-        layout=TIMM_XCIT,
-        structure={**xcit.structure_of(checkpoint), **xcit.heads_of(checkpoint)},
-        num_classes=_num_classes(checkpoint),
-        channels=xcit.channels_of(checkpoint),
-        stored_positions=0,
-        patches_by_kind={},
         has_layer_scale=True,
         norm_after_pooling=False,
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 from kerasvit.conversion.facts.facts import Facts, by_name
 from kerasvit.conversion.files.checkpoint import Checkpoint
+from kerasvit.conversion.names.xcit_layout import TIMM_XCIT
 from kerasvit.errors import InputError
 
 _STEM = "patch_embed.proj.0.0.weight"
@@ -16,12 +17,25 @@ def is_xcit(names: Iterable[str]) -> bool:
     return _STEM in set(names)
 
 
-def structure_of(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Return the arguments of an `XCiT` that its tensors decide.
+def read(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return what `Detected` says of an XCiT, but for its classes.
 
     Raises:
         InputError: if a tensor that every XCiT has is missing.
     """
+    return {
+        "family": "xcit",
+        "layout": TIMM_XCIT,
+        "structure": {**_structure(checkpoint), **_heads(checkpoint)},
+        "channels": checkpoint.shape(_STEM)[1],
+        "stored_positions": 0,
+        "patches_by_kind": {},
+        "has_layer_scale": True,
+        "norm_after_pooling": False,
+    }
+
+
+def _structure(checkpoint: Checkpoint) -> dict[str, Any]:
     names = set(checkpoint.names)
     wanted = (_POSITIONS, "cls_token", "blocks.0.attn.qkv.weight", "blocks.0.mlp.fc1.weight")
     missing = [name for name in wanted if name not in names]
@@ -42,13 +56,8 @@ def structure_of(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def channels_of(checkpoint: Checkpoint) -> int:
-    """Return how many channels its images have."""
-    return checkpoint.shape(_STEM)[1]
-
-
-def heads_of(checkpoint: Checkpoint) -> dict[str, int]:
-    """Return the number of heads, which its temperatures tell: one a head."""
+def _heads(checkpoint: Checkpoint) -> dict[str, int]:
+    """Return the number of heads, which the temperatures tell: one a head."""
     name = "blocks.0.attn.temperature"
     return {"num_heads": checkpoint.shape(name)[0]} if name in set(checkpoint.names) else {}
 

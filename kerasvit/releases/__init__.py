@@ -1,4 +1,4 @@
-"""The catalogue of pretrained weights: timm's, and the originals of DINO, DINOv2, DeiT and CaiT.
+"""The catalogue of pretrained weights: timm's, and originals of DINO, DINOv2, DeiT, CaiT and XCiT.
 
 The records are data in `kerasvit.configs`; `kerasvit.releases.schema` says what a record may hold.
 """
@@ -31,6 +31,8 @@ FILES = (
     "cait.toml",
     "dino.toml",
     "dinov2.toml",
+    "xcit.toml",
+    "dino_xcit.toml",
     "originals.toml",
     "cifar10.toml",
 )

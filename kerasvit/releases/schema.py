@@ -27,7 +27,7 @@ from kerasvit.images.rules import PREPROCESSING_RULES
 
 LAYOUTS = (
     *("timm", "dino", "dino_full", "dino_linear", "dinov2", "dinov2_linear", "deit", "deit3"),
-    *("cait", "ijepa", "augreg", "big_vision", "keras"),
+    *("cait", "xcit", "ijepa", "augreg", "big_vision", "keras"),
 )
 
 
@@ -144,9 +144,17 @@ def _release(
         "image_shape": (*preprocessing["image_size"], 3),
         **_with_tuples(fields.pop("overrides", {})),
         "num_classes": record["num_classes"],
-        **{f"head_{key}": value for key, value in record.get("head", {}).items()},
+        **_head_arguments(record.get("head", {})),
     }
     return Release(name=name, preprocessing=preprocessing, overrides=overrides, **fields)
+
+
+# What a linear head takes that is nothing but the model's own feature.
+_PLAIN_HEAD = {"blocks": 1, "patch_mean": False, "interleaved": False}
+
+
+def _head_arguments(head: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"head_{key}": v for key, v in head.items() if head != _PLAIN_HEAD}
 
 
 def _with_tuples(table: Mapping[str, Any]) -> dict[str, Any]:

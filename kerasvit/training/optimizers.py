@@ -10,13 +10,10 @@ from keras import ops
 from kerasvit.errors import UsageError
 from kerasvit.layers.base import PACKAGE
 
-# Layers whose weights are not decayed although they are no vectors; as in timm's models.
-_UNDECAYED = (
-    *("class_token", "distillation_token", "registers", "position_embedding", "rotary"),
-    *("position_encoding", "temperature"),
-)
+# What starts so is not decayed although it is no vector; as in timm's models.
+_UNDECAYED = ("class_token", "distillation_token", "registers", "rotary", "temperature", "position")
 # Layers whose matrices are no maps between hidden states: Muon leaves them to Adam.
-_NOT_MUON = (*("head", "patch_embedding", "mixing", "feature_projection", "rotary", "temperature"),)
+_NOT_MUON = ("head", "patch_embedding", "mixing", "feature_projection", "rotary", "temperature")
 
 
 def make_optimizer(
@@ -90,7 +87,7 @@ def make_optimizer(
 def is_decayed(variable: keras.Variable) -> bool:
     """Tell whether weight decay concerns a weight: a matrix or a kernel of a layer."""
     layers = variable.path.split("/")
-    return len(variable.shape) > 1 and not any(name in layers for name in _UNDECAYED)
+    return len(variable.shape) > 1 and not any(layer.startswith(_UNDECAYED) for layer in layers)
 
 
 def _check_paths(rates: Mapping[str, float], variables) -> None:

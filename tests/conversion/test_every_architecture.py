@@ -26,7 +26,10 @@ from kerasvit.conversion.proof.timm.model import TimmReference
 from kerasvit.models import factory
 from kerasvit.models.opening.without_values import without_values
 
-NAMES = [name for name in list_models() if not any(own in name for own in OWN_NAMES)]
+ALL_NAMES = [name for name in list_models() if not any(own in name for own in OWN_NAMES)]
+# XCiT's 28 differ in little: `python tests/conversion/every_xcit.py` takes all of them.
+XCIT = ("nano_12_p16_224", "tiny_24_p8_384", "medium_24_p16_224", "large_24_p8_224")
+NAMES = [name for name in ALL_NAMES if not name.startswith("xcit") or name.endswith(XCIT)]
 # One of each family, for every backend.
 FAMILIES = {
     "cait_xxs24_224",
@@ -79,7 +82,7 @@ def timm_arguments(model):
 
 def test_the_names_are_timms(timm):
     modules = ("vision_transformer", "deit", "cait", "eva", "xcit")
-    assert sorted(NAMES) == sorted(
+    assert sorted(ALL_NAMES) == sorted(
         name for module in modules for name in timm.list_models(module=module)
     )
 

@@ -118,7 +118,8 @@ class Case:
         layer.build(*((batch, *shape) for shape in self.shapes))
         rng = np.random.default_rng(0)
         for variable in layer.weights:
-            variable.assign(rng.normal(scale=0.5, size=variable.shape))
+            values = rng.normal(scale=0.5, size=variable.shape)
+            variable.assign(abs(values) if variable.path.endswith("variance") else values)
         return layer
 
     def inputs(self, batch=2):
@@ -284,6 +285,74 @@ CASES = {
         BLOCK,
         ((1, WIDTH), (15, WIDTH)),
         ((1, WIDTH), (3, 1, 16)),
+        {*BLOCK_PATHS, *(f"attention/{name}/kernel" for name in ("query", "key", "value"))},
+        probabilities=1,
+    ),
+}
+
+
+BATCH_NORM = {"batch_norm_epsilon": 1e-3, "batch_norm_momentum": 0.8}
+BATCH_NORM_PATHS = {"gamma", "beta", "moving_mean", "moving_variance"}
+LOCAL_PATHS = {
+    *(f"convolution_{index}/{name}" for index in (1, 2) for name in ("kernel", "bias")),
+    *_under("norm", BATCH_NORM_PATHS),
+}
+CASES |= {
+    "ConvolutionalStem": Case(
+        layers.ConvolutionalStem,
+        {"hidden_dim": WIDTH, "patch_size": (4, 4), "activation": "relu", **BATCH_NORM},
+        ((12, 20, 2),),
+        ((15, WIDTH),),
+        {
+            *(f"convolution_{index}/kernel" for index in (0, 1)),
+            *(f"norm_{index}/{name}" for index in (0, 1) for name in BATCH_NORM_PATHS),
+        },
+    ),
+    "FourierPositions": Case(
+        layers.FourierPositions,
+        {"num_waves": 6, "temperature": 50.0},
+        (TOKENS,),
+        (TOKENS,),
+        {"projection/kernel", "projection/bias"},
+        {"grid": (2, 8)},
+    ),
+    "CrossCovarianceAttention": Case(
+        layers.CrossCovarianceAttention,
+        ATTENTION,
+        (TOKENS,),
+        (TOKENS, (3, 4, 4)),
+        {"qkv/kernel", "projection/kernel", "temperature"},
+        probabilities=1,
+    ),
+    "LocalInteraction": Case(
+        layers.LocalInteraction,
+        {"activation": "relu", **BATCH_NORM},
+        (TOKENS,),
+        (TOKENS,),
+        LOCAL_PATHS,
+        {"grid": (2, 8)},
+    ),
+    "CrossCovarianceBlock": Case(
+        layers.CrossCovarianceBlock,
+        BLOCK,
+        (TOKENS,),
+        (TOKENS, (3, 4, 4)),
+        {
+            *BLOCK_PATHS,
+            "attention/qkv/kernel",
+            "attention/temperature",
+            "local_norm/scale",
+            "local_scale/gamma",
+            *_under("local_interaction", LOCAL_PATHS),
+        },
+        {"grid": (2, 8)},
+        probabilities=1,
+    ),
+    "XCiTClassBlock": Case(
+        layers.XCiTClassBlock,
+        {**BLOCK, "use_tokens_norm": False},
+        (TOKENS,),
+        (TOKENS, (3, 1, 16)),
         {*BLOCK_PATHS, *(f"attention/{name}/kernel" for name in ("query", "key", "value"))},
         probabilities=1,
     ),

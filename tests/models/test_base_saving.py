@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from kerasvit.errors import OutputError
-from kerasvit.models import CaiT, VisionTransformer
+from kerasvit.models import CaiT, VisionTransformer, XCiT
 
-every_family = pytest.mark.parametrize("family", ["ViT", "distilled", "CaiT"])
+every_family = pytest.mark.parametrize("family", ["ViT", "distilled", "CaiT", "XCiT"])
 
 
 def _logits(tools, model, images):
@@ -86,11 +86,21 @@ CONFIGS = {
         CaiT,
         {**CHANGED, "num_class_layers": 1, "scores_before_mixing": True, "pooling": "average"},
     ),
+    "XCiT": (
+        XCiT,
+        {
+            **{name: value for name, value in CHANGED.items() if name != "position_resampling"},
+            "patch_size": [8, 8],
+            "num_class_layers": 1,
+            "use_tokens_norm": False,
+            "pooling": "average",
+        },
+    ),
 }
 
 
 def test_the_configs_change_every_argument():
-    for model_type in (VisionTransformer, CaiT):
+    for model_type in (VisionTransformer, CaiT, XCiT):
         changed = {}
         for configured, arguments in CONFIGS.values():
             if configured is model_type:

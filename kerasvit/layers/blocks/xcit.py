@@ -122,7 +122,7 @@ class XCiTClassBlock(Block):
         else:
             class_token = self.mlp_norm(tokens[:, :1])
         outputs = self.mlp(class_token, training=training)
-        if self.layer_scale_init_value is not None:
+        if self.layer_scale_init_value is not None and self.use_mlp_layer_scale:
             outputs = self.mlp_scale(outputs)
         outputs = ops.concatenate([outputs, tokens[:, 1:]], axis=1)
         tokens = ops.concatenate([class_token, tokens[:, 1:]], axis=1)
