@@ -10,10 +10,10 @@ from kerasvit.layers.base import (
     require_at_least,
     uniform_initializer,
 )
+from kerasvit.layers.patch_grid import patch_grid
 from kerasvit.layers.primitives.activations import activation_function
 from kerasvit.layers.primitives.convolutions import Convolution
 from kerasvit.layers.primitives.norms import BatchNormalization
-from kerasvit.layers.tokens import patch_grid
 
 
 @keras.saving.register_keras_serializable(PACKAGE)

@@ -6,6 +6,7 @@ allocating a weight, and compares shapes and what shapes hide.
 """
 
 import contextlib
+import os
 
 import numpy as np
 import pytest
@@ -29,6 +30,8 @@ from kerasvit.models.opening.without_values import without_values
 ALL_NAMES = [name for name in list_models() if not any(own in name for own in OWN_NAMES)]
 # XCiT's 28 differ in little: `python tests/conversion/every_xcit.py` takes all of them.
 XCIT = ("nano_12_p16_224", "tiny_24_p8_384", "medium_24_p16_224", "large_24_p8_224")
+if os.environ.get("KERASVIT_EVERY_XCIT"):
+    XCIT = ("224", "384")
 NAMES = [name for name in ALL_NAMES if not name.startswith("xcit") or name.endswith(XCIT)]
 # One of each family, for every backend.
 FAMILIES = {
