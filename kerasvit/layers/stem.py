@@ -99,13 +99,17 @@ class ConvolutionalStem(ConfiguredLayer):
             norm.build((input_shape[0], None, None, channels))
         self.built = True
 
+    def grid_of(self, images) -> tuple[int, int]:
+        """Return `(rows, columns)` of the patches of images, whose size must be known."""
+        return self.grid(*images.shape[1:3])
+
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Return `(rows, columns)` of the patches of an image of this size."""
         return patch_grid(height, width, self.patch_size)
 
     def call(self, images, training=None):
         """Halve the image again and again, and lay out its pixels in one row-major sequence."""
-        rows, columns = self.grid(*images.shape[1:3])
+        rows, columns = self.grid_of(images)
         for index, convolution in enumerate(self.convolutions):
             images = self._activate(images) if index else images
             images = self.norms[index](convolution(images), training=training)

@@ -208,7 +208,7 @@ class XCiT(ClassAttentionModel):
         return self.norm(tokens)
 
     def _encode_patches(self, images, training, taps: Taps = NO_TAPS):
-        grid = self.patch_embedding.grid(*images.shape[1:3])
+        grid = self.patch_embedding.grid_of(images)
         patches = self.patch_embedding(images, training=training)
         patches = self.position_dropout(self.position(patches, grid=grid), training=training)
         scores = {}
