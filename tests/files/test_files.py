@@ -6,6 +6,7 @@ import pytest
 
 from kerasvit.errors import DownloadError, OutputError
 from kerasvit.files import atomic_path, check_outputs
+from kerasvit.temporary import _TEMPORARY
 
 
 def listing(folder):
@@ -206,6 +207,7 @@ def test_strange_names_are_written_as_they_are(tmp_path, name):
 def test_a_name_of_the_longest_allowed_length_is_written(tmp_path):
     name = "a." + "b" * 253
     with atomic_path(tmp_path / name) as temporary:
+        assert _TEMPORARY.fullmatch(temporary.name)
         temporary.write_bytes(b"x")
     assert listing(tmp_path) == [name]
 

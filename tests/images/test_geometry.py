@@ -53,6 +53,11 @@ def test_a_hot_cell_is_exactly_its_rectangle(cell):
     assert placed.dtype == np.float32
 
 
+def test_at_another_size_rows_and_columns_are_scaled_each_by_its_own_ratio():
+    shown = Geometry((30, 50), (3, 10, 27, 40), (24, 40)).at_size((60, 75))
+    assert shown == Geometry((60, 75), (6, 15, 54, 60), (24, 40))
+
+
 def test_a_hot_cell_of_a_crop_is_exactly_its_rectangle():
     # 48x100 to 24x50, and of that the middle 24x40: original columns 10 to 90.
     prepared = preprocessing(crop_fraction=1.0).evaluate(np.zeros((48, 100, 3), np.uint8))

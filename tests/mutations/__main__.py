@@ -2,6 +2,7 @@
 
     python tests/mutations [WORD ...]                     the changes of changes.toml
     python tests/mutations --random 60 [--seed 16]        so many of each room, chosen at random
+    python tests/mutations --again LOG                    what went unnoticed, by all tests
 
 Changes that people thought of, with the tests that stand beside each, are in `changes.toml`; words
 choose those whose file or name holds one of them. Changes at random are judged by the quickest
@@ -33,13 +34,24 @@ ROOMS = {
     "saliency": ["kerasvit/saliency"],
     "layers": ["kerasvit/layers"],
 }
+# All tests that stand beside a room, for what the quickest do not notice.
+_QUICK = ["-k", "not memory and not processes and not killed and not eight"]
+BESIDE = {
+    "conversion": ["tests/conversion/names", "tests/conversion/files", "tests/conversion", *_QUICK],
+    "files": ["tests/files", "tests/render/test_files.py", "tests/models/test_base_saving.py"],
+    "cache": ["tests/files", "tests/test_pretrained.py"],
+    "untrusted": ["tests/untrusted", "tests/conversion/files", *_QUICK],
+    "images": ["tests/images", "tests/cli/test_faults.py", *_QUICK],
+    "saliency": ["tests/saliency", "tests/cli/test_saliency_options.py"],
+    "layers": ["tests/layers", "tests/models/vit", "tests/models/cait"],
+}
 # What runs lines of these rooms and takes no process of its own, no whole architecture.
 TESTS = [
     *(f"tests/{room}" for room in ("files", "untrusted", "layers", "images", "saliency")),
     "tests/conversion",
     *("--deselect", "tests/conversion/test_every_architecture.py"),
     *("--deselect", "tests/conversion/proof/test_parity.py"),
-    *("-k", "not memory and not processes and not killed and not eight"),
+    *_QUICK,
 ]
 
 
@@ -52,11 +64,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--map", type=pathlib.Path, help="which tests run which line; made if absent"
     )
+    parser.add_argument("--again", type=pathlib.Path, metavar="LOG", help="what --random printed")
     options = parser.parse_args(arguments)
+    unnoticed = options.again and options.again.read_text()
     with tempfile.TemporaryDirectory() as folder:
         copy_tree(pathlib.Path(folder))
         place = (options.map or pathlib.Path(folder) / "map.json").absolute()
         prepare(pathlib.Path(folder))
+        if unnoticed is not None:
+            return _try_again(unnoticed, options.words or list(ROOMS))
         if options.random is None:
             return _try_known(options.words)
         return _try_random(options.words or list(ROOMS), options.random, options.seed, place)
@@ -75,7 +91,9 @@ def _try_known(words: list[str]) -> int:
         path = pathlib.Path(change["file"])
         text = path.read_text()
         found = text.count(change["old"])
-        if found == 1:
+        if not all(pathlib.Path(test.partition("::")[0]).exists() for test in change["tests"]):
+            verdicts.append("BROKEN: the tests are not there")
+        elif found == 1:
             with changed(path, text.replace(change["old"], change["new"]).encode()):
                 verdicts.append(verdict(run_tests(change["tests"], SECONDS)))
         else:
@@ -101,6 +119,21 @@ def _try_random(rooms: list[str], count: int, seed: int, place: pathlib.Path) ->
         print(f"{room}: {dict(counts)} of {len(changes)} possible changes", flush=True)
         total.update(counts)
     print(f"{total[NOTICED]} of {total.total()} changes are noticed")
+    return 0
+
+
+def _try_again(log: str, rooms: list[str]) -> int:
+    """Try what went unnoticed with all tests that stand beside a room."""
+    lines = {line.partition(": ")[2] for line in log.splitlines() if line.startswith(UNNOTICED)}
+    verdicts = []
+    for room in rooms:
+        changes = [change for file in _files(ROOMS[room]) for change in _changes(file)]
+        for change in (change for change in changes if str(change) in lines):
+            path = pathlib.Path(change.file)
+            with changed(path, change.apply(path.read_bytes())):
+                verdicts.append(verdict(run_tests(BESIDE[room], SECONDS)))
+            print(f"{verdicts[-1]}: {change}", flush=True)
+    print(f"{verdicts.count(NOTICED)} of {len(verdicts)} changes are noticed")
     return 0
 
 

@@ -1,14 +1,16 @@
 """Which tests run which lines, and how long each takes: so that few tests judge a change."""
 
+import functools
 import json
 import os
 import pathlib
+import re
 
 from trying import run_here
 
 # What judges a line: the quickest of the tests that run it, as far as this many seconds reach.
-SECONDS = 30.0
-TESTS = 80
+SECONDS = 10.0
+TESTS = 40
 
 
 class Recorder:
@@ -35,7 +37,8 @@ def record(paths: list[str], files: list[str], target: pathlib.Path) -> None:
 
         # In memory, and one table of numbers in the end: coverage's own file would be far larger.
         # `kerasvit/conversion` is a link.
-        include = [f"{os.getcwd()}/{start}{file}*" for file in files for start in ("", "kerasvit/")]
+        names = [file if file.endswith(".py") else f"{file}/*" for file in files]
+        include = [f"{os.getcwd()}/{start}{name}" for name in names for start in ("", "kerasvit/")]
         measured = coverage.Coverage(data_file=None, include=include)
         recorder = Recorder(measured)
 
@@ -68,12 +71,13 @@ class Map:
         self.lines: dict[str, dict[str, list[str]]] = table["lines"]
 
     def tests_of(self, file: str, line: int) -> list[str]:
-        """Return the tests that judge a line: those that run it, or its module if none does.
+        """Return the tests that judge a line, the quickest first: those that run it.
 
-        A line that runs as the module is imported is no single test's.
+        A line that runs as its module is imported is no single test's: all that run any line of the
+        module judge it, or, where nothing was recorded of it, those in files that import it.
         """
         of_file = self.lines.get(file, {})
-        tests = of_file.get(str(line)) or _counted(of_file)
+        tests = of_file.get(str(line)) or _counted(of_file) or self._importing(file)
         tests = sorted(tests, key=lambda test: (not _is_beside(test, file), self.seconds[test]))
         chosen: list[str] = []
         seconds = 0.0
@@ -83,6 +87,25 @@ class Map:
                 break
             chosen.append(test)
         return chosen
+
+    def _importing(self, file: str) -> list[str]:
+        """Return the tests whose file imports a module, or bears its name."""
+        module = re.sub(r"^(?=conversion)", "kerasvit.", file.removesuffix(".py").replace("/", "."))
+        words = [module.removesuffix(".__init__")]
+        words.append("from {} import ".format(words[0].rpartition(".")[0]))
+        words.append(words[0].rpartition(".")[2])
+        return [
+            test
+            for test in self.seconds
+            if _is_beside(test, file) or _mentions(test.partition("::")[0], *words)
+        ]
+
+
+@functools.cache
+def _mentions(test_file: str, module: str, parent: str, name: str) -> bool:
+    text = pathlib.Path(test_file).read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.startswith(parent)]
+    return module in text or any(re.search(rf"\b{name}\b", line) for line in lines)
 
 
 def _counted(of_file: dict[str, list[str]]) -> list[str]:

@@ -13,9 +13,7 @@ from typing import NoReturn
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 UNNOTICED, NOTICED, BROKEN = "NOT NOTICED", "noticed", "BROKEN"
-# What pytest says of tests that failed, and of a module that cannot be imported any more.
-FAILED, INTERRUPTED = 1, 2
-ENDLESS = -9
+NOTHING_COLLECTED, ENDLESS = 5, -9
 _kept: list[object] = []
 
 
@@ -78,7 +76,8 @@ def run_here(arguments: list[str], *plugins: object, at_end: Callable = lambda: 
     import pytest
 
     # Tests of properties run without the plugin of hypothesis, which would cost each fork a second.
-    options = ["-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
+    # Asserts need no long explanations, and modules of other plugins are imported already.
+    options = ["-q", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
     code: int = pytest.ExitCode.INTERNAL_ERROR
     try:
         code = pytest.main([*options, *arguments], plugins=plugins)
@@ -108,8 +107,11 @@ def changed(path: pathlib.Path, content: bytes) -> Iterator[None]:
 
 
 def verdict(code: int) -> str:
-    """Say what an exit code of pytest means for the change."""
-    if code == 0:
-        return UNNOTICED
-    # A negative code is a signal's: the change made the process end, or not end.
-    return NOTICED if code in (FAILED, INTERRUPTED) or code < 0 else f"{BROKEN}: pytest says {code}"
+    """Say what an exit code of pytest means for the change.
+
+    Any code but 0 is a difference that the change made: tests failed, a module or the tests' own
+    setting up cannot be imported any more, a signal ended the process, or nothing did.
+    """
+    if code == NOTHING_COLLECTED:
+        return f"{BROKEN}: no test was found"
+    return NOTICED if code else UNNOTICED
