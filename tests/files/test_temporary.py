@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from kerasvit import temporary
 from kerasvit.files import atomic_path
 from kerasvit.temporary import exchange, remove_stale, temporary_name
 
@@ -115,3 +116,27 @@ def test_two_folders_change_places_in_one_step(tmp_path):
     assert _listing(tmp_path / "one") == ["two"]
     assert _listing(tmp_path / "two") == ["one"]
     assert not exchange(tmp_path / "one", tmp_path / "missing")
+
+
+@pytest.mark.parametrize(
+    ("error", "lives"),
+    [(None, True), (PermissionError, True), (ProcessLookupError, False), (OverflowError, False)],
+)
+def test_a_process_that_shows_nothing_but_that_it_is_there_lives(monkeypatch, error, lives):
+    def kill(process, number):
+        assert (process, number) == (7, 0)
+        if error:
+            raise error
+
+    monkeypatch.setattr(temporary, "_start_of", lambda process: None)
+    monkeypatch.setattr(os, "kill", kill)
+    assert temporary._lives(7, 1) is lives
+
+
+def test_the_age_of_a_link_is_its_own(tmp_path):
+    (tmp_path / "old").touch()
+    os.utime(tmp_path / "old", (0, 0))
+    link = tmp_path / f".kerasvit-{'0' * 16}"
+    link.symlink_to(tmp_path / "old")
+    remove_stale(tmp_path)
+    assert link.is_symlink()
