@@ -31,6 +31,7 @@ def compare_with_source(
     checkpoint: Checkpoint,
     facts: Facts,
     spec: ScoreModel | None = None,
+    report: Callable[[str], None] = lambda line: None,
 ) -> Parity:
     """Measure how far a model is from its source's own network.
 
@@ -45,6 +46,7 @@ def compare_with_source(
         facts: every fact with its origin.
         spec: a model of the arguments that the source says; None for `model`, which was made by
             them.
+        report: called with each line that says what is being done.
 
     Raises:
         NoReference: if there is no such network, or none that can run.
@@ -56,7 +58,7 @@ def compare_with_source(
         try:
             reference = make(spec or model, opened, checkpoint, facts)
             return _guarded(
-                functools.partial(measure, model, reference), f"{reference.label} can't run"
+                functools.partial(measure, model, reference, report), f"{reference.label} can't run"
             )
         except NoReference as error:
             reasons.append(str(error))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -86,20 +87,27 @@ class Parity:
         return dataclasses.asdict(self)
 
 
-def measure(model: ScoreModel, reference: Reference) -> Parity:
+def measure(
+    model: ScoreModel, reference: Reference, report: Callable[[str], None] = lambda line: None
+) -> Parity:
     """Measure how far a model is from a reference, on random images of the reference's size.
 
     Args:
         model: the converted model.
         reference: a network with the source's weights that was not made here.
+        report: called with each line that says what is being done.
 
     Raises:
         NoReference: if the reference can't run.
     """
     images, blocks = _images_and_blocks(model, reference.image_size)
+    pictures = f"{len(images)} random images of {images.shape[1]}x{images.shape[2]} pixels"
+    report(f"Running {reference.label} on {pictures} ...")
     expected = reference.run(images)
+    report("Running the converted model on them ...")
     parity = compare(model, expected, images, blocks)
     if parity.largest_score_difference > SCORE_TOLERANCE:
+        report("Running the reference once more, in float64, to tell rounding from a fault ...")
         parity = dataclasses.replace(parity, rounding=_rounding(reference, expected, images))
     return dataclasses.replace(parity, reference=reference.label)
 

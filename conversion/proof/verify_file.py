@@ -69,7 +69,7 @@ def verify_file(
         report(f"The record of {str(path)!r} names another source: {recorded}.")
     spec = _spec(model, plan, report)
     try:
-        parity = compare_with_source(model, opened, plan.checkpoint, plan.facts, spec)
+        parity = compare_with_source(model, opened, plan.checkpoint, plan.facts, spec, report)
     except NoReference as error:
         raise UsageError(
             f"{plan.checkpoint.label} can't be compared with its source's own network. Received: "

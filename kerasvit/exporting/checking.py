@@ -2,7 +2,7 @@
 
 import itertools
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,20 +10,31 @@ import numpy as np
 from kerasvit.errors import OutputError
 from kerasvit.exporting.computation import Computation
 from kerasvit.exporting.formats.format import Format, installed_version, is_installed
+from kerasvit.wording import counted
 
 BATCHES = (1, 5)
 # Of the largest value of an output, or of 1 where it is smaller; see docs/how_to/exporting.md.
 TOLERANCES = {"float32": 1e-5, "float16": 1e-2, "int8": 0.1}
 _SEED = 20261129
 
+# Takes a line that says what is being done.
+Report = Callable[[str], None]
 
-def check(computation: Computation, target: Format, path: pathlib.Path) -> dict[str, Any]:
+
+def silent(line: str) -> None:
+    """Say nothing."""
+
+
+def check(
+    computation: Computation, target: Format, path: pathlib.Path, report: Report = silent
+) -> dict[str, Any]:
     """Compare every output at two batch sizes, and return what was found, for the sidecar.
 
     Args:
         computation: what was written.
         target: the format that it was written in.
         path: the file or folder.
+        report: called with a line for each batch.
 
     Raises:
         OutputError: if an output is missing, has another shape, or deviates by more than the
@@ -37,6 +48,8 @@ def check(computation: Computation, target: Format, path: pathlib.Path) -> dict[
     run = target.load(path)
     worst: dict[str, float] = {}
     for size, batch in itertools.product(computation.sizes(), BATCHES):
+        pictures = f"{counted(batch, 'picture')} of {size[0]}x{size[1]} pixels"
+        report(f"Running {target.runtime} and the model on {pictures}")
         images = computation.sample(batch, _SEED + batch, size)
         wanted, given = computation.reference(images), run(images)
         for name, deviation in _deviations(wanted, given, target).items():

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from kerasvit.errors import KerasViTError, UsageError
-from kerasvit.exporting.checking import check
+from kerasvit.exporting.checking import Report, check, silent
 from kerasvit.exporting.computation import Computation
 from kerasvit.exporting.facts import describe, sidecar, to_json
 from kerasvit.exporting.formats import FORMATS, Format, check_target, find_format, format_of
@@ -51,6 +51,7 @@ def export(
     preprocess: bool = False,
     runtime: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
+    report: Report = silent,
 ) -> Export:
     """Write a model for another runtime, with its scores as named outputs.
 
@@ -79,6 +80,7 @@ def export(
         preprocess: whether the file takes uint8 pictures of its size and normalises them itself.
         runtime: for "web": the folder of npm's `onnxruntime-web`; None: it is looked for.
         overwrite: whether an existing output is replaced.
+        report: called with each line that says what is being done.
 
     Returns:
         What was written.
@@ -107,8 +109,9 @@ def export(
         "overwrite": overwrite,
     }
     if keras.backend.backend() == target.backend:
-        result = export_here(model, **order)
+        result = export_here(model, **order, report=report)
     else:
+        report(f"Writing and checking {target.title} in a process on {target.backend}")
         result = export_elsewhere(model, target.backend, order)
     return Export(path, sidecar_of(path), **result)
 
@@ -128,7 +131,12 @@ def sidecar_of(path: pathlib.Path) -> pathlib.Path:
 
 
 def export_here(
-    model: ScoreModel, path: str, format: str, request: dict[str, Any], overwrite: bool
+    model: ScoreModel,
+    path: str,
+    format: str,
+    request: dict[str, Any],
+    overwrite: bool,
+    report: Report = silent,
 ) -> dict[str, Any]:
     """Export in this process, whose backend is the format's; see `export`.
 
@@ -145,8 +153,9 @@ def export_here(
         with warnings.catch_warnings():
             # Of the tools among themselves: nothing that a user could mend.
             warnings.simplefilter("ignore")
+            report(f"Writing {target.title}")
             _write(computation, target, made[-1], to_json(facts))
-            found = check(computation, target, made[-1])
+            found = check(computation, target, made[-1], report)
         made[0].write_text(sidecar(facts, made[1:], found), encoding="utf-8")
     return {"facts": facts, "check": found}
 

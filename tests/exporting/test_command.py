@@ -40,7 +40,10 @@ def test_a_model_leaves_with_one_command(run, saved_model, tmp_path):
     result = run("export", saved_model, "-o", path, *arguments, "--preprocess")
     assert result.code == 0, result.err
     assert result.out == f"{path}\n"
-    assert "checked in torch" in result.err
+    lines = result.err.splitlines()
+    assert "kerasvit: Writing a PyTorch program ..." in lines
+    assert "kerasvit: Running torch and the model on 5 pictures of 16x24 pixels ..." in lines
+    assert "checked in torch" in lines[-1]
     assert "batches of 1 and 5" in result.err
     facts = json.loads((tmp_path / "out.pt2.json").read_text())
     assert facts["input"]["dtype"] == "uint8"

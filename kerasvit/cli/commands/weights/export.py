@@ -91,6 +91,7 @@ def run(options) -> int:
         preprocess=options.preprocess,
         runtime=options.runtime,
         overwrite=options.overwrite,
+        report=lambda line: tell(f"kerasvit: {line} ..."),
     )
     tell(f"kerasvit: {_verdict(result.check)}")
     say(output)
