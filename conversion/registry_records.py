@@ -25,6 +25,7 @@ MODULES = {
     "deit.toml": "deit",
     "cait.toml": "cait",
     "xcit.toml": "xcit",
+    "eva.toml": "eva",
 }
 
 _HEADER = """\
@@ -48,7 +49,7 @@ _URL_LAYOUTS = (
     (r".*/ijepa/.*", "ijepa"),
     (r".*", "timm"),
 )
-_STATISTICS = {0.0: "unit", 0.5: "half", 0.485: "imagenet", 0.48145466: "clip"}
+_STATISTICS = {0.0: "unit", 0.43: "sat", 0.485: "imagenet", 0.48145466: "clip", 0.5: "half"}
 
 
 def file_text(file: str, timm: types.ModuleType, count: Callable[[str], int] | None = None) -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import importlib.metadata
 import importlib.resources
+import logging
 import os
 import pathlib
 import zipfile
@@ -20,6 +21,9 @@ from kerasvit.models.opening.keras_file import explain, read_keras_file
 from kerasvit.models.opening.presets import is_preset, load_preset
 from kerasvit.models.weight_options import Options, with_options
 from kerasvit.releases import EMBEDDED, Release, find_release, load_releases
+from kerasvit.releases.licences import TERMS, licence_of
+
+_log = logging.getLogger(__name__)
 
 # They change what is returned and not the weights, so that all share one converted file.
 _VIEW_ARGUMENTS = (
@@ -186,6 +190,8 @@ def _from_elsewhere(source: str, model: str | None, arguments: dict[str, Any]) -
     view = {key: value for key, value in arguments.items() if key in _VIEW_ARGUMENTS}
     arguments = {key: value for key, value in arguments.items() if key not in view}
     entry = _converted_entry(source, model, arguments)
+    if "report" not in arguments and (entry is None or entry.find() is None):
+        _show_terms(source)
     if entry is None:
         return _viewed(_convert(source, model, arguments), view)
     path = entry.find()
@@ -197,6 +203,13 @@ def _from_elsewhere(source: str, model: str | None, arguments: dict[str, Any]) -
     with entry.fill(_CONVERTED) as new:
         _convert(source, model, {**arguments, "output": new})
     return load(entry.folder / _CONVERTED, **view)
+
+
+def _show_terms(source: str) -> None:
+    """Log under which licence weights are, before they are downloaded, if it is one to read."""
+    release = None if "://" in source else find_release(source)
+    if release is not None and release.licence in TERMS:
+        _log.warning("The weights of %s are under %s.", release.name, licence_of(release))
 
 
 def _converted_entry(source: str, model: str | None, arguments: dict[str, Any]) -> Entry | None:

@@ -7,7 +7,7 @@ The attributes are those that timm gave them, which DINO, DeiT, CaiT, MAE and Mo
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from kerasvit.conversion.facts import huggingface, timm
+from kerasvit.conversion.facts import huggingface, rotary, timm
 from kerasvit.conversion.facts.activations import activation_of
 from kerasvit.conversion.facts.facts import Facts, certain, stated
 from kerasvit.conversion.facts.pictures import of_pretrained_cfg
@@ -15,6 +15,7 @@ from kerasvit.errors import InputError
 
 ORIGIN = "the live module"
 _CFG = "the module's pretrained_cfg"
+_POST_NORM = ("ResPostBlock", "EvaBlockPostNorm")
 
 
 def facts_of_module(module: Any) -> Facts:
@@ -77,7 +78,8 @@ def _of_transformers(module: Any) -> Facts:
     config = huggingface.vision_config(module.config.to_dict())
     if config is None:
         return Facts()
-    return certain(ORIGIN, huggingface.of_config(config, ORIGIN))
+    facts = huggingface.of_config(config, ORIGIN) | rotary.of_transformers(module)
+    return certain(ORIGIN, facts)
 
 
 def _of_torchvision(module: Any) -> Facts:
@@ -105,15 +107,17 @@ def _of_timm(module: Any) -> dict[str, Any]:
     image_size = getattr(module.patch_embed, "img_size", None)
     if image_size is not None:
         facts["image_size"] = _pair(image_size)
-    if type(blocks[0]).__name__ == "ResPostBlock":  # it has the tensors of a common block
+    if type(blocks[0]).__name__ in _POST_NORM:  # it has the tensors of a common block
         facts["block_type"] = "post_norm"
     if hasattr(module, "no_embed_class"):
         facts["position_embedding"] = "patches" if module.no_embed_class else "all"
+        if getattr(module, "pos_embed", None) is None:
+            facts["position_embedding"] = "none"
     if hasattr(module, "cls_attn_blocks"):
         facts["use_tokens_norm"] = _only(
             "tokens_norm", (block.tokens_norm for block in module.cls_attn_blocks)
         )
-    facts |= _read_out(module)
+    facts |= _read_out(module) | rotary.of_timm(module)
     return {name: value for name, value in facts.items() if value is not None}
 
 
@@ -132,9 +136,24 @@ def _read_out(module: Any) -> dict[str, Any]:
         )
     return {
         "pooling": timm.POOLINGS[pool],
-        "pool_prefix": getattr(module, "pool_include_prefix", None),
+        "pool_prefix": _pools_prefix(module),
+        "pooling_heads": _pooling_heads(module),
         "norm_after_pooling": _has_weight(module, "fc_norm"),
     }
+
+
+def _pools_prefix(module: Any) -> bool | None:
+    # EVA's module pools by attention over all tokens.
+    is_evas = hasattr(module, "rope") and getattr(module, "attn_pool", None) is not None
+    return True if is_evas else getattr(module, "pool_include_prefix", None)
+
+
+def _pooling_heads(module: Any) -> int | None:
+    """Return the heads of attention pooling, where they are others than those of a block."""
+    pool = getattr(module, "attn_pool", None)
+    if pool is None or pool.num_heads == module.blocks[0].attn.num_heads:
+        return None
+    return pool.num_heads
 
 
 def _has_weight(module: Any, name: str) -> bool | None:

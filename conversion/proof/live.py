@@ -60,9 +60,10 @@ class LiveReference:
         with contextlib.ExitStack() as hooks:
             caught = _hooked(hooks, self._core)
             features = self._features(pixels)
+            # Attention pooling runs after the features.
+            logits = self._logits(pixels, features)
             with contextlib.suppress(Exception):  # of an attention that keeps them to itself
                 scores = caught.scores() if features is not None and caught else {}
-        logits = self._logits(pixels, features)
         if logits is None:
             raise NoReference(f"{self.label} gives no tensor of shape {self._logits_shape(pixels)}")
         return Outputs(

@@ -14,6 +14,7 @@ from kerasvit.conversion.sources import addresses, fetch, hub
 from kerasvit.errors import DownloadError, UsageError
 from kerasvit.pretrained import is_path
 from kerasvit.releases import Release, find_release, load_releases
+from kerasvit.releases.licences import licence_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +78,8 @@ class Source:
 
         Args:
             sha256: digest that the file must have, instead of the published one.
-            report: called with a line that says where the file comes from.
+            report: called with lines that say under which licence the weights are, before any of
+                it is downloaded, and where the file comes from.
 
         Raises:
             DownloadError: if the file can't be had.
@@ -86,6 +88,8 @@ class Source:
             UsageError: if the release can't be converted, or a package is missing.
         """
         self.check()
+        if self.release is not None and self.release.licence:
+            report(f"The weights of {self.release.name} are under {licence_of(self.release)}.")
         address, path, published = self._fetch(fetch.check_digest(sha256))
         report(f"Took {address!r} from {str(path)!r}.")
         checkpoint = open_checkpoint(path, sha256_prefix=published)

@@ -1,4 +1,4 @@
-"""The catalogue of pretrained weights: timm's, and originals of DINO, DINOv2, DeiT, CaiT and XCiT.
+"""The catalogue of pretrained weights: timm's, and originals of DINO to v3, DeiT, CaiT and XCiT.
 
 The records are data in `kerasvit.configs`; `kerasvit.releases.schema` says what a record may hold.
 """
@@ -29,10 +29,12 @@ FILES = (
     "vit.toml",
     "deit.toml",
     "cait.toml",
+    "eva.toml",
     "dino.toml",
     "dinov2.toml",
     "xcit.toml",
     "dino_xcit.toml",
+    "dinov3.toml",
     "originals.toml",
     "cifar10.toml",
 )

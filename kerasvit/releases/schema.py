@@ -27,7 +27,7 @@ from kerasvit.images.rules import PREPROCESSING_RULES
 
 LAYOUTS = (
     *("timm", "dino", "dino_full", "dino_linear", "dinov2", "dinov2_linear", "deit", "deit3"),
-    *("cait", "xcit", "ijepa", "augreg", "big_vision", "keras"),
+    *("dinov3", "sapiens2", "cait", "xcit", "ijepa", "augreg", "big_vision", "keras"),
 )
 
 

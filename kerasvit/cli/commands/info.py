@@ -71,6 +71,7 @@ def _is_unusual(model) -> bool:
 
 def _release_facts(name: str):
     from kerasvit.releases import find_release
+    from kerasvit.releases.licences import licence_of
 
     release = find_release(name)
     facts = [("release", release.name), *_model_facts(release.model, **release.overrides)[:-1]]
@@ -79,7 +80,7 @@ def _release_facts(name: str):
         ("pretraining", release.note or "-"),
         ("preprocessing", _preprocessing(release.preprocessing)),
         ("source", source(release)),
-        ("licence", release.licence or "not stated by the source"),
+        ("licence", licence_of(release) if release.licence else "not stated by the source"),
         ("reference", release.reference or "-"),
     ]
 

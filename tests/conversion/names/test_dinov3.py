@@ -170,3 +170,66 @@ def test_a_file_names_its_network_by_itself(random_state):
         state, num_heads=3, image_shape=(64, 64), arguments={"rope_type": "dinov3"}, verify=False
     ).model
     assert (model.rope_type, model.rope_periods, model.num_registers) == ("dinov3", "bfloat16", 4)
+
+
+LIVE = {
+    "vit_small_patch16_dinov3_qkvb": {},
+    "eva02_base_patch16_clip_224": {},
+    "vit_pe_core_base_patch16_224": {"attn_pool_num_heads": 4},
+    "vit_small_patch16_rope_mixed_ape_224": {},
+    "vit_small_patch16_rope_224": {},
+    "eva02_enormous_patch14_clip_224": {},
+}
+
+
+@pytest.mark.parametrize("name", LIVE)
+def test_a_live_module_is_compared_with_itself(timm, name):
+    import torch
+
+    torch.manual_seed(0)
+    own = {"embed_dim": 48, "depth": 2, "num_heads": 3, "mlp_ratio": 40.5 / 48, **LIVE[name]}
+    size = (64, 96) if "16" in name else (56, 84)
+    module = timm.create_model(name, img_size=size, num_classes=0, **own)
+    for parameter in module.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    if name.endswith("qkvb"):
+        module.rope.periods.copy_(torch.from_numpy(dinov3_periods(HEAD_DIM, 100.0, "bfloat16")))
+    result = convert(module, verify=True)
+    assert result.parity.argmax_equal
+    assert len(result.parity.scores) == 2 + ("pe_core" in name)
+    if name.endswith("qkvb"):
+        assert (result.model.pooling, result.model.rope_periods) == ("average", "bfloat16")
+
+
+@pytest.mark.parametrize("periods", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", NAMES)
+def test_transformers_computes_the_same(random_state, tmp_path, name, periods):
+    """Of a folder as transformers saves it, with either rule of periods."""
+    transformers = pytest.importorskip("transformers")
+    import torch
+
+    is_gated = "plus" in name
+    config = transformers.DINOv3ViTConfig(
+        hidden_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=3,
+        intermediate_size=40,
+        num_register_tokens=4,
+        use_gated_mlp=is_gated,
+        hidden_act="silu" if is_gated else "gelu",
+        image_size=64,
+    )
+    module = transformers.DINOv3ViTModel(config)
+    tensors = {
+        key: torch.from_numpy(value)
+        for key, value in huggingfaces(timms(random_state, name), "model.").items()
+    }
+    module.load_state_dict(tensors)
+    module.save_pretrained(tmp_path)
+    result = convert(tmp_path, rope_periods=periods, verify=True)
+    assert "DINOv3ViTModel" in result.parity.reference
+    assert len(result.parity.scores) == 2
+    assert result.model.rope_periods == periods
+    assert result.model.image_shape == (64, 64, 3)
+    live = convert(module, verify=True)
+    assert live.model.rope_periods == "float32"
