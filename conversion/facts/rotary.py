@@ -47,13 +47,7 @@ def of_transformers(module: Any) -> dict[str, Any]:
     for part in module.modules():
         if hasattr(part, "inv_freq") and type(part).__name__.startswith("DINOv3"):
             periods = [1 / float(frequency) for frequency in part.inv_freq]
-            own = named_periods(periods, part.head_dim, part.base)
-            # One over one over a number is not always that number.
-            is_formula = all(
-                abs(period * part.base ** -(4 * index / part.head_dim) - 1) < 1e-5
-                for index, period in enumerate(periods)
-            )
-            return {"rope_periods": "float32" if is_formula else own}
+            return {"rope_periods": named_periods(periods, part.head_dim, part.base)}
     return {}
 
 

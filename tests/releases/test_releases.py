@@ -123,7 +123,8 @@ def test_hand_kept_records_agree_with_timms_model(name):
         ]
         features = (release.head["blocks"] + release.head["patch_mean"]) * width
         expected -= features * release.num_classes + release.num_classes
-    assert twins == {expected}
+    # timm has no name for DINOv3's ViT-L+.
+    assert twins == ({expected} if "_large_plus_" not in release.model else set())
 
 
 @pytest.mark.parametrize("name", [n for n, release in RELEASES.items() if release.backbone])
