@@ -2,7 +2,7 @@
 
 The parity test runs timm's own architecture by its own name, made narrow and shallow: on PyTorch,
 one of each family on the other backends. The other test makes both at full size without allocating
-a weight, and compares shapes and what shapes hide. Of the EVA module, as of XCiT, a spread runs here;
+a weight, and compares shapes and what shapes hide. Of the EVA module, as of XCiT, a spread runs;
 all of it where KERASVIT_EVERY_EVA=1 is set:
 
     KERASVIT_EVERY_EVA=1 python -m pytest tests/conversion/test_every_architecture.py
