@@ -13,7 +13,7 @@ from kerasvit.errors import UsageError
 RELEASES = releases.load_releases()
 PREPROCESSING_KEYS = ["image_size", "crop_fraction", "crop_mode", "interpolation", "mean", "std"]
 GENERATED = ("vit.toml", "deit.toml", "cait.toml", "eva.toml")
-HAND_KEPT = ("dino.toml", "dinov2.toml", "dinov3.toml", "originals.toml", "cifar10.toml")
+HAND_KEPT = (*("dino.toml", "dinov2.toml", "dinov3.toml", "originals.toml", "cifar10.toml"),)
 
 
 def text_of(file):
