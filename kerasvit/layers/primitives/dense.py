@@ -50,7 +50,9 @@ def affine(inputs, kernel, bias=None):
 
     PyTorch adds the bias inside its product, which saves a pass over the result. TensorFlow does
     so for a product of matrices, and for no other: the leading axes are merged for it, 17 against
-    22 ms for 1,576 tokens of width 384 and 1,536 units; JAX takes both alike.
+    22 ms for 1,576 tokens of width 384 and 1,536 units. JAX takes both alike on a CPU; on a TPU,
+    whose memory is laid out in tiles of 8 tokens, merging 197 of them with the batch copies
+    everything: 1.51 against 1.27 GB moved by a ViT-S/16 of 8 images.
 
     Args:
         inputs: tensor `(..., D)`.
@@ -60,9 +62,16 @@ def affine(inputs, kernel, bias=None):
     Returns:
         Tensor `(..., units)`.
     """
-    if keras.backend.backend() == "torch":
+    backend = keras.backend.backend()
+    if backend == "torch":
         return _torch_affine(inputs, kernel, bias)
-    return flat_affine(inputs, kernel, bias)
+    return (wide_affine if backend == "jax" else flat_affine)(inputs, kernel, bias)
+
+
+def wide_affine(inputs, kernel, bias=None):
+    """Do what `affine` does with the leading axes as they are."""
+    outputs = ops.matmul(inputs, kernel)
+    return outputs if bias is None else ops.add(outputs, bias)
 
 
 def flat_affine(inputs, kernel, bias=None):

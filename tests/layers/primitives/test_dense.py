@@ -4,12 +4,12 @@ import keras
 import numpy as np
 import pytest
 
-from kerasvit.layers.primitives.dense import Dense, affine, flat_affine
+from kerasvit.layers.primitives.dense import Dense, affine, flat_affine, wide_affine
 
 pytestmark = pytest.mark.backend
 
 
-@pytest.mark.parametrize("function", [affine, flat_affine])
+@pytest.mark.parametrize("function", [affine, flat_affine, wide_affine])
 @pytest.mark.parametrize("leading", [(3,), (1, 5), (2, 5), (8, 5), (2, 3, 5)])
 @pytest.mark.parametrize("use_bias", [True, False])
 def test_affine_equals_torchs(tools, function, leading, use_bias):

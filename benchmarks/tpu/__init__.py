@@ -1,0 +1,1 @@
+"""What kerasvit's programs cost on a TPU, by the TPU's own compiler, without a TPU."""
