@@ -34,5 +34,5 @@ def mesh(topology: str, batch_devices: int, model_devices: int) -> Any:
     from jax.experimental import topologies
 
     devices = topologies.get_topology_desc(platform="tpu", topology_name=topology).devices
-    grid = np.array(devices[: batch_devices * model_devices])
+    grid: Any = np.array(devices[: batch_devices * model_devices])
     return jax.sharding.Mesh(grid.reshape(batch_devices, model_devices), ("batch", "model"))

@@ -52,7 +52,7 @@ def cost(function: Any, *arguments: Any) -> Cost:
     import jax
 
     start = time.perf_counter()
-    program = jax.jit(function).lower(*arguments).compile()
+    program: Any = jax.jit(function).lower(*arguments).compile()
     figures = program.cost_analysis()
     return Cost(
         operations=figures["flops"],

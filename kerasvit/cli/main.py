@@ -24,6 +24,7 @@ from kerasvit.cli.commands.looking import (
     saliency,
 )
 from kerasvit.cli.commands.weights import convert, export, export_weights, push, verify
+from kerasvit.cli.compiled import keep_compiled
 from kerasvit.cli.examples import add_examples
 from kerasvit.cli.speech import finish, forget_output, tell
 from kerasvit.errors import KerasViTError, OutputError, UsageError
@@ -108,8 +109,8 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.needs_keras:
-        choose_backend(options.backend)
+    if options.needs_keras and choose_backend(options.backend) == "jax":
+        keep_compiled()
     with without_empty_folders():
         return options.run(options) or 0
 
