@@ -10,7 +10,9 @@ how long a chip takes was not measured: the bound is the least that it can.
 """
 
 import argparse
+import dataclasses
 import itertools
+import json
 import sys
 
 from benchmarks.tpu import chip
@@ -39,10 +41,12 @@ def main() -> int:
     parser.add_argument("--layers", type=int, help="blocks of the model; fewer compile faster")
     parser.add_argument("--chips", nargs="+", default=["1x1"], metavar="DATAxMODEL")
     parser.add_argument("--plain", action="store_true", help="compile the same in plain JAX too")
+    parser.add_argument("--json", action="store_true", help="a line of JSON for each program")
     options = parser.parse_args()
     chip.prepare()
-    _print_row(COLUMNS)
-    _print_row(["---"] * len(COLUMNS))
+    if not options.json:
+        _print_row(COLUMNS)
+        _print_row(["---"] * len(COLUMNS))
     modes = ["none"] if options.gradient else options.attention
     for model, chips in itertools.product(options.models, options.chips):
         _measure(options, model, chips, modes)
@@ -55,15 +59,28 @@ def _measure(options, model, chips, modes):
     data, weights = (int(number) for number in chips.split("x"))
     topology = "v5e:2x2" if data * weights <= 4 else "v5e:4x4"
     mesh = chip.mesh(topology, data, weights)
-    sizes = {"batch": options.batch * data, "gradient": options.gradient}
+    sizes = {
+        "batch": options.batch * data,
+        "gradient": options.gradient,
+        "num_layers": options.layers,
+    }
+    show = _show_json if options.json else _show
     plain = None
     if options.plain and data * weights == 1:
-        plain = plain_cost(Work(model, "none", num_layers=options.layers, **sizes), mesh)
-        _print_row(_cells(model, "plain JAX", chips, plain, plain))
+        plain = plain_cost(Work(model, "none", **sizes), mesh)
+        show(model, "plain JAX", chips, plain, plain)
     for attention in modes:
-        work = Work(model, attention, num_layers=options.layers, **sizes)
         name = "gradient" if options.gradient else f"forward, {attention}"
-        _print_row(_cells(model, name, chips, kerasvit_cost(work, mesh), plain))
+        show(model, name, chips, kerasvit_cost(Work(model, attention, **sizes), mesh), plain)
+
+
+def _show_json(model, work, chips, cost, plain):
+    row = {"model": model, "work": work, "chips": chips, **dataclasses.asdict(cost)}
+    print(json.dumps(row | {"to_plain": plain and cost.moved / plain.moved}), flush=True)
+
+
+def _show(model, work, chips, cost, plain):
+    _print_row(_cells(model, work, chips, cost, plain))
 
 
 def _cells(model, work, chips, cost, plain):
