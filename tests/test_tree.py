@@ -23,7 +23,7 @@ LONGER_MODULES = {
 # what stands in one line may not import one another. `kerasvit` itself has its order in
 # test_packaging.py.
 ORDER = {
-    "kerasvit.cli": ["commands", "main"],
+    "kerasvit.cli": ["reports", "commands", "main"],
     "kerasvit.conversion": [
         "facts",
         "files",

@@ -2,7 +2,7 @@
 
 import math
 
-from kerasvit.cli.columns import aligned, size, source
+from kerasvit.cli.reports.columns import aligned, size, source
 from kerasvit.cli.speech import say_table
 
 

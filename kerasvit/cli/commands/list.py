@@ -1,6 +1,6 @@
 """`kerasvit list`: models, pretrained releases and saliency methods by name."""
 
-from kerasvit.cli.columns import aligned, size, source
+from kerasvit.cli.reports.columns import aligned, size, source
 from kerasvit.cli.speech import say_table
 from kerasvit.errors import UsageError
 from kerasvit.wording import counted

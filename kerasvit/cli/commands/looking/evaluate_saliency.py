@@ -79,7 +79,7 @@ def run(options) -> int:
     """Write the report and the plot, and print the tables."""
     from kerasvit.cli.pictures import find_pictures
     from kerasvit.cli.progress import Steps
-    from kerasvit.cli.tables import report_text
+    from kerasvit.cli.reports.tables import report_text
     from kerasvit.errors import InputError
     from kerasvit.evaluation import evaluate_files, write_plot, write_report
     from kerasvit.files import check_outputs

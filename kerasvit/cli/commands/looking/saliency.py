@@ -98,7 +98,7 @@ def _add_parts(parser) -> None:
 def run(options) -> int:
     """Write a sheet, overlays, arrays or a video for each input, and the manifest."""
     from kerasvit.backend import choose_backend, has_gradients
-    from kerasvit.cli.narrator import Narrator
+    from kerasvit.cli.reports.narrator import Narrator
     from kerasvit.errors import InputError
     from kerasvit.look import saliency
 
