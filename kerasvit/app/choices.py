@@ -41,7 +41,8 @@ class Choices:
     def of(cls, loaded: LoadedModel) -> "Choices":
         """Return the choices of a model."""
         model = loaded.model
-        stages = stages_of(model)
+        # XCiT's attention among channels makes no map.
+        stages = tuple(stage for stage in stages_of(model) if stage != "xca")
         blocks = [
             block for block in model.all_blocks() if BlockKey.parse(block.name).stage in stages
         ]
@@ -49,7 +50,7 @@ class Choices:
         return cls(
             keys,
             # CaiT's first block of class attention, which the paper draws; a ViT's last block.
-            len(model.blocks) if "ca" in stages else len(keys) - 1,
+            len(keys) - len(model.class_blocks) if "ca" in stages else len(keys) - 1,
             model.num_heads,
             tuple(model.problem.names) if model.num_classes else (),
             _methods(model, stages),
@@ -64,8 +65,8 @@ class Choices:
 
     def asking_patches(self, position: int) -> int:
         """Return the position of a block in which patches ask: the same, or the last such one."""
-        last = max(at for at, key in enumerate(self.blocks) if BlockKey.parse(key).stage == "sa")
-        return min(position, last)
+        places = [at for at, key in enumerate(self.blocks) if BlockKey.parse(key).stage == "sa"]
+        return min(position, max(places, default=position))
 
     def block_titles(self) -> list[str]:
         """Return what the blocks are called: `"self-attention 3"`."""
@@ -75,7 +76,7 @@ class Choices:
 def _methods(model: Any, stages: tuple[str, ...]) -> tuple[str, ...]:
     fit = [name for name, row in METHODS.items() if row.reason_against(model) is None]
     # It goes through both stages.
-    return tuple(name for name in fit if len(stages) > 1 or name != "class_attention_rollout")
+    return tuple(name for name in fit if "ca" in stages or name != "class_attention_rollout")
 
 
 def _queries(model: Any) -> tuple[tuple[str, str], ...]:
@@ -83,4 +84,6 @@ def _queries(model: Any) -> tuple[tuple[str, str], ...]:
     named = [(label, name) for name, label in _ASKING.items() if name in prefix]
     if not named and model.has_class_query:
         named = [(_ASKING["class"], "class")]
+    if model.attends_to_channels:  # the class token alone asks
+        return tuple(named)
     return (*named, ("all patches", "patches"), ("one patch: click on the picture", PATCH))

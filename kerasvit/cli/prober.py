@@ -45,6 +45,13 @@ class Prober:
         self.options = options
         self.surveyed: dict[str, dict[str, Any]] | None = None
 
+    def lacks(self, probe: str) -> bool:
+        """Tell whether the model has nothing that a probe could show."""
+        among_channels = self.model.attends_to_channels
+        return (probe == "positions" and not self.model.has_position_table) or (
+            probe in ("filters", "distance") and among_channels
+        )
+
     def positions(self, file: pathlib.Path) -> dict[str, Any]:
         """How alike the position embeddings are."""
         from kerasvit.render import write_png
@@ -78,12 +85,16 @@ class Prober:
         return self._measure(file, "entropy", "entropy in bits")
 
     def _measure(self, file: pathlib.Path, name: str, label: str) -> dict[str, Any]:
+        from kerasvit.errors import UsageError
+        from kerasvit.layout import channels_refused
         from kerasvit.render.probes import measure_plot
         from kerasvit.saliency.probes.survey import survey_attention
 
         if self.surveyed is None:
             self.surveyed = survey_attention(self.model, self._pixels(self.pictures))
         values = self.surveyed[name]
+        if not values:
+            raise UsageError(channels_refused(f"the probe {name!r}"))
         title = f"attention of {self.label}, {self._count()}"
         measure_plot(file, values, label, title, self.options.overwrite)
         return {f"{name}_{key}": heads for key, heads in values.items()}

@@ -36,6 +36,7 @@ def describe(computation: Computation, target: Format) -> dict[str, Any]:
         },
         "outputs": {name: computation.shapes[name] for name in computation.outputs},
         "tokens": {stage: _tokens(computation, stage) for stage in stages(model)},
+        **({"channels": ["xca"]} if model.attends_to_channels else {}),
     }
 
 

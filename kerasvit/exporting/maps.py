@@ -44,7 +44,8 @@ class SaliencyMapper:
         # To the last token of any size, where all patches ask.
         ends_last = tokens[-1] == self.layout.num_tokens - 1 and not self.layout.has_learned_query
         self.asking = slice(tokens[0], None if ends_last else tokens[-1] + 1)
-        needs_all = method == "rollout" or not has_class
+        rolls = method == "rollout" and not model.attends_to_channels
+        needs_all = rolls or not has_class
         self.view = self._view(model, "full" if needs_all else "cls")
 
     def _view(self, model: ScoreModel, mode: str) -> ScoreModel:

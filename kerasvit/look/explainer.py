@@ -219,7 +219,8 @@ class Explainer:
     def through_layers(self, picture: PreparedPicture) -> dict[str, SaliencyMap]:
         """Return the attention of every block in order of depth, heads fused."""
         pixels, settings = picture.prepared.pixels[None], self.settings
-        if settings.stage is None and self.model.class_blocks:
+        has_both = self.model.class_blocks and not self.model.attends_to_channels
+        if settings.stage is None and has_both:
             # CaiT's patches have no class token to ask before its class attention.
             blocks = explain_blocks(self.model, pixels, "all", query="patches", stage="sa")
             blocks |= explain_blocks(self.model, pixels, "all", query=settings.query)

@@ -31,7 +31,8 @@ def first_methods(
     if not (model.num_classes or explains_class) or model.gives_tokens:
         return (BESIDE,)
     tokens = model.token_layout(image_size).num_tokens
-    if 2 * 4 * model.num_heads * tokens**2 * model.num_layers > _LARGEST and not explains_class:
+    size = 2 * 4 * model.num_heads * tokens**2 * model.num_layers
+    if size > _LARGEST and not (explains_class or model.attends_to_channels):
         return (BESIDE,)
     rows = [METHODS[name] for name in LEADS]
     leads = [row.name for row in rows if row.has_backend() and row.reason_against(model) is None]

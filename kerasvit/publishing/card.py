@@ -86,7 +86,13 @@ def _scores(model: ScoreModel) -> str:
     size = model.image_shape[:2]
     lines = ["## Scores", "", "`logits, sa_scores, ca_scores = model(images)`:", ""]
     for stage, blocks in (("sa", model.blocks), ("ca", model.class_blocks)):
-        if blocks:
+        if blocks and stage == "sa" and model.attends_to_channels:
+            dim = model.hidden_dim // model.num_heads
+            lines.append(
+                f"- `sa_scores`: {len(blocks)} blocks, {dim} channels a head: attention among "
+                "channels, not tokens"
+            )
+        elif blocks:
             layout = model.token_layout(size, stage)
             prefix = ", ".join(layout.prefix) or "none"
             lines.append(

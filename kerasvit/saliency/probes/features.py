@@ -39,9 +39,13 @@ def block_outputs(
         InputError: if the pixels are no batch of images.
         UsageError: if there is no such block or stage.
     """
-    request = make_request(model, pixels, stage=stage, batch_size=batch_size)
-    keys = {select_block(request.keys(), layer) for layer in layers}
-    blocks = sorted(map(BlockKey.parse, keys))
+    is_channels = model.attends_to_channels and stage == "sa"
+    wanted_stage = None if is_channels else stage
+    request = make_request(model, pixels, stage=wanted_stage, batch_size=batch_size)
+    names = [block.name for block in model.blocks] if is_channels else request.keys()
+    # By number: what such a block gives out are tokens, whatever it attends among.
+    by_key = {str(BlockKey(stage, key.depth, key.kind)): key for key in map(BlockKey.parse, names)}
+    blocks = sorted({by_key[select_block(by_key, layer)] for layer in layers})
     view, places = request.view("none"), tuple(block.place("output") for block in blocks)
     parts = [
         run(view, _read, {"pixels": request.pixels[chosen]}, (places,))
@@ -154,7 +158,7 @@ def position_similarity(model: "ScoreModel") -> np.ndarray:
     """
     if not model.has_position_table:
         raise UsageError(
-            "Learned positions are compared, and this model has none: its positions are rotary. "
+            "Learned positions are compared, and this model has none. "
             f"Received: {model.name!r}. Choose another probe."
         )
     position = model.position
@@ -181,6 +185,11 @@ def patch_filters(model: "ScoreModel", count: int = 28) -> np.ndarray:
     """
     if count < 1:
         raise UsageError(f"There must be at least one filter. Received: count={count!r}.")
+    if not hasattr(model.patch_embedding, "projection"):
+        raise UsageError(
+            "The filters that embed patches are those of one layer, and this model's patches are "
+            f"embedded by several. Received: {type(model).__name__}. Choose another probe"
+        )
     kernel = to_numpy(model.patch_embedding.projection.kernel.value).astype(np.float64)
     filters = kernel.reshape(-1, kernel.shape[-1]).T
     return principal_components(filters, count).reshape(count, *kernel.shape[:3])

@@ -271,7 +271,7 @@ def test_arguments_out_of_range_are_refused(fakes):
     ):
         with pytest.raises(UsageError, match="Received"):
             rollout(scores, layout, **arguments)
-    with pytest.raises(UsageError, match="only CaiT"):
+    with pytest.raises(UsageError, match="as CaiT and XCiT"):
         class_attention_rollout(scores, {}, layout)
     with pytest.raises(UsageError, match="attention='full'"):
         rollout({}, layout)

@@ -58,6 +58,8 @@ def run(options) -> int:
     pictures, code = load_pictures(options, paths, preprocessing)
     prober = Prober(model, model_label(model, options.model), pictures, options)
     arrays: dict[str, Any] = {}
+    if not options.probes:
+        probes = tuple(name for name in probes if not prober.lacks(name))
     for name in probes:
         arrays |= getattr(prober, name)(files[name])
         say(files[name])

@@ -97,7 +97,7 @@ def _page_facts(facts: dict[str, Any]) -> dict[str, Any]:
     """Return what page.js reads."""
     from kerasvit.render.colour import colourise
 
-    layers = {name: _layer(facts, name) for name in facts["outputs"] if name != "logits"}
+    layers = {name: _layer(facts, name) for name in facts["outputs"] if _is_map(name)}
     first_of_class_attention = next((name for name in layers if name.startswith("ca_")), None)
     return {
         "input": facts["input"]["name"],
@@ -124,6 +124,11 @@ def _outcome(facts: dict[str, Any]) -> dict[str, Any]:
     }
     reading = next((name for name, is_so in flags.items() if is_so), "classes")
     return {"has_classes": True, "class_names": list(problem.names), "reading": reading}
+
+
+def _is_map(name: str) -> bool:
+    """Tell whether an output is of tokens, and not the logits or XCiT's scores among channels."""
+    return name != "logits" and not name.startswith("xca_")
 
 
 def _layer(facts: dict[str, Any], name: str) -> dict[str, Any]:
