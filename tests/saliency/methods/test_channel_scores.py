@@ -137,7 +137,7 @@ def test_what_the_model_has_not_is_refused(model):
         assert "\n" not in str(error.value)
 
 
-def test_the_page_offers_class_attention_alone(model, preprocessing_record):
+def test_the_page_offers_class_attention_alone(model):
     from kerasvit.images.preprocessing import Preprocessing
     from kerasvit.look import LoadedModel
 
