@@ -85,12 +85,16 @@ class Entry:
         """Where the file lies, or will lie."""
         return cache_folder() / self.kind / self.name
 
-    def find(self) -> pathlib.Path | None:
+    def find(self, thorough: bool = False) -> pathlib.Path | None:
         """Return the file if it is there and is what was stored, else None.
 
         The size is compared always, the hash when the file's time is not that of the last check.
+
+        Args:
+            thorough: whether the hash is compared in any case, for files whose readers do not
+                notice a flipped bit.
         """
-        return _intact_file(self.folder, self.sha256)
+        return _intact_file(self.folder, self.sha256, thorough)
 
     @contextlib.contextmanager
     def fill(self, filename: str) -> Iterator[pathlib.Path]:
@@ -143,19 +147,22 @@ def _errors_naming(root: pathlib.Path) -> Iterator[None]:
         ) from error
 
 
-def _intact_file(folder: pathlib.Path, sha256: str | None) -> pathlib.Path | None:
+def _intact_file(
+    folder: pathlib.Path, sha256: str | None, thorough: bool = False
+) -> pathlib.Path | None:
     try:
         check = json.loads((folder / _CHECK).read_text(encoding="utf-8"))
         path = folder / pathlib.PurePath(check["file"]).name
         status = path.stat()
         if status.st_size != check["size"] or not check["sha256"].startswith(sha256 or ""):
             return None
-        if status.st_mtime_ns != check["mtime_ns"]:
+        is_known = status.st_mtime_ns == check["mtime_ns"]
+        if thorough or not is_known:
             if file_sha256(path) != check["sha256"]:
                 return None
             # A cache that only others may write is as good.
             with contextlib.suppress(OutputError):
-                _write_check(path, check["sha256"])
+                is_known or _write_check(path, check["sha256"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return path
@@ -183,7 +190,7 @@ def _publish(temporary: pathlib.Path, place: pathlib.Path, sha256: str | None) -
             # Again, for another process may come and go in between; but not for ever.
             if error.errno not in _TAKEN or number == 99:
                 raise
-        if _intact_file(place, sha256):
+        if _intact_file(place, sha256, thorough=True):
             return
         _move_aside(place)
 

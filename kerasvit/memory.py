@@ -14,7 +14,7 @@ _M_MMAP_MAX = -4
 
 _NO_MEMORY = re.compile(
     r"can't allocate memory|out of memory|RESOURCE_EXHAUSTED|Out of memory|OOM when allocating|"
-    r"Storage size calculation overflowed"
+    r"Storage size calculation overflowed|CUBLAS_STATUS_ALLOC_FAILED|CUDNN_STATUS_ALLOC_FAILED"
 )
 _LARGE = 2**20
 _PAD = 2**26
@@ -35,12 +35,12 @@ def free_memory() -> None:
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error says that there was no memory left: Python's, or a backend's.
 
-    PyTorch's allocator raises a RuntimeError, TensorFlow and XLA one of their own.
+    PyTorch raises a RuntimeError of its own, JAX one of XLA, TensorFlow a ResourceExhaustedError,
+    on a processor and on a GPU.
     """
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or "Exhausted" in type(error).__name__:
         return True
-    is_of_backend = isinstance(error, RuntimeError) or "Exhausted" in type(error).__name__
-    return is_of_backend and _NO_MEMORY.search(str(error)) is not None
+    return isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error)) is not None
 
 
 def map_large_blocks() -> None:

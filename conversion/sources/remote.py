@@ -169,7 +169,8 @@ def download(url: str, sha256: str | None = None) -> pathlib.Path:
     """
     name = addresses.file_name(url)
     entry = Entry.of("downloads", name, url, sha256)
-    path = entry.find()
+    # A disk that loses a bit keeps the file's time, and safetensors has no checksums.
+    path = entry.find(thorough=True)
     if path is not None:
         return path
     if is_offline():

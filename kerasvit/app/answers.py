@@ -24,6 +24,7 @@ from kerasvit.app.downloads import Downloads
 from kerasvit.app.limits import KEPT_SECONDS
 from kerasvit.app.studio import Seen, Studio
 from kerasvit.errors import InputError, KerasViTError
+from kerasvit.memory import is_out_of_memory
 from kerasvit.saliency import METHODS
 
 _DRAWING = 4  # How many widgets `Controls.drawing` has.
@@ -152,9 +153,10 @@ class Problem:
             yield
         except KerasViTError as error:
             self.line = self._named(str(error))
-        except MemoryError:
-            self.line = "out of memory; choose a smaller size for the model"
         except Exception as error:
+            if is_out_of_memory(error):
+                self.line = "out of memory; choose a smaller size for the model"
+                return
             traceback.print_exc(file=sys.stderr)
             text = " ".join(str(error).split())
             self.line = self._named(f"{type(error).__name__}: {text} (a bug; see the terminal)")

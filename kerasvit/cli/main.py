@@ -54,7 +54,15 @@ COMMANDS = (
     completion,
 )
 BUG = 70
-_NO_MEMORY = 'out of memory. Use smaller images (--resize), fewer classes or attention="cls"'
+# What takes less memory, by command.
+_LESS_MEMORY = {
+    "train": "smaller batches (--set schedule.batch_size=...) or run.rematerialise=true",
+    "finetune": "smaller batches (--batch-size) or images (--image-size)",
+    "evaluate": "smaller batches (--batch-size) or images (--image-size)",
+    "evaluate-saliency": "smaller batches (--batch-size) or images (--resize)",
+    "app": "another model, or smaller images",
+}
+_SMALLER_IMAGES = 'smaller images (--resize), fewer classes or attention="cls"'
 INTERRUPTED = 130
 TERMINATED = 143
 
@@ -88,7 +96,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(options, None, "interrupted", INTERRUPTED)
     except Exception as error:
         if is_out_of_memory(error):
-            return _complain(options, error, _NO_MEMORY, UsageError.exit_code)
+            advice = _LESS_MEMORY.get(options.command, _SMALLER_IMAGES)
+            message = f"out of memory. Received: {_received(error)}. Use {advice}"
+            return _complain(options, error, message, UsageError.exit_code)
         message = f"{type(error).__name__}: {' '.join(str(error).split())} (a bug; see --debug)"
         return _complain(options, error, message, BUG)
     finally:
@@ -164,6 +174,12 @@ def _quieten() -> None:
 
 def _terminate(number, frame):
     raise SystemExit(TERMINATED)
+
+
+def _received(error: Exception) -> str:
+    """Return what a system or a backend says, in a line that is no longer than one."""
+    text = " ".join(str(error).split())
+    return (text[:160].rstrip(". ") or type(error).__name__) + ("..." if len(text) > 160 else "")
 
 
 def _complain(options, error: BaseException | None, message: str, code: int) -> int:

@@ -8,6 +8,7 @@ import re
 import sys
 import tempfile
 import urllib.parse
+from collections.abc import Iterable
 
 from kerasvit.cache import is_offline
 from kerasvit.errors import DownloadError, InputError, UsageError
@@ -39,6 +40,14 @@ def refuse_scheme(text: str) -> None:
         raise UsageError(
             "An input is a file, a folder, a pattern, sample:NAME, an address https://... or -. "
             f"Received: an address {scheme[0]}... Pass the path of a file on this machine"
+        )
+
+
+def check_once(inputs: Iterable[object]) -> None:
+    """Raise `UsageError` if the standard input, which ends once, is named twice."""
+    if list(inputs).count(STANDARD_INPUT) > 1:
+        raise UsageError(
+            "The standard input is one picture. Received: - more than once. Name it once"
         )
 
 

@@ -111,6 +111,7 @@ def find(
         InputError: if an input does not exist, or a folder or pattern holds no picture.
         UsageError: if a sample is unknown or scikit-image is not installed.
     """
+    arriving.check_once(inputs)
     finder = _Finder((*SUFFIXES, *more_suffixes), recursive, outputs)
     files = [picture for text in map(os.fspath, inputs) for picture in finder.of(text)]
     pictures = _without_doubles(files, finder.leave_out)

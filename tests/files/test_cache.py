@@ -162,6 +162,16 @@ def test_the_hash_is_computed_once_for_each_time_of_the_file(folder, monkeypatch
     assert len(hashed) == 1
 
 
+def test_a_bit_that_flips_without_a_new_time_is_found_by_a_thorough_look(folder):
+    entry = Entry("downloads", "x")
+    fill(entry)
+    keep_time(entry.find(), lambda path: path.write_bytes(b"c"))
+    assert entry.find() is not None
+    assert entry.find(thorough=True) is None
+    fill(entry)
+    assert entry.find(thorough=True).read_bytes() == b"a"
+
+
 def test_a_check_cannot_point_out_of_its_folder(folder):
     entry = Entry("downloads", "x")
     fill(entry)

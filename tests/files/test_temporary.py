@@ -87,6 +87,32 @@ def test_who_made_it_decides(tmp_path, parts, goes):
     assert left.exists() is (parts == {})
 
 
+def test_what_is_from_the_day_after_tomorrow_goes_too(tmp_path):
+    """A clock that was put back: by its age alone it would stay until then."""
+    for name, hours in ((f".kerasvit-{'0' * 16}", 48), (f".kerasvit-{'1' * 16}", 1)):
+        (tmp_path / name).write_bytes(b"half")
+        os.utime(tmp_path / name, (time.time() + hours * 3600,) * 2)
+    remove_stale(tmp_path)
+    assert _listing(tmp_path) == [f".kerasvit-{'1' * 16}"]
+
+
+def test_many_files_are_not_looked_through_at_each_write(tmp_path, monkeypatch):
+    """Ten thousand writes into a folder of ten thousand files took 10**8 looks."""
+    for number in range(1000):
+        (tmp_path / str(number)).touch()
+    looks = []
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda folder: looks.append(folder) or scandir(folder))
+    for _ in range(100):
+        remove_stale(tmp_path)
+    assert len(looks) == 10
+    left = tmp_path / _renamed(temporary_name(), process="9999999999")
+    left.touch()
+    for _ in range(11):
+        remove_stale(tmp_path)
+    assert not left.exists()
+
+
 def test_a_users_own_hidden_files_stay(tmp_path):
     names = [".kerasvit-mine", ".kerasvit-1-2-3-4-5", ".kerasvit"]
     for name in names:

@@ -113,3 +113,11 @@ def test_a_file_of_that_name_is_named_by_its_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "-").write_bytes(encoded())
     assert read(resolve([os.path.join(".", "-")])[0]).shape == (3, 4, 3)
+
+
+def test_the_standard_input_is_named_once():
+    """The second `-` was told that nothing came, which is true and helps nobody."""
+    from kerasvit.images.inputs import find
+
+    with pytest.raises(UsageError, match="Name it once"):
+        find(["-", "a.png", "-"])

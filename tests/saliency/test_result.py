@@ -1,4 +1,5 @@
 import dataclasses
+import io
 import json
 import pathlib
 import types
@@ -254,3 +255,10 @@ def shipped():
     preprocessing = Preprocessing.from_dict(model.record["preprocessing"])
     prepared = preprocessing.keep_aspect(image, patch_size=model.patch_size)
     return types.SimpleNamespace(model=model, pixels=prepared.pixels[None])
+
+
+def test_a_figure_needs_a_path():
+    from kerasvit.saliency.figures.plotting import ending_of
+
+    with pytest.raises(UsageError, match=r"Received: BytesIO.*as_png"):
+        ending_of(io.BytesIO(), ("png",))

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import secrets
-import signal
 import subprocess
 import sys
 import threading
@@ -97,8 +96,8 @@ def soak(folder, count, clients):
             with Memory(process.pid, lambda: tally.done / count) as memory:
                 _ask_all(address[0], clients, tally)
         finally:
-            process.send_signal(signal.SIGINT)
-            process.communicate(timeout=60)
+            process.terminate()
+            process.communicate(timeout=300)
     check(not tally.faults, f"{len(tally.faults)} wrong answers: {tally.faults[:2]}")
     check(tally.done == count, f"{tally.done} answers")
     check("Traceback" not in (folder / "messages").read_text(), "a traceback in the terminal")

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from watching import Memory, check
 
-_EPOCHS, _STEPS = 40, 30
+_EPOCHS, _STEPS = 24, 20
 _RECIPE = """
 [model]
 name = "cait_nano_patch4_32"

@@ -6,6 +6,7 @@ import os
 import pathlib
 from collections.abc import Iterable, Sequence
 
+from kerasvit.errors import UsageError
 from kerasvit.files import check_outputs, make_folder
 from kerasvit.images.inputs import PictureFile
 from kerasvit.look.planning.places import output_places
@@ -85,6 +86,26 @@ def check_planned(
     files = [file for planned in outputs for file in planned.files.values()]
     check_outputs(files, overwrite=overwrite, inputs=inputs, make_folders=True)
     make_folder(folder)
+
+
+def check_apart(pictures: Iterable[PictureFile], folder: pathlib.Path) -> None:
+    """See that no shard would take for a picture what another one draws at the same time.
+
+    Args:
+        pictures: those of a run.
+        folder: of its outputs.
+
+    Raises:
+        UsageError: if one that a folder or pattern holds lies in it.
+    """
+    place = pathlib.Path(os.path.realpath(folder))
+    for picture in pictures:
+        if picture.is_listed and place in pathlib.Path(os.path.realpath(picture.path)).parents:
+            raise UsageError(
+                "Shards need a folder for their outputs that holds no picture to draw: each would "
+                f"draw what the others wrote. Received: {str(folder)!r}, in which "
+                f"{picture.name!r} lies. Choose another one (-o)"
+            )
 
 
 def _picture_files(stem: str, settings: Settings, folder: pathlib.Path, number: int) -> Outputs:

@@ -11,7 +11,7 @@ from typing import Any
 from kerasvit.errors import InputError
 from kerasvit.images.inputs import Found, LeftOut, PictureFile, find
 from kerasvit.look.pictures import texts_of
-from kerasvit.look.planning.outputs import Outputs, check_planned, plan_outputs
+from kerasvit.look.planning.outputs import Outputs, check_apart, check_planned, plan_outputs
 from kerasvit.look.planning.places import Shard
 from kerasvit.look.records.manifest import NAME, Begun, Manifest, outputs_of
 from kerasvit.look.settings import Settings
@@ -112,6 +112,8 @@ def make_plan(
     folder = pathlib.Path(out)
     part = None if shard is None else Shard.read(shard)
     found = _find(inputs, folder, recursive)
+    if part is not None:
+        check_apart(found.pictures, folder)
     videos = _videos(found, settings)
     kinds = {"video" if path in videos else "picture" for path in found.paths}
     check_uses(settings, kinds_of_outputs(settings, kinds))

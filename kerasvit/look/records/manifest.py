@@ -173,10 +173,13 @@ def outputs_of(folder: pathlib.Path) -> set[str]:
     made: set[str] = set()
     for path in (*folder.glob("manifest*.json"), *folder.glob(f"manifest*.json{_JOURNAL}")):
         made.add(os.path.realpath(path))
-        with contextlib.suppress(OutputError):
-            content = _read_manifest(path) if path.suffix == ".json" else None
-            for run in [content, *content["earlier"]] if content else []:
-                for entry in run["pictures"]:
+        with contextlib.suppress(OutputError, TypeError):
+            if path.suffix == ".json":
+                runs = [run["pictures"] for run in _chain(_read_manifest(path))]
+            else:
+                runs = [whole_lines(path, FORMAT)[1:]]
+            for entries in runs:
+                for entry in entries:
                     names = entry.get("outputs", [])
                     made |= {os.path.realpath(folder / name) for name in names}
     return made

@@ -87,8 +87,13 @@ def ending_of(path: str | os.PathLike[str], kinds: Sequence[str]) -> str:
     """Return the ending of a file's name, without its dot.
 
     Raises:
-        UsageError: if it is none of `kinds`.
+        UsageError: if it is none of `kinds`, or no path was given.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(
+            "A figure is written to a path. Received: "
+            f"{type(path).__name__}. For the bytes: kerasvit.saliency.figures.plotting.as_png"
+        )
     ending = pathlib.Path(path).suffix.lower().removeprefix(".")
     if ending not in kinds:
         raise UsageError(

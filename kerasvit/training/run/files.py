@@ -43,6 +43,11 @@ def prepare(recipe: Recipe, folder: pathlib.Path, resume: bool, overwrite: bool)
         UsageError: if the earlier part followed another recipe.
     """
     state = folder / STATE
+    if resume and overwrite:
+        raise UsageError(
+            "A run goes on, or starts anew. Received: --resume and --overwrite (resume=True and "
+            "overwrite=True). Choose one"
+        )
     if resume:
         meta = read_meta(state)
         _check_same(recipe, meta["recipe"], state)

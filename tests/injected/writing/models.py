@@ -5,7 +5,7 @@ import os
 import pathlib
 
 from PIL import Image
-from writing.checks import json_file, keras_file, random, tiny
+from writing.checks import json_file, keras_file, picture, random, tiny
 
 
 def of_model():
@@ -85,11 +85,11 @@ def of_push():
     from kerasvit.publishing.card import SHEET
     from kerasvit.publishing.hub import write_folder
 
-    model, picture = tiny(), pathlib.Path(os.environ["TMPDIR"], "shown.png")
+    model, shown = tiny(), pathlib.Path(os.environ["TMPDIR"], "shown.png")
+    Image.fromarray(random((24, 24, 3))).save(shown)
 
     def write(path):
-        Image.fromarray(random((24, 24, 3))).save(picture)
-        write_folder(model, path, "user/name", picture=picture, overwrite=True)
+        write_folder(model, path, "user/name", picture=shown, overwrite=True)
 
     def check(path):
         keras_file(path / "model.keras")

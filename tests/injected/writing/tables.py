@@ -12,8 +12,8 @@ from writing.checks import arrays, csv_file, explained, json_file, picture, rand
 def of_npz():
     from kerasvit.files import write_npz
 
-    arrays = {"maps": np.random.default_rng(0).normal(size=(40, 64, 64))}
-    return lambda path: write_npz(path, arrays, True), arrays
+    values = {"maps": np.random.default_rng(0).normal(size=(40, 64, 64))}
+    return lambda path: write_npz(path, values, True), arrays
 
 
 def of_map():
@@ -62,7 +62,7 @@ def of_run():
         )
 
     def check(path):
-        for file in path.iterdir():
+        for file in path.glob("[!.]*"):
             if file.suffix == ".png":
                 picture(file)
             elif file.suffix == ".npz":

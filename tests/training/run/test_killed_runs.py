@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import kerasvit
-from kerasvit.errors import InputError
+from kerasvit.errors import InputError, UsageError
 from kerasvit.training.run.train import train
 
 
@@ -80,3 +80,11 @@ def test_a_damaged_log_is_named(tiny, tmp_path):
     (folder / "log.csv").unlink()
     train(tiny(), folder, resume=True)
     assert [row["epoch"] for row in _rows(folder)] == ["2", "3"]
+
+
+def test_a_run_goes_on_or_starts_anew(tiny, tmp_path):
+    train(tiny(run={"max_steps": 1}), tmp_path / "run")
+    before = _contents(tmp_path / "run")
+    with pytest.raises(UsageError, match="Choose one"):
+        train(tiny(), tmp_path / "run", resume=True, overwrite=True)
+    assert _contents(tmp_path / "run") == before
