@@ -102,7 +102,8 @@ def test_what_a_killed_run_drew_among_its_inputs_is_no_picture(pictures, shipped
     assert len(list(pictures.glob("*.gif"))) == 2
     run = look.saliency(pictures, shipped, out="in", resume=True, **options)
     assert len(run) == 0
-    assert {entry.reason for entry in run.left_out} == {"an output of an earlier run"}
+    left_out = [entry.reason for entry in run.left_out]
+    assert left_out.count("an output of an earlier run") == 2
 
 
 def test_shards_do_not_draw_into_their_inputs(pictures, shipped):
