@@ -43,12 +43,14 @@ def refuse_scheme(text: str) -> None:
         )
 
 
-def check_once(inputs: Iterable[object]) -> None:
-    """Raise `UsageError` if the standard input, which ends once, is named twice."""
-    if list(inputs).count(STANDARD_INPUT) > 1:
+def checked(inputs: Iterable[str | os.PathLike[str]]) -> list[str]:
+    """Return inputs as texts; raise `UsageError` if the standard input, read once, comes twice."""
+    texts = [os.fspath(text) for text in inputs]
+    if texts.count(STANDARD_INPUT) > 1:
         raise UsageError(
             "The standard input is one picture. Received: - more than once. Name it once"
         )
+    return texts
 
 
 def shown(address: str) -> str:

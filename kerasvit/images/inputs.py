@@ -109,11 +109,10 @@ def find(
     Raises:
         DownloadError: if an address cannot be downloaded.
         InputError: if an input does not exist, or a folder or pattern holds no picture.
-        UsageError: if a sample is unknown or scikit-image is not installed.
+        UsageError: if a sample is unknown, scikit-image not installed, or `-` named twice.
     """
-    arriving.check_once(inputs)
     finder = _Finder((*SUFFIXES, *more_suffixes), recursive, outputs)
-    files = [picture for text in map(os.fspath, inputs) for picture in finder.of(text)]
+    files = [each for text in arriving.checked(inputs) for each in finder.of(text)]
     pictures = _without_doubles(files, finder.leave_out)
     read = {picture.path for picture in pictures}
     left_out = {entry.path: entry for entry in finder.left_out if entry.path not in read}
