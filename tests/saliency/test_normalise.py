@@ -72,6 +72,13 @@ def test_percentile_ignores_one_outlier():
     assert normalise(maps, "percentile").values[0, -1, -1] > 0.99
 
 
+def test_the_ends_of_the_percentiles_are_the_smallest_and_the_largest_value():
+    maps = np.arange(15.0).reshape(1, 3, 5)
+    np.testing.assert_allclose(
+        normalise(maps, "percentile", percentiles=(0, 100)).values, maps / 14, rtol=1e-6
+    )
+
+
 def test_percentile_still_shows_a_single_hot_patch():
     maps = np.zeros((1, 14, 14))
     maps[0, 1, 2] = 1

@@ -79,6 +79,15 @@ def test_whatever_holds_a_picture_gives_the_map_of_its_prepared_pixels(model, fi
     assert explain(model, files[0]).picture_name(0) == "a.png"
 
 
+@pytest.mark.parametrize("target", [2, [1, 4]])
+def test_a_list_is_explained_for_the_classes_that_were_asked_for(model, files, target):
+    targets = target if isinstance(target, list) else [target] * 2
+    together = explain(model, files, "relevance", target=target)
+    for result, file, alone in zip(together, files, targets, strict=True):
+        expected = explain(model, file, "relevance", target=alone)
+        np.testing.assert_allclose(result.values, expected.values, rtol=1e-4, atol=1e-7)
+
+
 def test_a_sample_is_a_picture(model):
     pytest.importorskip("skimage")
     assert explain(model, "sample:chelsea").picture_name(0) == "chelsea.png"

@@ -1,6 +1,7 @@
 """Archives of maps and of states: as long as they say, and no longer than their size tells."""
 
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -50,3 +51,14 @@ def test_what_was_written_is_read(tmp_path):
     assert read.keys() == arrays.keys()
     for name, array in arrays.items():
         np.testing.assert_array_equal(read[name], array)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_a_damaged_byte_is_noticed(tmp_path, save):
+    path = tmp_path / "x.npz"
+    save(path, a=np.random.default_rng(0).random(2000))
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises((zipfile.BadZipFile, zlib.error)):
+        read_arrays(path)

@@ -23,6 +23,11 @@ def test_bad_json(text):
         read_json(text)
 
 
+def test_the_name_that_is_there_twice_is_named():
+    with pytest.raises(ValueError, match="'b' twice"):
+        read_json('{"a": 1, "b": 2, "b": 3, "c": 4}')
+
+
 def test_good_json():
     assert read_json(b'{"a": [1, {"b": "\xc3\xa9"}]}') == {"a": [1, {"b": "\u00e9"}]}
 
