@@ -1,3 +1,5 @@
+import types
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from kerasvit.saliency.gradients import (
     read_out_gradients,
     tap_gradients,
 )
-from kerasvit.saliency.targets import make_objective
+from kerasvit.saliency.targets import make_objective, usual_target
 
 WEIGHTS = np.array([[1, 0, -0.5, 0, 0], [0, 2, 0, 0, 1]], np.float32)
 
@@ -201,3 +203,18 @@ def test_wrong_input_is_refused(real):
         attention_gradients(model, real.pixels, 0, ["sa_ffn_block_07_att"])
     with pytest.raises(InputError, match="finite"):
         attention_gradients(model, real.pixels * np.nan)
+
+
+@pytest.mark.parametrize(
+    ("num_classes", "is_regression", "num_outputs", "expected"),
+    [
+        (0, False, 0, "feature"),
+        (5, False, 5, "top1"),
+        (1, True, 1, 0),
+        (2, True, 2, "feature"),
+    ],
+)
+def test_the_usual_target(num_classes, is_regression, num_outputs, expected):
+    problem = types.SimpleNamespace(is_regression=is_regression, num_outputs=num_outputs)
+    model = types.SimpleNamespace(num_classes=num_classes, problem=problem)
+    assert usual_target(model) == expected
