@@ -132,7 +132,9 @@ _SCRATCH = "writes into a folder of its own, which goes at the end or with the n
 ELSEWHERE = {
     "kerasvit.temporary": "makes the names; each writer of the table uses it",
     "kerasvit.training.run.train": "killed as a whole: runs.py",
+    "kerasvit.cli.commands.looking.probe": _COMMAND,
     "kerasvit.cli.prober": _COMMAND,
+    "kerasvit.cli.compiled": "makes the folder in which a backend keeps what it compiled",
     "kerasvit.conversion.sources.fetch": "killed by tests/conversion/sources; uses atomic_path",
     "kerasvit.conversion.sources.receiving": "appends to the temporary file of fetch",
     "kerasvit.conversion.registry_records": "a developer's tool; one atomic file after the other",
