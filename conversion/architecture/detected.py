@@ -26,6 +26,7 @@ STRUCTURE = (
     "use_key_bias",
     "num_key_value_heads",
     "full_head_blocks",
+    "use_relative_position_bias",
     "use_qk_norm",
     "use_projection_bias",
     "use_sub_norm",
@@ -58,6 +59,8 @@ class Detected:
         norm_after_pooling: whether the last norm is named as one that acts on the pooled feature.
         has_attention_pooling: whether it holds the weights of attention pooling.
         has_learned_frequencies: whether it holds frequencies of rotary positions.
+        relative_grids: the grids of patches whose distances its relative biases may be of; none
+            without them.
     """
 
     family: str
@@ -71,6 +74,7 @@ class Detected:
     norm_after_pooling: bool
     has_attention_pooling: bool = False
     has_learned_frequencies: bool = False
+    relative_grids: tuple[tuple[int, int], ...] = ()
 
     @property
     def has_position_table(self) -> bool:
@@ -105,6 +109,7 @@ class Detected:
                 ("no biases of keys", not facts.get("use_key_bias", True)),
                 ("no learned positions", not self.has_position_table),
                 ("rotary frequencies", self.has_learned_frequencies),
+                ("relative position biases", bool(self.relative_grids)),
                 ("LayerScale", self.has_layer_scale),
             )
             if present
@@ -195,6 +200,20 @@ def _detect_vit(checkpoint):
         norm_after_pooling="fc_norm.weight" in names,
         has_attention_pooling="attn_pool.latent" in names,
         has_learned_frequencies="rope.freqs" in names,
+        relative_grids=_relative_grids(checkpoint),
+    )
+
+
+def _relative_grids(checkpoint) -> tuple[tuple[int, int], ...]:
+    """Return every grid whose distances fill the table of relative biases."""
+    name = "blocks.0.attn.relative_position_bias_table"
+    if name not in checkpoint.names:
+        return ()
+    count = checkpoint.shape(name)[0] - 3  # without those of the class token
+    return tuple(
+        ((height + 1) // 2, (count // height + 1) // 2)
+        for height in range(1, count + 1, 2)
+        if count % height == 0 and (count // height) % 2
     )
 
 

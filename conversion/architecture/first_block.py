@@ -35,6 +35,7 @@ def read_block(checkpoint: Checkpoint) -> dict[str, Any]:
         **_biases(own, joint),
         **_grouped_heads(checkpoint),
         "use_projection_bias": f"{output}.bias" in own or (is_joint and "out_proj.bias" in own),
+        "use_relative_position_bias": "attn.relative_position_bias_table" in own,
         "use_qk_norm": f"{prefix}q_norm.weight" in own,
         "use_sub_norm": "attn.norm.weight" in own,
         "use_mlp_sub_norm": "mlp.norm.weight" in own and "attn.norm.weight" not in own,

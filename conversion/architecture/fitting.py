@@ -192,6 +192,8 @@ def _is_exact(detected: Detected, name: str) -> bool:
     if norms_after is None:
         norms_after = wanted.get("pooling") in NORMED_AFTER
     same_norm = norms_after == detected.norm_after_pooling
+    if detected.relative_grids:
+        return same_norm and reading.grid in detected.relative_grids
     if not detected.has_position_table:
         return same_norm
     patches = detected.patches_by_kind.get(reading.kind)

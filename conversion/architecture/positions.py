@@ -66,6 +66,8 @@ def _without_table(
 ) -> Facts:
     """Return the facts of a network without learned positions, which takes any size."""
     kind = certain("the tensors", {"position_embedding": "none"})
+    if detected.relative_grids:
+        named = _of_relative_biases(detected, facts, named, label)
     if "image_size" in facts:
         return kind | facts.among(["image_size"])
     if not named:
@@ -77,6 +79,37 @@ def _without_table(
     patch = detected.structure["patch_size"]
     rows, columns = named[0].grid
     return kind | by_name(origin, {"image_size": (rows * patch[0], columns * patch[1])})
+
+
+def _of_relative_biases(
+    detected: Detected, facts: Facts, named: list[Reading], label: str
+) -> list[Reading]:
+    """Return the readings that relative biases can be of, a square where no named one fits.
+
+    Raises:
+        InputError: if the image size that is known is of another grid, or no grid is square.
+    """
+    grids = detected.relative_grids
+    if "image_size" in facts:
+        fact = facts["image_size"]
+        grid = _grid(fact.value, detected)
+        if grid not in grids:
+            shown = ", ".join(f"{rows}x{columns}" for rows, columns in grids[:4]) or "none"
+            raise InputError(
+                f"{label} stores relative biases of the grids {shown}; the image size must give "
+                f"one of them. Received: {fact.shown}, a grid of {grid[0]}x{grid[1]}. Pass the "
+                f"size that the weights were trained with: {flag('image_size')} HEIGHT WIDTH; "
+                "images of any other size are accepted later"
+            )
+    fitting = [one for one in named if one.grid in grids]
+    squares = [Reading("none", grid) for grid in grids if grid[0] == grid[1]]
+    if not (fitting or squares or "image_size" in facts):
+        raise InputError(
+            f"{label} stores relative biases of a grid that is no square, and does not say which. "
+            f"Received: {detected.summary}. Pass the size that the weights were trained with: "
+            f"image_size=(height, width), or {flag('image_size')} HEIGHT WIDTH"
+        )
+    return fitting or squares
 
 
 def named_readings(variants: Iterable[Mapping[str, Any]], detected: Detected) -> list[Reading]:

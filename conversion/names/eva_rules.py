@@ -79,7 +79,14 @@ def is_evas(model: Any) -> bool:
     Args:
         model: a `ScoreModel`.
     """
-    return model.family == "vit" and (model.rope_type is not None or not model.use_key_bias)
+    if model.family != "vit" or is_beits(model):
+        return False
+    return model.rope_type is not None or not model.use_key_bias
+
+
+def is_beits(model: Any) -> bool:
+    """Tell whether timm makes such a model by its BEiT module, whose names are those of EVA's."""
+    return model.family == "vit" and model.use_relative_position_bias
 
 
 def is_separate(model: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 from kerasvit.conversion.names import layouts
 from kerasvit.conversion.names.eva_rules import (
     has_separate_gate,
+    is_beits,
     is_evas,
     is_separate,
     separate_projection_biases,
@@ -21,6 +22,7 @@ from kerasvit.models.base import ScoreModel
 _PLAIN = {
     "rope_type": None,
     "use_key_bias": True,
+    "use_relative_position_bias": False,
     "num_key_value_heads": None,
     "use_mlp_sub_norm": False,
     "use_mlp_layer_scale": True,
@@ -157,7 +159,7 @@ def _markers(model: ScoreModel, name: str) -> set[str]:
 
 def _eva_markers(model: ScoreModel) -> set[str]:
     markers = set()
-    if is_evas(model):
+    if is_evas(model) or is_beits(model):
         markers.add("blocks.0.gamma_1")
     else:
         markers.add("pos_embed")

@@ -37,6 +37,7 @@ def _attention(source: str, target: str) -> tuple[Rule, ...]:
         *_norm(f"{source}.k_norm", f"{target}/key_norm"),
         *_norm(f"{source}.norm", f"{target}/sub_norm"),
         *_differential(source, target),
+        Rule(f"{source}.relative_position_bias_table", f"{target}/relative_bias/table"),
     )
 
 
@@ -250,7 +251,10 @@ _VARIATIONS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
     ("blocks.0.attn.q_proj.weight", SEPARATE_PROJECTIONS),
     ("blocks.0.attn.k_proj.bias", separate_projection_biases()),
 )
-_IGNORED = {"mask_token": "the mask token of DINOv2's training, never used for inference"}
+_IGNORED = {
+    "mask_token": "the mask token of DINOv2's training, never used for inference",
+    "blocks.*.attn.relative_position_index": "places in the table of biases, which are computed",
+}
 
 
 def vit_layout(names: Collection[str]) -> Layout:
@@ -267,6 +271,8 @@ def vit_layout(names: Collection[str]) -> Layout:
 def _layout_name(names: set[str]) -> str:
     if names & {"register_tokens", "mask_token", "blocks.0.mlp.w12.weight"}:
         return "dinov2"
+    if "blocks.0.attn.relative_position_bias_table" in names:
+        return "beit"
     if has_eva_names(names):
         return "eva"
     return "deit3" if "blocks.0.gamma_1" in names else "timm"

@@ -6,6 +6,7 @@ from kerasvit.layers.attention.cross_covariance import (
 )
 from kerasvit.layers.attention.differential import DifferentialAttention as DifferentialAttention
 from kerasvit.layers.attention.pooling import AttentionPooling as AttentionPooling
+from kerasvit.layers.attention.relative_bias import RelativePositionBias as RelativePositionBias
 from kerasvit.layers.attention.self_attention import SelfAttention as SelfAttention
 from kerasvit.layers.attention.talking_heads import TalkingHeadsAttention as TalkingHeadsAttention
 from kerasvit.layers.blocks.cait import ClassAttentionBlock as ClassAttentionBlock

@@ -40,6 +40,7 @@ if os.environ.get("KERASVIT_EVERY_XCIT"):
 NAMES = [name for name in ALL_NAMES if not name.startswith("xcit") or name.endswith(XCIT)]
 # One of each family, for every backend.
 FAMILIES = {
+    "beitv2_base_patch16_224",
     "cait_xxs24_224",
     "deit3_small_patch16_224",
     "deit_small_distilled_patch16_224",
@@ -117,7 +118,7 @@ def timm_arguments(model):
 
 
 def test_the_names_are_timms(timm):
-    modules = ("vision_transformer", "deit", "cait", "eva", "xcit")
+    modules = ("vision_transformer", "deit", "cait", "eva", "beit", "xcit")
     assert sorted(ALL_NAMES) == sorted(
         name for module in modules for name in timm.list_models(module=module)
     )

@@ -6,7 +6,7 @@ import re
 from kerasvit.conversion.files.checkpoint import Checkpoint
 from kerasvit.errors import InputError
 
-BUILT_IN = "ViT, DeiT, DINO, DINOv2, DINOv3, EVA, Perception Encoder, CaiT and XCiT"
+BUILT_IN = "ViT, DeiT, DINO, DINOv2, DINOv3, EVA, Perception Encoder, BEiT, CaiT and XCiT"
 
 # EVA's and DINOv3's networks without learned positions have LayerScale.
 _OWN = (("patch_embed.proj.weight",), ("pos_embed", "blocks.0.gamma_1"))
@@ -40,8 +40,18 @@ _OTHERS = (
     OtherFamily(r".*\.(qweight|qzeros|g_idx)", "weights quantised by GPTQ or AWQ", _FULL, True),
     OtherFamily(r"(.*\.)?layers\.\d+\.blocks\.\d+\..*", "a Swin Transformer", "", True),
     OtherFamily(r"(.*\.)?encoder\.layers\.\d+\.blocks\.\d+\..*", "a Swin Transformer", "", True),
-    OtherFamily(r".*relative_position_bias_table", "a BEiT", "", True),
-    OtherFamily(r".*relative_position_bias\..*", "a BEiT", "", True),
+    OtherFamily(
+        r"rel_pos_bias\.relative_position_bias_table",
+        "a BEiT of masked training, whose blocks share their relative biases",
+        "Convert weights that were fine-tuned, where each block has its own",
+        True,
+    ),
+    OtherFamily(
+        r"(?!blocks\.\d+\.attn\.).*relative_position_bias_table",
+        "a network whose relative biases are not BEiT's",
+        "",
+        True,
+    ),
     OtherFamily(r".*\.rel_pos_[hw]", "a SAM or ViTDet", "", True),
     OtherFamily(r".*\.(dwconv|conv_dw)\.weight", "a ConvNeXt"),
     OtherFamily(r"(.*\.)?layer1\.0\.conv1\.weight", "a ResNet"),

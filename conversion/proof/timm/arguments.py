@@ -7,8 +7,8 @@ from typing import Any
 
 from kerasvit.conversion.architecture.fitting import default_arguments
 from kerasvit.conversion.facts.timm import POOLINGS
-from kerasvit.conversion.names.eva_rules import is_evas
-from kerasvit.conversion.proof.timm import eva
+from kerasvit.conversion.names.eva_rules import is_beits, is_evas
+from kerasvit.conversion.proof.timm import beit, eva
 from kerasvit.models import factory
 from kerasvit.models.base import ScoreModel
 from kerasvit.models.vit.readout import NORMED_AFTER
@@ -94,6 +94,8 @@ def differing_arguments(model: ScoreModel) -> dict[str, Any]:
     differing = differences(model, base)
     if is_evas(model):
         return _evas_arguments(model, differing)
+    if is_beits(model):
+        return _beits_arguments(model, differing)
     same = _same(model)
     arguments = {theirs: differing[ours] for ours, theirs in same.items() if ours in differing}
     if model.image_shape[2] != 3:
@@ -132,6 +134,20 @@ def _evas_arguments(model: ScoreModel, differing: Mapping[str, Any]) -> dict[str
     }
 
 
+def _beits_arguments(model: ScoreModel, differing: Mapping[str, Any]) -> dict[str, Any]:
+    arguments = (
+        beit.differing_arguments(model, differing)
+        if is_named(model)
+        else beit.whole_arguments(model)
+    )
+    if model.image_shape[2] != 3:
+        arguments["in_chans"] = model.image_shape[2]
+    return arguments | {
+        "global_pool": TIMMS_POOLINGS[model.pooling],
+        "use_fc_norm": model.normed_after_pooling,
+    }
+
+
 def differences(model: ScoreModel, base: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a model that are others than these."""
     pairs = {name: (getattr(model, name), base.get(name)) for name in model.arguments}
@@ -145,13 +161,20 @@ def differences(model: ScoreModel, base: Mapping[str, Any]) -> dict[str, Any]:
 def unsupported(model: ScoreModel) -> list[str]:
     """Return the arguments that timm's constructor can't be told."""
     differing = differences(model, base_arguments(model, is_named(model)))
-    known = eva.OTHERS | set(eva.SAME) if is_evas(model) else set(_same(model))
+    known = set(_same(model))
+    if is_evas(model):
+        known = eva.OTHERS | set(eva.SAME)
+    elif is_beits(model):
+        known = beit.OTHERS | set(beit.SAME)
     return sorted(set(differing) - known - _OTHERS)
 
 
 def objects(timm: types.ModuleType, model: ScoreModel) -> dict[str, Any]:
     """Return the arguments of timm that are classes: the norm, by its epsilon, and a gated MLP."""
     differing = differences(model, base_arguments(model, is_named(model)))
+    if is_beits(model):
+        has_own = "layer_norm_epsilon" in differing or not is_named(model)
+        return {"norm_layer": eva.norm_layer(timm, model)} if has_own else {}
     if is_evas(model):
         needs_norm = not is_named(model) or {"layer_norm_epsilon", "norm_type"} & set(differing)
         return {"norm_layer": eva.norm_layer(timm, model)} if needs_norm else {}
@@ -181,7 +204,7 @@ def timm_call(model: ScoreModel) -> str:
     if is_named(model):
         return f"timm.create_model({made}, {', '.join(listing)})"
     family = {"cait": "Cait", "xcit": "Xcit"}.get(model.family, "VisionTransformer")
-    family = "Eva" if is_evas(model) else family
+    family = "Eva" if is_evas(model) else "Beit" if is_beits(model) else family
     return f"timm.models.{family}({', '.join(listing)})"
 
 

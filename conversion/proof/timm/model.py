@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasvit.conversion.files.checkpoint import Checkpoint
-from kerasvit.conversion.names.eva_rules import is_evas
+from kerasvit.conversion.names.eva_rules import is_beits, is_evas
 from kerasvit.conversion.names.xcit_layout import COUNTERS
 from kerasvit.conversion.proof.outputs import NoReference, Outputs
 from kerasvit.conversion.proof.positions import resampled
@@ -20,6 +20,7 @@ from kerasvit.conversion.proof.timm.arguments import (
     objects,
     unsupported,
 )
+from kerasvit.conversion.proof.timm.beit import resized_tables
 from kerasvit.conversion.proof.timm.eva import fill_buffers
 from kerasvit.conversion.proof.timm.linear_probe import Probe
 from kerasvit.conversion.proof.timm.scores import Caught
@@ -76,6 +77,9 @@ class TimmReference:
         if "pos_embed" in state:
             positions = resampled(state["pos_embed"].numpy(), self.model, self.image_size)
             state["pos_embed"] = torch.from_numpy(positions)
+        if is_beits(self.model):
+            grid = self.module.patch_embed.grid_size
+            state = resized_tables(self.timm, state, self.model, grid)
         unused = [
             prefix
             for prefix, is_used in (
@@ -86,7 +90,7 @@ class TimmReference:
         ]
         state = {name: v for name, v in state.items() if not name.startswith(tuple(unused))}
         self.module.load_state_dict(state, strict=True, assign=True)
-        if is_evas(self.model):
+        if is_evas(self.model) or is_beits(self.model):
             fill_buffers(self.module, self.model)
 
     def _in_timms_names(self, state: dict[str, Any]) -> dict[str, Any]:
@@ -99,12 +103,15 @@ class TimmReference:
         if "register_tokens" in state:
             # timm knows DINOv2's names by the mask token, which transformers leaves out.
             state.setdefault("mask_token", torch.zeros(1, state["pos_embed"].shape[2]))
-        if any(name.endswith(".gamma_1") for name in state) and not is_evas(self.model):
+        has_gammas = any(name.endswith(".gamma_1") for name in state)
+        if has_gammas and not (is_evas(self.model) or is_beits(self.model)):
             state = {_deit3_name(name): value for name, value in state.items()}
         # It takes a square root of the positions where they are not of its model's size.
         module = make_timm_model(self.timm, self.model, self.model.image_shape[:2])
         if is_evas(self.model):
             return self.timm.models.eva.checkpoint_filter_fn(state, module)
+        if is_beits(self.model):
+            return self.timm.models.beit.checkpoint_filter_fn(state, module)
         return self.timm.models.vision_transformer.checkpoint_filter_fn(state, module)
 
     def run(self, images: np.ndarray) -> Outputs:
@@ -185,6 +192,8 @@ def _class(timm: types.ModuleType, model: ScoreModel) -> Any:
         return timm.models.deit.VisionTransformerDistilled
     if is_evas(model):
         return timm.models.eva.Eva
+    if is_beits(model):
+        return timm.models.beit.Beit
     return timm.models.vision_transformer.VisionTransformer
 
 

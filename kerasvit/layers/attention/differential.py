@@ -66,6 +66,11 @@ class DifferentialAttention(SelfAttention):
             "Differential attention has as many heads of keys as of queries. Received: "
             f"num_key_value_heads={self.num_key_value_heads}, num_heads={num_heads}",
         )
+        require(
+            self.relative_grid is None,
+            "Differential attention has no relative position bias. Received: "
+            f"relative_grid={self.relative_grid}",
+        )
         self.initial_lambda = initial_lambda
 
     def build(self, input_shape):
@@ -105,15 +110,15 @@ class DifferentialAttention(SelfAttention):
         twice = 2 * self.num_heads
         return split_heads(query, twice), split_heads(key, twice), split_heads(value, twice // 2)
 
-    def _scores(self, query, key):
+    def _scores(self, query, key, grid=None):
         maps = attention_scores(query, key)
         return self._difference(maps[:, 0::2], maps[:, 1::2])
 
-    def _attention(self, query, key, value):
+    def _attention(self, query, key, value, grid=None):
         scores = self._scores(query, key)
         return lean_ops.matmul(scores, value), scores
 
-    def _fused(self, query, key, value):
+    def _fused(self, query, key, value, grid=None):
         first = fused_attention(query[:, 0::2], key[:, 0::2], value)
         second = fused_attention(query[:, 1::2], key[:, 1::2], value)
         return self._difference(first, second)

@@ -37,18 +37,20 @@ def merge_heads(heads):
     )
 
 
-def attention_scores(query, key):
+def attention_scores(query, key, bias=None):
     """Softmax over the keys of the scaled products.
 
     Args:
         query: tensor `(B, H, Q, d)`.
         key: tensor `(B, H, N, d)`.
+        bias: tensor `(H, Q, N)` that is added to the products, or None.
 
     Returns:
         Tensor `(B, H, Q, N)`; each row sums to 1.
     """
     scale = query.shape[-1] ** -0.5
-    return softmax(lean_ops.matmul(query * scale, lean_ops.transpose(key, (0, 1, 3, 2))))
+    logits = lean_ops.matmul(query * scale, lean_ops.transpose(key, (0, 1, 3, 2)))
+    return softmax(logits if bias is None else logits + lean_ops.cast_like(bias, logits))
 
 
 @fused_in_graphs
@@ -129,6 +131,25 @@ def fused_attention(query, key, value):
     if keras.backend.backend() == "torch":
         return _torch_fused_attention(query, key, value)
     return chunked_attention(query, key, value)
+
+
+def biased_attention(query, key, value, bias):
+    """Attend with a bias of the products; a fused kernel does it where there is one.
+
+    Args:
+        query: tensor `(B, H, Q, d)`.
+        key, value: tensors `(B, H, N, d)`.
+        bias: tensor `(H, Q, N)`.
+
+    Returns:
+        Tensor `(B, H, Q, d)`.
+    """
+    if keras.backend.backend() == "torch":
+        from torch.nn.functional import scaled_dot_product_attention
+
+        mask = lean_ops.cast_like(bias, query)[None]
+        return scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    return lean_ops.matmul(attention_scores(query, key, bias), value)
 
 
 def chunked_attention(query, key, value):

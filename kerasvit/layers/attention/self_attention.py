@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from kerasvit.layers.attention.relative_bias import RelativePositionBias
 from kerasvit.layers.attention.scaled_dot_product import (
     attention,
     attention_scores,
@@ -100,6 +101,8 @@ class SelfAttention(Attention):
         use_key_bias: bool. Whether keys have a bias where queries and values have one.
         num_key_value_heads: int or None. Heads of keys and values, each of which serves as many
             heads of queries: grouped-query attention. None for `num_heads`, which they divide.
+        relative_grid: `(rows, columns)` of the patches that a `RelativePositionBias` is stored for,
+            which is added to the products of queries and keys; None for none.
         norm_type: "layer" or "rms", of these normalisations.
         layer_norm_epsilon: float. Epsilon of these normalisations.
 
@@ -110,6 +113,7 @@ class SelfAttention(Attention):
         score_tap: tensor `(B, H, N, N)` added to the scores, or None. The gradient of zeros here
             is the gradient of the scores.
         rotation: `kerasvit.layers.rotary.embedding.Rotation` of queries and keys, or None.
+        grid: `(rows, columns)` of the patches, for the relative bias; that of the bias if None.
         training: bool or None, as in Keras.
 
     Returns:
@@ -131,6 +135,7 @@ class SelfAttention(Attention):
     qkv: Dense
     query_bias: keras.Variable
     value_bias: keras.Variable
+    relative_bias: RelativePositionBias
     query_norm: keras.layers.Layer
     key_norm: keras.layers.Layer
     sub_norm: keras.layers.Layer
@@ -144,6 +149,7 @@ class SelfAttention(Attention):
         num_key_value_heads: int | None = None,
         norm_type: str = "layer",
         layer_norm_epsilon: float = 1e-6,
+        relative_grid: tuple[int, int] | None = None,
         **kwargs,
     ):
         super().__init__(num_heads, **kwargs)
@@ -152,6 +158,7 @@ class SelfAttention(Attention):
         self.use_key_bias = use_key_bias
         self.num_key_value_heads = num_key_value_heads
         self._groups = query_groups(num_heads, num_key_value_heads)
+        self.relative_grid = None if relative_grid is None else tuple(relative_grid)
         self.norm_type = norm_type
         self.layer_norm_epsilon = layer_norm_epsilon
 
@@ -165,6 +172,11 @@ class SelfAttention(Attention):
         if self.use_qkv_bias and not self.use_key_bias:
             self.query_bias = self._bias("query_bias", width)
             self.value_bias = self._bias("value_bias", key_width)
+        if self.relative_grid is not None:
+            self.relative_bias = RelativePositionBias(
+                self.relative_grid, self.num_heads, name="relative_bias", dtype=self.dtype_policy
+            )
+            self.relative_bias.build()
         self._build_projection(input_shape)
         if self.use_qk_norm:
             heads_shape = (input_shape[0], None, None, self._query_width(input_shape[-1]))
@@ -185,7 +197,9 @@ class SelfAttention(Attention):
         norm.build(shape)
         return norm
 
-    def call(self, tokens, score_rows=None, score_tap=None, rotation=None, training=None):
+    def call(
+        self, tokens, score_rows=None, score_tap=None, rotation=None, grid=None, training=None
+    ):
         """Attend, and return the scores of the rows asked for."""
         query, key, value = self._heads(self.joint(tokens))
         if self.use_qk_norm:
@@ -196,14 +210,14 @@ class SelfAttention(Attention):
             key, value = (ops.repeat(heads, self._groups, axis=1) for heads in (key, value))
         drops_scores = training and self.attention_dropout_rate
         if score_tap is not None or drops_scores:
-            scores = self._tapped(self._scores(query, key), score_tap)
+            scores = self._tapped(self._scores(query, key, grid), score_tap)
             heads = self._attend(scores, value, training)
             scores = scores if score_rows is None else scores[:, :, :score_rows]
         elif score_rows is None:
-            heads, scores = self._attention(query, key, value)
+            heads, scores = self._attention(query, key, value, grid)
         else:
-            heads = self._fused(query, key, value)
-            scores = self._scores(query[:, :, :score_rows], key) if score_rows else None
+            heads = self._fused(query, key, value, grid)
+            scores = self._scores(query[:, :, :score_rows], key, grid) if score_rows else None
         outputs = self._merge(heads)
         if self.use_sub_norm:
             outputs = self.sub_norm(outputs)
@@ -228,14 +242,21 @@ class SelfAttention(Attention):
             heads[:, -key_heads:],
         )
 
-    def _scores(self, query, key):
-        return attention_scores(query, key)
+    def _scores(self, query, key, grid=None):
+        if self.relative_grid is None:
+            return attention_scores(query, key)
+        return attention_scores(query, key, self.relative_bias.bias(grid, query.shape[2]))
 
-    def _attention(self, query, key, value):
-        return attention(query, key, value)
+    def _attention(self, query, key, value, grid=None):
+        if self.relative_grid is None:
+            return attention(query, key, value)
+        scores = self._scores(query, key, grid)
+        return matmul(scores, value), scores
 
-    def _fused(self, query, key, value):
-        return fused_attention(query, key, value)
+    def _fused(self, query, key, value, grid=None):
+        if self.relative_grid is None:
+            return fused_attention(query, key, value)
+        return self.relative_bias.attend(query, key, value, grid)
 
     def _merge(self, heads):
         return merge_heads(heads)

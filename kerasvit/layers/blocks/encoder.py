@@ -30,13 +30,13 @@ class EncoderBlock(Block):
         use_qk_norm: bool. Whether queries and keys are normalised, each head by itself.
         use_sub_norm: bool. Whether both branches are normalised before their last projection.
         use_mlp_sub_norm: bool. Whether the MLP's branch alone is.
-        use_key_bias, num_key_value_heads: see `SelfAttention`.
+        use_key_bias, num_key_value_heads, relative_grid: see `SelfAttention`.
         initial_lambda: float or None. Makes the attention a differential one that starts from this
             lambda; None for ordinary self-attention.
 
     Call arguments:
         tokens: float tensor `(B, N, D)`.
-        score_rows, score_tap, rotation: see `SelfAttention`.
+        score_rows, score_tap, rotation, grid: see `SelfAttention`.
         token_tap: tensor `(B, N, D)` added to the normalised tokens that the attention reads, or
             None. The gradient of zeros here is the gradient of those tokens.
         training: bool or None, as in Keras.
@@ -58,6 +58,7 @@ class EncoderBlock(Block):
         use_key_bias: bool = True,
         num_key_value_heads: int | None = None,
         initial_lambda: float | None = None,
+        relative_grid: tuple[int, int] | None = None,
         **kwargs,
     ):
         self.use_qk_norm = use_qk_norm
@@ -66,6 +67,7 @@ class EncoderBlock(Block):
         self.use_key_bias = use_key_bias
         self.num_key_value_heads = num_key_value_heads
         self.initial_lambda = initial_lambda
+        self.relative_grid = None if relative_grid is None else tuple(relative_grid)
         super().__init__(num_heads, mlp_dim, **kwargs)
 
     def _make_attention(self, name):
@@ -75,6 +77,7 @@ class EncoderBlock(Block):
             "use_sub_norm": self.use_sub_norm,
             "use_key_bias": self.use_key_bias,
             "num_key_value_heads": self.num_key_value_heads,
+            "relative_grid": self.relative_grid,
             "norm_type": self.norm_type,
             "layer_norm_epsilon": self.layer_norm_epsilon,
         }
@@ -93,6 +96,7 @@ class EncoderBlock(Block):
         score_tap=None,
         token_tap=None,
         rotation=None,
+        grid=None,
         training=None,
     ):
         """Apply both branches."""
@@ -101,6 +105,7 @@ class EncoderBlock(Block):
             score_rows=score_rows,
             score_tap=score_tap,
             rotation=rotation,
+            grid=grid,
             training=training,
         )
         tokens = tokens + self._attention_branch(outputs, training)
@@ -118,7 +123,7 @@ class PostNormBlock(EncoderBlock):
             `layer_scale_init_value` is what the gains of both norms start from instead.
 
     Call arguments:
-        tokens, score_rows, score_tap, token_tap, rotation, training: see `EncoderBlock`; the
+        tokens, score_rows, score_tap, token_tap, rotation, grid, training: see `EncoderBlock`; the
             attention reads the tokens as they are.
 
     Returns:

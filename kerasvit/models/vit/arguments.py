@@ -32,6 +32,7 @@ def check_arguments(arguments: Mapping[str, Any], block_types: Iterable[str]) ->
         if arguments[name] is not None:
             require_at_least(1, **{name: arguments[name]})
     _check_rotary(**_chosen(arguments, _check_rotary))
+    _check_relative(**_chosen(arguments, _check_relative))
     _check_blocks(**_chosen(arguments, _check_blocks))
     _check_distillation(**_chosen(arguments, _check_distillation))
     _check_class_token(**_chosen(arguments, _check_class_token))
@@ -90,6 +91,26 @@ def _check_rotary(
         f"rope_type={rope_type!r}",
     )
     check_periods(rope_periods, head_dim(hidden_dim, num_heads))
+
+
+def _check_relative(
+    use_relative_position_bias: bool,
+    use_class_token: bool,
+    use_distillation_token: bool,
+    num_registers: int,
+    attention_type: str,
+    block_type: str,
+):
+    if not use_relative_position_bias:
+        return
+    is_class_alone = use_class_token and not use_distillation_token and not num_registers
+    require(
+        is_class_alone and attention_type == "self" and block_type in ("encoder", "post_norm"),
+        "Relative position biases are of patches and a class token, in blocks of one ordinary "
+        f"self-attention. Received: use_class_token={use_class_token}, "
+        f"use_distillation_token={use_distillation_token}, num_registers={num_registers}, "
+        f"attention_type={attention_type!r}, block_type={block_type!r}",
+    )
 
 
 def _check_blocks(

@@ -4,7 +4,6 @@ from typing import Any
 
 from kerasvit.layers import LearnedTokens, PatchEmbedding, PositionEmbedding, RotaryEmbedding
 from kerasvit.layers.primitives.dropout import Dropout
-from kerasvit.layers.rotary.embedding import Rotation
 from kerasvit.models.vit.family import ViTFacts
 
 
@@ -47,13 +46,14 @@ class TokenEmbedding(ViTFacts):
             tokens = self.distillation_token(tokens)
         return self.class_token(tokens) if self.use_class_token else tokens
 
-    def _rotations(self, images) -> list[dict[str, Rotation]]:
-        """Return the call arguments that turn queries and keys, for each block."""
-        if self.rope_type is None:
-            return [{}] * self.num_layers
+    def _places(self, images) -> list[dict[str, Any]]:
+        """Return the call arguments that say where the patches are, for each block."""
         grid = self.patch_embedding.grid_of(images)
+        places = {"grid": grid} if self.use_relative_position_bias else {}
+        if self.rope_type is None:
+            return [places] * self.num_layers
         rotations = self.rotary.rotations(grid, len(self._prefix("sa")))
-        return [{"rotation": rotation} for rotation in rotations]
+        return [{**places, "rotation": rotation} for rotation in rotations]
 
     @property
     def _plain_weight(self):

@@ -20,6 +20,7 @@ class ViTFacts(FamilyFacts):
     norm_after_pooling: bool | None
     position_embedding: str
     rope_type: str | None
+    use_relative_position_bias: bool
 
     @property
     def has_position_table(self) -> bool:

@@ -120,6 +120,7 @@ def _block(model, index: int) -> EncoderBlock:
         use_projection_bias=model.use_projection_bias,
         use_sub_norm=model.use_sub_norm,
         use_mlp_sub_norm=model.use_mlp_sub_norm,
+        relative_grid=_relative_grid(model),
         initial_lambda=initial_lambda(index) if is_differential else None,
         mlp_type=model.mlp_type,
         activation=model.activation,
@@ -133,6 +134,16 @@ def _block(model, index: int) -> EncoderBlock:
         name=f"sa_ffn_block_{index:02d}",
         dtype=model.dtype_policy,
     )
+
+
+def _relative_grid(model) -> tuple[int, int] | None:
+    """Return the grid that relative biases are stored for, where there are any."""
+    if not model.use_relative_position_bias:
+        return None
+    rows, columns = (
+        side // patch for side, patch in zip(model.image_shape, model.patch_size, strict=False)
+    )
+    return rows, columns
 
 
 def _key_value_heads(model, index: int) -> int | None:

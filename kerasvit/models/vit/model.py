@@ -31,7 +31,7 @@ class VisionTransformer(TokenEmbedding, ReadOut, ScoreModel):
     `position_embedding="patches"`; DINO has `num_classes=0`; DINOv2 has LayerScale and, in the
     giant, a gated MLP, and `num_registers` where it has registers; CLIP has `use_pre_norm`; SigLIP
     has `pooling="attention"` and no class token; DINOv3, EVA-02 and Perception Encoder have a
-    `rope_type`, rotary positions.
+    `rope_type`, rotary positions; BEiT has `use_relative_position_bias`.
 
     Args:
         image_shape: `(height, width, channels)` that the position embedding is stored for. Images
@@ -64,6 +64,9 @@ class VisionTransformer(TokenEmbedding, ReadOut, ScoreModel):
         rope_reference_grid: `(rows, columns)` that the places are scaled to, or None.
         rope_offset: float, added to the places.
         rope_periods: of "dinov3": "float32"; "bfloat16", as in Meta's own files; or their values.
+        use_relative_position_bias: bool. Whether each block adds a learned bias to its scores that
+            depends on where two patches are to each other, as in BEiT; resampled for other sizes by
+            the rule of `kerasvit.layers.attention.relative_bias.distance_matrix`.
         use_qkv_bias: bool. Whether queries, keys and values have biases.
         use_key_bias: bool. Whether keys have one where the two others have.
         num_key_value_heads: int or None. Heads of keys and values in grouped-query attention; None
@@ -124,7 +127,7 @@ class VisionTransformer(TokenEmbedding, ReadOut, ScoreModel):
 
     Source: Dosovitskiy et al. 2021 (https://arxiv.org/abs/2010.11929); DeiT: 2012.12877; DeiT III:
     2204.07118; DINO: 2104.14294; DINOv2: 2304.07193; registers: 2309.16588; DINOv3: 2508.10104;
-    reference timm/models/vision_transformer.py and eva.py.
+    BEiT: 2106.08254; reference timm/models/vision_transformer.py, eva.py and beit.py.
     """
 
     image_shape: ImageShape = Converted((224, 224, 3), forms.shape)
@@ -180,6 +183,7 @@ class VisionTransformer(TokenEmbedding, ReadOut, ScoreModel):
     use_mlp_layer_scale: bool = True
     pooling_heads: int | None = None
     pooling_mlp_dim: int | None = None
+    use_relative_position_bias: bool = False
 
     view_arguments = ("distillation_output",)
 
@@ -224,11 +228,11 @@ class VisionTransformer(TokenEmbedding, ReadOut, ScoreModel):
         tokens = self._embed(images, training)
         read_tokens = self.use_class_token + self.use_distillation_token
         rows = {"full": None, "cls": read_tokens, "none": 0}[self.returned_scores]
-        rotations = self._rotations(images)
+        places = self._places(images)
         outputs, scores = [], {}
         for index, block in enumerate(self.blocks):
             arguments = taps.arguments(block, rows if self._wants_scores(index) else 0)
-            output, block_scores = block(tokens, training=training, **arguments, **rotations[index])
+            output, block_scores = block(tokens, training=training, **arguments, **places[index])
             tokens = taps.read(block, (tokens,), output, block_scores)
             if block_scores is not None:
                 scores[f"{block.name}_att"] = block_scores

@@ -1,9 +1,10 @@
 """Every named Vision Transformer: the architectures of timm, with DeiT, DINO and DINOv2.
 
-Names are timm's, and so are the facts (timm/models/vision_transformer.py, deit.py and
-eva.py of timm 1.0.31, Apache-2.0).
+Names are timm's, and so are the facts (timm/models/vision_transformer.py, deit.py,
+eva.py and beit.py of timm 1.0.31, Apache-2.0).
 """
 
+from kerasvit.models.vit.variants.beit import BEIT
 from kerasvit.models.vit.variants.classifiers import DEIT, GLOBAL_AVERAGE, OTHER_BLOCKS, PLAIN, TEST
 from kerasvit.models.vit.variants.families import Arguments, Variants, variant
 from kerasvit.models.vit.variants.rotary import DINOV3_ALIASES, ROTARY
@@ -22,6 +23,7 @@ VARIANTS: Variants = {
     **TEST,
     **DEIT,
     **ROTARY,
+    **BEIT,
 }
 
 _DINO: Arguments = {"num_classes": 0, "position_resampling": "bicubic_offset"}
