@@ -24,6 +24,7 @@ MODULES = {
     "vit.toml": "vision_transformer",
     "deit.toml": "deit",
     "cait.toml": "cait",
+    "beit.toml": "beit",
     "xcit.toml": "xcit",
     "eva.toml": "eva",
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 from kerasvit.conversion.architecture import xcit
 from kerasvit.conversion.architecture.first_block import has_layer_scale, read_block
+from kerasvit.conversion.architecture.stored_positions import patches_by_kind, relative_grids
 from kerasvit.conversion.files.checkpoint import Checkpoint
 from kerasvit.conversion.names import layouts
 from kerasvit.conversion.names.rules import Layout
@@ -195,25 +196,12 @@ def _detect_vit(checkpoint):
         num_classes=_num_classes(checkpoint),
         channels=checkpoint.shape("patch_embed.proj.weight")[1],
         stored_positions=checkpoint.shape("pos_embed")[1] if "pos_embed" in names else 0,
-        patches_by_kind=_patches_by_kind(checkpoint, structure) if "pos_embed" in names else {},
+        patches_by_kind=patches_by_kind(checkpoint, structure) if "pos_embed" in names else {},
         has_layer_scale=has_layer_scale(checkpoint),
         norm_after_pooling="fc_norm.weight" in names,
         has_attention_pooling="attn_pool.latent" in names,
         has_learned_frequencies="rope.freqs" in names,
-        relative_grids=_relative_grids(checkpoint),
-    )
-
-
-def _relative_grids(checkpoint) -> tuple[tuple[int, int], ...]:
-    """Return every grid whose distances fill the table of relative biases."""
-    name = "blocks.0.attn.relative_position_bias_table"
-    if name not in checkpoint.names:
-        return ()
-    count = checkpoint.shape(name)[0] - 3  # without those of the class token
-    return tuple(
-        ((height + 1) // 2, (count // height + 1) // 2)
-        for height in range(1, count + 1, 2)
-        if count % height == 0 and (count // height) % 2
+        relative_grids=relative_grids(checkpoint),
     )
 
 
@@ -248,18 +236,3 @@ def _num_registers(checkpoint) -> int:
 
 def _num_classes(checkpoint) -> int:
     return checkpoint.shape("head.weight")[0] if "head.weight" in set(checkpoint.names) else 0
-
-
-def _patches_by_kind(checkpoint, structure) -> dict[str | None, int]:
-    length = checkpoint.shape("pos_embed")[1]
-    if "register_tokens" in set(checkpoint.names):  # DINOv2's class token has one, registers none
-        return {"patches": length - 1}
-    prefix = (
-        structure["use_class_token"]
-        + structure["use_distillation_token"]
-        + structure["num_registers"]
-    )
-    counts: dict[str | None, int] = {"all": length - prefix}
-    if prefix and not structure["use_distillation_token"]:
-        counts["patches"] = length
-    return {kind: count for kind, count in counts.items() if count > 0}

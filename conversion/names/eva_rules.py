@@ -1,6 +1,7 @@
 """How timm's EVA module names what other ViTs have not: queries, keys and values apart.
 
-Source: timm/models/eva.py `EvaAttention`, timm/layers/attention.py `AttentionRope`.
+Source: timm/models/eva.py `EvaAttention`, timm/models/beit.py `Attention`,
+timm/layers/attention.py `AttentionRope`.
 """
 
 from collections.abc import Collection
@@ -36,6 +37,9 @@ _JOINT_KERNEL = Kind(
 SEPARATE_BIASES = tuple(
     Rule(f"{_ATTENTION}.{part}_bias", f"{_TARGET}/{name}_bias")
     for part, name in (("q", "query"), ("v", "value"))
+)
+RELATIVE_BIASES = (
+    Rule(f"{_ATTENTION}.relative_position_bias_table", f"{_TARGET}/relative_bias/table"),
 )
 SEPARATE_PROJECTIONS = (
     Rule(

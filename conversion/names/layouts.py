@@ -5,6 +5,7 @@ from collections.abc import Collection
 import numpy as np
 
 from kerasvit.conversion.names.eva_rules import (
+    RELATIVE_BIASES,
     SEPARATE_BIASES,
     SEPARATE_PROJECTIONS,
     has_eva_names,
@@ -37,7 +38,6 @@ def _attention(source: str, target: str) -> tuple[Rule, ...]:
         *_norm(f"{source}.k_norm", f"{target}/key_norm"),
         *_norm(f"{source}.norm", f"{target}/sub_norm"),
         *_differential(source, target),
-        Rule(f"{source}.relative_position_bias_table", f"{target}/relative_bias/table"),
     )
 
 
@@ -247,7 +247,7 @@ _VARIATIONS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
     ("blocks.0.mlp.fc1_g.weight", _SEPARATE_GATE),
     ("blocks.0.mlp.w12.weight", _DINOV2_GATE),
     ("register_tokens", _DINOV2_REGISTERS),
-    ("blocks.0.attn.q_bias", SEPARATE_BIASES),
+    ("blocks.0.attn.q_bias", (*SEPARATE_BIASES, *RELATIVE_BIASES)),
     ("blocks.0.attn.q_proj.weight", SEPARATE_PROJECTIONS),
     ("blocks.0.attn.k_proj.bias", separate_projection_biases()),
 )
@@ -271,10 +271,8 @@ def vit_layout(names: Collection[str]) -> Layout:
 def _layout_name(names: set[str]) -> str:
     if names & {"register_tokens", "mask_token", "blocks.0.mlp.w12.weight"}:
         return "dinov2"
-    if "blocks.0.attn.relative_position_bias_table" in names:
-        return "beit"
     if has_eva_names(names):
-        return "eva"
+        return "beit" if RELATIVE_BIASES[0].sources[0].format(i=0) in names else "eva"
     return "deit3" if "blocks.0.gamma_1" in names else "timm"
 
 

@@ -174,6 +174,11 @@ def _require_open_positions(model: ScoreModel) -> None:
             f"image_size={DYNAMIC!r}, rope_type={rope_type!r}. Write one file a size: "
             "image_size=(224, 224)."
         )
+    if getattr(model, "use_relative_position_bias", False):
+        raise UsageError(
+            "A model with relative position biases is exported for one size. Received: "
+            f"image_size={DYNAMIC!r}. Write one file a size: image_size=(224, 224)."
+        )
 
 
 def _place(name: str) -> tuple[bool, bool, str]:

@@ -30,6 +30,7 @@ FILES = (
     "deit.toml",
     "cait.toml",
     "eva.toml",
+    "beit.toml",
     "dino.toml",
     "dinov2.toml",
     "xcit.toml",

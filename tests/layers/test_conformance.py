@@ -37,10 +37,12 @@ SELF_ATTENTION = {
     "use_sub_norm": True,
     "use_key_bias": False,
     "num_key_value_heads": 1,
+    "relative_grid": (3, 5),
     "norm_type": "rms",
     "layer_norm_epsilon": 1e-5,
 }
 SELF_ATTENTION_PATHS = {
+    "relative_bias/table",
     "qkv/kernel",
     "projection/kernel",
     "query_norm/scale",
@@ -59,6 +61,7 @@ ENCODER_BLOCK = {
     "use_mlp_sub_norm": True,
     "use_key_bias": False,
     "num_key_value_heads": 3,  # those of queries: the attention is a differential one
+    "relative_grid": (3, 5),
     "initial_lambda": 0.4,
 }
 MLP_ARGUMENTS = {
@@ -165,6 +168,14 @@ CASES = {
         ((3, 16, 8),),
         {"frequencies"},
         {"grid": (3, 5), "block": 1},
+    ),
+    "RelativePositionBias": Case(
+        layers.RelativePositionBias,
+        {"grid": (2, 7), "num_heads": 3},
+        ((3, 16, 16),),
+        ((3, 16, 16),),
+        {"table"},
+        {"grid": (3, 5)},
     ),
     "SelfAttention": Case(
         layers.SelfAttention,

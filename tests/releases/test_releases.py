@@ -12,7 +12,7 @@ from kerasvit.errors import UsageError
 
 RELEASES = releases.load_releases()
 PREPROCESSING_KEYS = ["image_size", "crop_fraction", "crop_mode", "interpolation", "mean", "std"]
-GENERATED = ("vit.toml", "deit.toml", "cait.toml", "eva.toml")
+GENERATED = ("vit.toml", "deit.toml", "cait.toml", "eva.toml", "beit.toml")
 HAND_KEPT = (*("dino.toml", "dinov2.toml", "dinov3.toml", "originals.toml", "cifar10.toml"),)
 
 

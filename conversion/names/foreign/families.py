@@ -47,7 +47,7 @@ _OTHERS = (
         True,
     ),
     OtherFamily(
-        r"(?!blocks\.\d+\.attn\.).*relative_position_bias_table",
+        r"(?!blocks\.\d+\.attn\.relative).*relative_position_bias_table",
         "a network whose relative biases are not BEiT's",
         "",
         True,

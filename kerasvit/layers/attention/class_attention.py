@@ -2,8 +2,8 @@
 
 import keras
 
+from kerasvit.layers.attention.frame import Attention
 from kerasvit.layers.attention.scaled_dot_product import attention_scores, merge_heads, split_heads
-from kerasvit.layers.attention.self_attention import Attention
 from kerasvit.layers.base import PACKAGE
 from kerasvit.layers.primitives.dense import Dense
 

@@ -7,7 +7,6 @@ from keras import ops
 
 from kerasvit.layers.attention.scaled_dot_product import (
     attention_scores,
-    fused_attention,
     merge_heads,
     split_heads,
 )
@@ -66,11 +65,6 @@ class DifferentialAttention(SelfAttention):
             "Differential attention has as many heads of keys as of queries. Received: "
             f"num_key_value_heads={self.num_key_value_heads}, num_heads={num_heads}",
         )
-        require(
-            self.relative_grid is None,
-            "Differential attention has no relative position bias. Received: "
-            f"relative_grid={self.relative_grid}",
-        )
         self.initial_lambda = initial_lambda
 
     def build(self, input_shape):
@@ -111,16 +105,19 @@ class DifferentialAttention(SelfAttention):
         return split_heads(query, twice), split_heads(key, twice), split_heads(value, twice // 2)
 
     def _scores(self, query, key, grid=None):
-        maps = attention_scores(query, key)
+        bias = None
+        if self.relative_grid is not None:  # both maps of a head have its bias
+            bias = ops.repeat(self.relative_bias.bias(grid, query.shape[2]), 2, axis=0)
+        maps = attention_scores(query, key, bias)
         return self._difference(maps[:, 0::2], maps[:, 1::2])
 
     def _attention(self, query, key, value, grid=None):
-        scores = self._scores(query, key)
+        scores = self._scores(query, key, grid)
         return lean_ops.matmul(scores, value), scores
 
     def _fused(self, query, key, value, grid=None):
-        first = fused_attention(query[:, 0::2], key[:, 0::2], value)
-        second = fused_attention(query[:, 1::2], key[:, 1::2], value)
+        first = super()._fused(query[:, 0::2], key[:, 0::2], value, grid)
+        second = super()._fused(query[:, 1::2], key[:, 1::2], value, grid)
         return self._difference(first, second)
 
     def _difference(self, first, second):

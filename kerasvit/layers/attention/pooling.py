@@ -3,13 +3,13 @@
 import keras
 from keras import ops
 
+from kerasvit.layers.attention.frame import Attention
 from kerasvit.layers.attention.scaled_dot_product import (
     attention_scores,
     merge_heads,
     split_heads,
     split_joint_heads,
 )
-from kerasvit.layers.attention.self_attention import Attention
 from kerasvit.layers.base import PACKAGE, kernel_initializer
 from kerasvit.layers.mlp import MLP
 from kerasvit.layers.primitives.dense import Dense

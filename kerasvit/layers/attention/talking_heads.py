@@ -2,6 +2,7 @@
 
 import keras
 
+from kerasvit.layers.attention.frame import Attention
 from kerasvit.layers.attention.head_mixing import HeadMixing, mix_heads
 from kerasvit.layers.attention.scaled_dot_product import (
     by_query_chunks,
@@ -9,7 +10,6 @@ from kerasvit.layers.attention.scaled_dot_product import (
     softmax,
     split_joint_heads,
 )
-from kerasvit.layers.attention.self_attention import Attention
 from kerasvit.layers.base import PACKAGE
 from kerasvit.layers.primitives import lean_ops
 from kerasvit.layers.primitives.dense import Dense

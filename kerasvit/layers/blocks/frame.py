@@ -2,7 +2,7 @@
 
 import keras
 
-from kerasvit.layers.attention.self_attention import Attention
+from kerasvit.layers.attention.frame import Attention
 from kerasvit.layers.base import ConfiguredLayer, require, require_rate, sublayers
 from kerasvit.layers.mlp import MLP, GatedMLP
 from kerasvit.layers.primitives.norms import make_norm

@@ -19,8 +19,8 @@ class ParallelBlock(EncoderBlock):
             share one output bias, the attention's.
 
     Call arguments:
-        tokens, score_rows, score_tap, token_tap, rotation, training: see `EncoderBlock`; the token
-            tap acts on what both branches read.
+        tokens, score_rows, score_tap, token_tap, rotation, grid, training: see `EncoderBlock`; the
+            token tap acts on what both branches read.
 
     Returns:
         tokens: `(B, N, D)`.
@@ -46,6 +46,7 @@ class ParallelBlock(EncoderBlock):
         score_tap=None,
         token_tap=None,
         rotation=None,
+        grid=None,
         training=None,
     ):
         """Apply both branches to the same tokens."""
@@ -55,6 +56,7 @@ class ParallelBlock(EncoderBlock):
             score_rows=score_rows,
             score_tap=score_tap,
             rotation=rotation,
+            grid=grid,
             training=training,
         )
         outputs = outputs + self.mlp(inputs, training=training)
@@ -72,7 +74,7 @@ class BranchedBlock(EncoderBlock):
         **kwargs: the further arguments of `EncoderBlock`.
 
     Call arguments:
-        tokens, score_rows, rotation, training: see `EncoderBlock`.
+        tokens, score_rows, rotation, grid, training: see `EncoderBlock`.
         score_tap: as in `SelfAttention`, for the heads of all branches.
         token_tap: must be None: each attention reads tokens of its own.
 
@@ -130,6 +132,7 @@ class BranchedBlock(EncoderBlock):
         score_tap=None,
         token_tap=None,
         rotation=None,
+        grid=None,
         training=None,
     ):
         """Apply all attentions, then all MLPs."""
@@ -144,6 +147,7 @@ class BranchedBlock(EncoderBlock):
                 score_rows=score_rows,
                 score_tap=taps[branch],
                 rotation=rotation,
+                grid=grid,
                 training=training,
             )
             for branch in range(self.num_branches)

@@ -98,18 +98,13 @@ def _check_relative(
     use_class_token: bool,
     use_distillation_token: bool,
     num_registers: int,
-    attention_type: str,
-    block_type: str,
 ):
-    if not use_relative_position_bias:
-        return
     is_class_alone = use_class_token and not use_distillation_token and not num_registers
     require(
-        is_class_alone and attention_type == "self" and block_type in ("encoder", "post_norm"),
-        "Relative position biases are of patches and a class token, in blocks of one ordinary "
-        f"self-attention. Received: use_class_token={use_class_token}, "
-        f"use_distillation_token={use_distillation_token}, num_registers={num_registers}, "
-        f"attention_type={attention_type!r}, block_type={block_type!r}",
+        is_class_alone or not use_relative_position_bias,
+        "Relative position biases are of patches and a class token alone. Received: "
+        f"use_class_token={use_class_token}, use_distillation_token={use_distillation_token}, "
+        f"num_registers={num_registers}",
     )
 
 

@@ -15,11 +15,8 @@ OTHERS = {
     "4 bits": ("blocks.0.mlp.fc1.weight.absmax", "4 bits"),
     "GPTQ": ("blocks.0.mlp.fc1.qweight", "GPTQ"),
     "Swin": ("layers.0.blocks.0.attn.relative_position_bias_table", "Swin"),
-    "BEiT": ("blocks.0.attn.relative_position_bias_table", "BEiT"),
-    "BEiT of Hugging Face": (
-        "beit.encoder.layer.0.attention.attention.relative_position_bias.relative_position_bias_table",
-        "BEiT",
-    ),
+    "BEiT of masked training": ("rel_pos_bias.relative_position_bias_table", "masked training"),
+    "other biases": ("blocks.0.attn.rel_pos.relative_position_bias_table", "not BEiT's"),
     "XCiT": ("cls_attn_blocks.0.attn.qkv.weight", "XCiT"),
     "ConvNeXt": ("stages.0.blocks.0.conv_dw.weight", "ConvNeXt"),
     "ResNet": ("layer1.0.conv1.weight", "ResNet"),
