@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from kerasvit.layers.attention.frame import Attention
 from kerasvit.layers.attention.scaled_dot_product import softmax
-from kerasvit.layers.attention.self_attention import Attention
 from kerasvit.layers.base import PACKAGE
 from kerasvit.layers.primitives import lean_ops
 from kerasvit.layers.primitives.dense import Dense

@@ -17,7 +17,6 @@ OTHERS = {
     "Swin": ("layers.0.blocks.0.attn.relative_position_bias_table", "Swin"),
     "BEiT of masked training": ("rel_pos_bias.relative_position_bias_table", "masked training"),
     "other biases": ("blocks.0.attn.rel_pos.relative_position_bias_table", "not BEiT's"),
-    "XCiT": ("cls_attn_blocks.0.attn.qkv.weight", "XCiT"),
     "ConvNeXt": ("stages.0.blocks.0.conv_dw.weight", "ConvNeXt"),
     "ResNet": ("layer1.0.conv1.weight", "ResNet"),
     "CLIP's ResNet": ("visual.layer1.0.conv1.weight", "ResNet"),
