@@ -9,6 +9,7 @@ _SHOWN = {
     "image_size": "image size",
     "position_embedding": "positions of",
     "pooling": "pooling",
+    "rope_type": "rotary positions",
     "rope_periods": "rotary periods",
     "mean": "mean",
     "std": "std",
@@ -20,7 +21,11 @@ _SHOWN = {
 def found_lines(plan: Plan) -> list[str]:
     """Return what was found and who says it."""
     facts = plan.facts
-    unshown = () if facts.value("rope_type") == "dinov3" else ("rope_periods",)
+    rope_type = facts.value("rope_type")
+    unshown = () if rope_type == "dinov3" else ("rope_periods",)
+    # RoPE-ViT has the tensors of DeiT III: that it is not taken for one must be seen.
+    if rope_type is None and plan.detected.layout.name not in ("deit3", "eva"):
+        unshown = (*unshown, "rope_type")
     shown = [
         f"{words} {facts[name].shown}"
         for name, words in _SHOWN.items()

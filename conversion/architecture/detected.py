@@ -62,6 +62,7 @@ class Detected:
         has_learned_frequencies: whether it holds frequencies of rotary positions.
         relative_grids: the grids of patches whose distances its relative biases may be of; none
             without them.
+        has_vits_scale: whether its LayerScale has the names of timm's ViT module.
     """
 
     family: str
@@ -76,6 +77,7 @@ class Detected:
     has_attention_pooling: bool = False
     has_learned_frequencies: bool = False
     relative_grids: tuple[tuple[int, int], ...] = ()
+    has_vits_scale: bool = False
 
     @property
     def has_position_table(self) -> bool:
@@ -202,6 +204,7 @@ def _detect_vit(checkpoint):
         has_attention_pooling="attn_pool.latent" in names,
         has_learned_frequencies="rope.freqs" in names,
         relative_grids=relative_grids(checkpoint),
+        has_vits_scale="blocks.0.ls1.gamma" in names,
     )
 
 

@@ -89,6 +89,8 @@ def _positions(detected: Detected, wanted: Mapping[str, Any]) -> list[tuple[str,
     if (wanted.get("position_embedding") != "none") != detected.has_position_table:
         has = "has" if detected.has_position_table else "has no"
         found.append(("position_embedding", f"it {has} learned positions"))
+    if wanted.get("rope_type") is not None and detected.has_vits_scale:
+        found.append(("rope_type", "its LayerScale is named as a ViT's without rotary positions"))
     if (wanted.get("rope_type") == "mixed") != detected.has_learned_frequencies:
         has = "has" if detected.has_learned_frequencies else "has no"
         found.append(("rope_type", f"it {has} learned rotary frequencies"))
@@ -125,11 +127,10 @@ def choose_name(detected: Detected, facts: Facts, label: str) -> str | None:
     known = facts.at_least(Rank.LAYOUT).among(_HIDDEN)
     agreeing = [name for name in fits if _agrees(factory.variant(name), known)]
     exact = [name for name in agreeing if _is_exact(detected, name)]
-    # DeiT and ViT of one size are the same network; the plain name stands for both.
     # Nothing in an XCiT is of one size of images: the smallest stands for all.
     smallest = exact[:1] if detected.family == "xcit" else exact
     for names in (smallest, agreeing):
-        plain = [name for name in names if not name.startswith("deit_")] or names
+        plain = _plain(names)
         if len(plain) == 1:
             return plain[0]
     if "num_heads" in known:
@@ -143,6 +144,22 @@ def choose_name(detected: Detected, facts: Facts, label: str) -> str | None:
     raise UsageError(
         f"{label} needs the name of its model. Received: {detected.summary}; {listing}. {advice}"
     )
+
+
+def _plain(names: list[str]) -> list[str]:
+    """Return the names that stand for others of the same network, or of the same tensors.
+
+    DeiT and ViT of one size are the same network, LingBot and DINOv3; an axial RoPE-ViT has the
+    tensors of a DeiT III: it must be named, and what is taken is reported.
+    """
+    kinds = (
+        lambda name: name.startswith("deit_"),
+        lambda name: name.endswith("_lingbot"),
+        lambda name: factory.variant(name)[1].get("rope_type") == "axial",
+    )
+    for is_other in kinds:
+        names = [name for name in names if not is_other(name)] or names
+    return names
 
 
 def default_arguments(model_type: type[ScoreModel]) -> dict[str, Any]:

@@ -58,11 +58,13 @@ def _biases(*sources: str) -> tuple[Rule, ...]:
 
 
 def periods_of(tensors: Mapping[str, StoredTensor]) -> dict[str, Any]:
-    """Return the rotary periods that a file holds."""
+    """Return the rotary periods that a file holds, and the heads: a period serves four elements."""
     if PERIODS not in tensors:
         return {}
     periods = tensors[PERIODS].load(PERIODS)
-    return {"rope_periods": named_periods(periods, 4 * len(periods))}
+    head_dim = 4 * len(periods)
+    width = tensors["storage_tokens"].shape[-1]
+    return {"rope_periods": named_periods(periods, head_dim), "num_heads": width // head_dim}
 
 
 META = naming_of_tables(
@@ -87,7 +89,11 @@ META = naming_of_tables(
         Dropped("projectors.*", "EUPE's projections to its teachers, " + _UNUSED),
         Dropped(PERIODS, "no weight: the model's rope_periods"),
     ),
-    implied=(Implied(_IMPLIED),),
+    implied=(
+        Implied(_IMPLIED),
+        Implied({"activation": "silu"}, needs="blocks.0.mlp.fc1_g.weight"),
+        Implied({"activation": "gelu"}, lacks="blocks.0.mlp.fc1_g.weight"),
+    ),
     values=periods_of,
     are_timms=True,
 )

@@ -163,8 +163,21 @@ def test_the_way_back_gives_timms_tensors(random_state, name):
     assert all(np.array_equal(exported[key].load(key), state[key]) for key in state)
 
 
-def test_a_file_names_its_network_by_itself(random_state):
-    """Without a name: whose width and depth are a known model's, and whose size is not."""
+def test_a_file_of_meta_needs_no_name(timm):
+    """LingBot-Vision has the same network: DINOv3's name stands for both, and its heads are asked
+    of nobody."""
+    import torch
+
+    with torch.device("meta"):
+        shapes = timm.create_model("vit_small_patch16_dinov3_qkvb").state_dict()
+    state = metas({key: np.zeros(value.shape, "float32") for key, value in shapes.items()})
+    state["rope_embed.periods"] = dinov3_periods(64, 100.0, "bfloat16")
+    model = convert(state, verify=False).model
+    assert model.name == "vit_small_patch16_dinov3_qkvb"
+    assert model.image_shape == (256, 256, 3)
+
+
+def test_a_narrow_network_of_no_name(random_state):
     state = metas(timms(random_state, NAMES[0]))
     model = convert(
         state, num_heads=3, image_shape=(64, 64), arguments={"rope_type": "dinov3"}, verify=False
