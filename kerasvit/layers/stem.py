@@ -47,6 +47,9 @@ class ConvolutionalStem(ConfiguredLayer):
     timm/models/xcit.py `ConvPatchEmbed`.
     """
 
+    # Pixels that fill no patch are refused.
+    ignore_remainder = False
+
     def __init__(
         self,
         hidden_dim: int,
