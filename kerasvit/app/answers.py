@@ -111,6 +111,17 @@ class Answers:
             ]
         return [trouble(problem.line), gr.update(visible=False), gr.update(visible=False)]
 
+    def compare(self, first: str | None, second: str | None, model: str) -> list[Any]:
+        """Return the page of two pictures on which a patch shows what is alike, in a frame."""
+        problem = Problem(first)
+        with problem.caught():
+            paths = [pathlib.Path(_given(path, "picture")) for path in (first, second)]
+            page = html.escape(self.studio.compare(paths, model))
+            # Its own scripts run there, apart from this page.
+            frame = f'<iframe sandbox="allow-scripts" title="alike" srcdoc="{page}"></iframe>'
+            return [trouble(None), frame]
+        return [trouble(problem.line), ""]
+
     def film(self, path: str | None, progress: Any = gr.Progress(), *values: Any) -> list[Any]:  # noqa: B008
         """Draw a video; return it with its files."""
         problem = Problem(path)

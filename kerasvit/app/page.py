@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from kerasvit.app.answers import Answers, trouble
+from kerasvit.app.comparison import lay_out_comparison
 from kerasvit.app.controls import Controls
 from kerasvit.app.downloads import KINDS, MODES
 
@@ -57,6 +58,7 @@ class Page:
                         self._lay_out_pictures()
                     with gr.Column(visible=False) as self._video_side:
                         self._lay_out_video()
+            lay_out_comparison(self._answers, self._controls.model, _path, self._turn)
             self._wire_choices()
             self._wire_pictures()
             self._wire_videos()

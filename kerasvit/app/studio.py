@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import pathlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,12 @@ from kerasvit.app.recent import Recent
 from kerasvit.app.screen import Patch, canvas_of, look_of, patch_at, screen_size
 from kerasvit.app.shelf import ModelShelf
 from kerasvit.errors import InputError
-from kerasvit.look import Artist, Explained, Explainer, LoadedModel, Prediction
+from kerasvit.features import extract_prepared
+from kerasvit.look import Artist, Explained, Explainer, LoadedModel, Prediction, Settings
 from kerasvit.look.pictures import open_picture
 from kerasvit.render import Canvas, Look
 from kerasvit.render.features.outline import outline
+from kerasvit.render.features.page import feature_page
 from kerasvit.saliency import SaliencyMap
 from kerasvit.saliency.maps import Query
 
@@ -129,6 +131,23 @@ class Studio:
         if seen.patch is not None:
             outline(picture, canvas.geometry, seen.result.layout.grid, seen.patch)
         return picture, seen
+
+    def compare(self, paths: Sequence[pathlib.Path], model: str) -> str:
+        """Return a page on which the patch under the pointer asks, in any of these pictures.
+
+        Raises:
+            KerasViTError: if a picture cannot be read, or is too large for the page.
+        """
+        with self._model_runs:
+            loaded = self.shelf.get(model)
+            explainer = Explainer(loaded, Settings(method="attention"))
+            pictures = []
+            for path in paths:
+                picture = explainer.prepare(self.picture(path), repr(path.name))
+                pictures.append(
+                    extract_prepared(loaded.model, picture.prepared, picture.image, path.name)
+                )
+        return feature_page(pictures, title="Which patches are alike", note=loaded.label)
 
     def explain(
         self, path: pathlib.Path, asked: Asked, drawing: Drawing | None = None

@@ -291,3 +291,19 @@ def test_uploads_are_limited(server):
         urllib.request.urlopen(request)
     with caught.value as error:
         assert error.code == 413
+
+
+def test_two_pictures_are_compared_patch_by_patch(visitor, photograph, tmp_path):
+    page = visitor
+    other = tmp_path / "other.png"
+    Image.fromarray(np.ascontiguousarray(read(photograph)[:, :90, :])).save(other)
+    page.opened("comparison")
+    page.upload("first_picture", photograph)
+    page.upload("second_picture", other)
+    page.wait("document.querySelectorAll('#comparison img').length >= 2")
+    page.tap("#compare_two")
+    page.wait("document.querySelector('#alike iframe')")
+    frame = page.run("document.querySelector('#alike iframe').srcdoc")
+    assert "a b.png" in frame
+    assert "other.png" in frame
+    page.save("alike")

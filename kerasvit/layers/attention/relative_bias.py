@@ -129,9 +129,11 @@ class RelativePositionBias(ConfiguredLayer):
         """Return what the patches of these rows ask with, `(H, Q, N)`."""
         height, width = self._size(patches)
         stop = height if stop is None else stop
-        # Of each pair of rows and of each pair of columns: small, unlike that of all pairs.
-        pairs = ops.take(patches, distances(height)[start:stop], axis=0)
-        pairs = ops.take(pairs, distances(width), axis=2)
+        # Of each pair of rows and of each pair of columns: small, unlike that of all pairs. Flat,
+        # as places of two axes are no plain gathering in ONNX.
+        pairs = ops.take(patches, distances(height)[start:stop].reshape(-1), axis=0)
+        pairs = ops.take(pairs, distances(width).reshape(-1), axis=1)
+        pairs = ops.reshape(pairs, (stop - start, height, width, width, self.num_heads))
         count = (stop - start) * width
         bias = ops.transpose(pairs, (4, 0, 2, 1, 3))
         bias = ops.reshape(bias, (self.num_heads, count, height * width))

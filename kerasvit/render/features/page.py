@@ -58,6 +58,30 @@ def write_feature_page(
         OutputError: if the file cannot be written, or exists and `overwrite` is false.
         UsageError: if the features take more than `max_bytes`, or there is no such patch.
     """
+    text = feature_page(
+        pictures,
+        patch=patch,
+        picture=picture,
+        title=title,
+        note=note,
+        colormap=colormap,
+        max_bytes=max_bytes,
+    )
+    with atomic_path(path, overwrite) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def feature_page(
+    pictures: Sequence[PatchFeatures],
+    *,
+    patch: Patch | None = None,
+    picture: int = 0,
+    title: str = "",
+    note: str = "",
+    colormap: str = "inferno",
+    max_bytes: int = MAX_BYTES,
+) -> str:
+    """Return what `write_feature_page` writes."""
     check_pictures(pictures)
     asking = pictures[picture]
     patch = (asking.grid[0] // 2, asking.grid[1] // 2) if patch is None else patch
@@ -75,9 +99,7 @@ def write_feature_page(
         "start": {"picture": picture, "row": int(patch[0]), "column": int(patch[1])},
         "colours": as_base64(colourise(np.linspace(0, 1, 256), colormap).tobytes()),
     }
-    text = _page(pictures, packed, facts, title, note)
-    with atomic_path(path, overwrite) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+    return _page(pictures, packed, facts, title, note)
 
 
 def pack_features(picture: PatchFeatures) -> bytes:
