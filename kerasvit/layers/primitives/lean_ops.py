@@ -21,6 +21,17 @@ def are_torch(*tensors: Any) -> bool:
     return all(isinstance(tensor, torch.Tensor) for tensor in tensors)
 
 
+def may_write_over(*tensors: Any) -> bool:
+    """Tell whether results may be written into tensors at hand: PyTorch, no gradient, no trace."""
+    if not are_torch(*tensors):
+        return False
+    import torch
+
+    wants_gradient = torch.is_grad_enabled() and any(one.requires_grad for one in tensors)
+    is_eager = all(type(one) is torch.Tensor and not one.is_meta for one in tensors)
+    return is_eager and not wants_gradient and not torch.compiler.is_compiling()
+
+
 def weight_tensor(weight):
     """Return the tensor of a weight, of a tensor made of weights, or None for None."""
     return weight.value if isinstance(weight, keras.Variable) else weight

@@ -46,12 +46,24 @@ class Rotation:
         if self.layout == "halves":
             half = wide.shape[-1] // 2
             first, second = wide[..., :half], wide[..., half:]
-            parts = self._turned(first, second)
-            turned = lean_ops.concatenate(parts, axis=-1)
+            if lean_ops.may_write_over(wide, self.cos):
+                turned = self._turned_in_place(first, second)
+            else:
+                turned = lean_ops.concatenate(self._turned(first, second), axis=-1)
         else:
             parts = self._turned(wide[..., 0::2], wide[..., 1::2])
             turned = lean_ops.reshape(lean_ops.stack(parts, axis=-1), lean_ops.shape(wide))
         return lean_ops.cast_like(turned, heads)
+
+    def _turned_in_place(self, first, second):
+        """Do what `_turned` does with both halves written where they stay: half the passes."""
+        import torch
+
+        half = first.shape[-1]
+        turned = torch.empty((*first.shape[:-1], 2 * half), dtype=first.dtype, device=first.device)
+        torch.mul(first, self.cos, out=turned[..., :half]).addcmul_(second, self.sin, value=-1)
+        torch.mul(second, self.cos, out=turned[..., half:]).addcmul_(first, self.sin)
+        return turned
 
     def _turned(self, first, second):
         return (
