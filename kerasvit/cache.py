@@ -161,8 +161,9 @@ def _intact_file(
             if file_sha256(path) != check["sha256"]:
                 return None
             # A cache that only others may write is as good.
-            with contextlib.suppress(OutputError):
-                is_known or _write_check(path, check["sha256"])
+            if not is_known:
+                with contextlib.suppress(OutputError):
+                    _write_check(path, check["sha256"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return path

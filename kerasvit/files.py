@@ -10,6 +10,7 @@ import pathlib
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -238,5 +239,6 @@ def write_npz(
     objects = [name for name, array in arrays.items() if np.asarray(array).dtype.hasobject]
     if objects:
         raise ValueError(f"Arrays hold numbers or text, no objects. Received objects in {objects}")
+    named: dict[str, Any] = dict(arrays)
     with atomic_path(path, overwrite) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, **named)

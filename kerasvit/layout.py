@@ -148,9 +148,9 @@ class ChannelLayout(TokenLayout):
     def _refuse(self) -> NoReturn:
         raise UsageError(channels_refused(f"a layout of {vars(self)['num_channels']} channels"))
 
-    prefix = property(_refuse)  # type: ignore[assignment]
-    grid = property(_refuse)  # type: ignore[assignment]
-    patch_size = property(_refuse)  # type: ignore[assignment]
+    prefix = property(_refuse)
+    grid = property(_refuse)
+    patch_size = property(_refuse)
 
     def check(self, num_tokens: int) -> None:
         """Refuse: there is no token axis."""

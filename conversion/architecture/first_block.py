@@ -62,7 +62,7 @@ def _grouped_heads(checkpoint: Checkpoint) -> dict[str, int]:
     Only the norm of a head tells how wide one is.
     """
     names = set(checkpoint.names)
-    widths = []
+    widths: list[int] = []
     while (name := f"blocks.{len(widths)}.attn.k_proj.weight") in names:
         widths.append(checkpoint.shape(name)[0])
     norm = "blocks.0.attn.q_norm.weight"

@@ -4,7 +4,7 @@ from kerasvit.layers.base import require
 
 
 def patch_grid(
-    height: int, width: int, patch_size: tuple[int, int], ignore_remainder: bool = False
+    height: int, width: int, patch_size: tuple[int, ...], ignore_remainder: bool = False
 ) -> tuple[int, int]:
     """Return `(rows, columns)` of the patches of an image.
 

@@ -105,14 +105,18 @@ def fill_buffers(module: Any, model: ScoreModel) -> None:
             continue
         for name, buffer in part.named_buffers(recurse=False):
             if buffer.is_meta:
-                part._buffers[name] = torch.empty_like(buffer, device="cpu")
+                values = torch.empty_like(buffer, device="cpu")
+                part.register_buffer(name, values, persistent=False)
         part.init_non_persistent_buffers()
-    rope = getattr(module, "rope", None)
+    rope: Any = getattr(module, "rope", None)
     if hasattr(rope, "periods"):
         periods = dinov3_periods(4 * len(rope.periods), rope.temperature, model.rope_periods)
         rope.periods.copy_(torch.from_numpy(periods))
         if rope.feat_shape is not None:
-            rope._cache_embed(rope.feat_shape)
+            # timm makes its table anew for a shape that is another.
+            rows, columns = rope.feat_shape
+            rope.update_feat_shape([rows + 1, columns])
+            rope.update_feat_shape([rows, columns])
 
 
 def _key_value_heads(model: ScoreModel) -> tuple[int, ...] | None:

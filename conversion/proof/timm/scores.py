@@ -1,7 +1,6 @@
 """The attention scores of a timm model, caught while it runs."""
 
 import functools
-from collections.abc import Iterable
 from typing import Any, Self
 
 
@@ -74,7 +73,7 @@ class Caught:
         return (query @ key.transpose(-2, -1) * width**-0.5).softmax(dim=-1)
 
 
-def _class_blocks(module) -> Iterable[Any]:
+def _class_blocks(module) -> Any:
     return getattr(module, "blocks_token_only", None) or getattr(module, "cls_attn_blocks", ())
 
 

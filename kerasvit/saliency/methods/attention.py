@@ -145,7 +145,8 @@ def _class_stage_rollout(request: Request, options: RolloutRule) -> SaliencyMap:
             f"not concern. Received: {options.to_dict()}. Leave them out"
         )
     layout = request.layout("sa")
-    maps, logits, layers = [], [], ()
+    maps, logits = [], []
+    layers: tuple[str, ...] = ()
     for batch_logits, _, scores in request.run(request.view("cls")):
         row = class_stage_row(scores, request.heads)[:, 1:]
         maps.append(row.astype(np.float32).reshape(-1, *layout.grid))
