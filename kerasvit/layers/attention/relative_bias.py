@@ -129,13 +129,17 @@ class RelativePositionBias(ConfiguredLayer):
         """Return what the patches of these rows ask with, `(H, Q, N)`."""
         height, width = self._size(patches)
         stop = height if stop is None else stop
-        # Of each pair of rows and of each pair of columns: small, unlike that of all pairs. Flat,
-        # as places of two axes are no plain gathering in ONNX.
-        pairs = ops.take(patches, distances(height)[start:stop].reshape(-1), axis=0)
-        pairs = ops.take(pairs, distances(width).reshape(-1), axis=1)
-        pairs = ops.reshape(pairs, (stop - start, height, width, width, self.num_heads))
+        # Each row's biases lie side by side in the reversed table, and likewise each column's:
+        # slices of it, which every runtime of exports knows, unlike places of two axes.
+        turned = ops.flip(patches, axis=(0, 1))
+        rows = ops.stack(
+            [turned[height - 1 - row : 2 * height - 1 - row] for row in range(start, stop)]
+        )
+        pairs = ops.stack(
+            [rows[:, :, width - 1 - column : 2 * width - 1 - column] for column in range(width)]
+        )
         count = (stop - start) * width
-        bias = ops.transpose(pairs, (4, 0, 2, 1, 3))
+        bias = ops.transpose(pairs, (4, 1, 0, 2, 3))
         bias = ops.reshape(bias, (self.num_heads, count, height * width))
         to_class = ops.broadcast_to(class_token[1][:, None, None], (self.num_heads, count, 1))
         return ops.concatenate([to_class, bias], axis=2)
@@ -143,16 +147,6 @@ class RelativePositionBias(ConfiguredLayer):
     def compute_output_shape(self, input_shape):
         """Return the shape of the logits, unchanged."""
         return input_shape
-
-
-@functools.lru_cache(maxsize=64)
-def distances(size: int) -> np.ndarray:
-    """Return the place in a table of `2 * size - 1` of each two places' distance, `(size, size)`.
-
-    The first axis is that of the place that asks; its own distance is in the middle.
-    """
-    places = np.arange(size, dtype="int32")
-    return places[:, None] - places[None] + size - 1
 
 
 @functools.lru_cache(maxsize=64)

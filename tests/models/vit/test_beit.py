@@ -63,3 +63,13 @@ def test_what_the_biases_do_not_know_is_refused():
     }
     with pytest.raises(ValueError, match="num_registers=2"):
         kerasvit.VisionTransformer(**small, use_relative_position_bias=True, num_registers=2)
+
+
+def test_an_export_holds_the_biases(model, tmp_path):
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package)
+    exported = kerasvit.export(model, tmp_path / "x.onnx")
+    assert exported.check["checked"]
+    assert "sa_ffn_block_01_att" in exported.check["deviations"]
+    with pytest.raises(kerasvit.KerasViTError, match="one size"):
+        kerasvit.export(model, tmp_path / "y.onnx", image_size="dynamic")
