@@ -23,7 +23,7 @@ class PictureFile:
 
     Args:
         path: where its bytes lie.
-        name: what messages and manifests call it: the path, an address, or `"-"`.
+        name: what messages and manifests call it: the path, an address, `"sample:NAME"` or `"-"`.
         below: the sub-folders that lie between the folder that was named and the file.
         is_listed: whether a folder or a pattern holds it, and nobody named it.
     """
@@ -155,7 +155,7 @@ class _Finder:
     def of(self, text: str) -> list[PictureFile]:
         """Return the pictures that an input stands for."""
         if text.startswith(_SAMPLE):
-            return [_file(sample(text.removeprefix(_SAMPLE)))]
+            return [PictureFile(sample(text.removeprefix(_SAMPLE)), text)]
         if text == arriving.STANDARD_INPUT:
             return [PictureFile(arriving.read_standard_input(), text)]
         if arriving.is_address(text):

@@ -160,6 +160,7 @@ def test_predict_prints_classes_with_probabilities(run, photograph):
 def test_sample_photograph_is_found_without_a_network(run, tmp_path):
     result = run("predict", "sample:chelsea")
     assert result.code == 0, result.err
+    assert result.out.startswith("sample:chelsea: cat")  # as it was named, not where it lies
     result = run("predict", "sample:nothing")
     assert result.code == 2
     assert "chelsea" in result.err
