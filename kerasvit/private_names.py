@@ -90,7 +90,6 @@ def unlock_state(layer: keras.layers.Layer) -> None:
         _warn("derived classes make their layers before super().__init__()")
 
 
-@functools.cache
 def mark_called(model: keras.Model) -> keras.Model:
     """Have Keras export a Functional model that was never called, and return it."""
     if hasattr(model, "_called"):
@@ -98,6 +97,7 @@ def mark_called(model: keras.Model) -> keras.Model:
     return model
 
 
+@functools.cache
 def _warn(consequence: str) -> None:
     warnings.warn(
         f"Keras {keras.__version__} or its backend lacks a private name that kerasvit knows: "

@@ -62,6 +62,57 @@ CHANGED_VIT = {
     "mlp_type": "gated",
 }
 CONFIGS = {
+    "rotary ViT": (
+        VisionTransformer,
+        {
+            "image_shape": [16, 24, 3],
+            "patch_size": [8, 8],
+            "hidden_dim": 16,
+            "num_layers": 3,
+            "num_heads": 4,
+            "mlp_dim": 20,
+            "position_embedding": "none",
+            "rope_type": "dinov3",
+            "rope_temperature": 50.0,
+            "rope_periods": "bfloat16",
+            "use_key_bias": False,
+            "num_key_value_heads": 2,
+            "full_head_blocks": 1,
+            "use_mlp_sub_norm": True,
+            "layer_scale_init_value": 0.5,
+            "use_mlp_layer_scale": False,
+            "pooling": "attention",
+            "pooling_heads": 2,
+            "pooling_mlp_dim": 24,
+        },
+    ),
+    "ViT with positions of a reference grid": (
+        VisionTransformer,
+        {
+            "image_shape": [16, 24, 3],
+            "patch_size": [8, 8],
+            "hidden_dim": 16,
+            "num_layers": 3,
+            "num_heads": 4,
+            "mlp_dim": 20,
+            "rope_type": "pe",
+            "rope_reference_grid": [4, 4],
+            "rope_offset": 1.0,
+        },
+    ),
+    "BEiT": (
+        VisionTransformer,
+        {
+            "image_shape": [16, 24, 3],
+            "patch_size": [8, 8],
+            "hidden_dim": 12,
+            "num_layers": 3,
+            "num_heads": 3,
+            "mlp_dim": 20,
+            "position_embedding": "none",
+            "use_relative_position_bias": True,
+        },
+    ),
     "pooled ViT": (
         VisionTransformer,
         {

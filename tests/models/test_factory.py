@@ -5,7 +5,12 @@ import pytest
 from kerasvit.errors import UsageError
 from kerasvit.models import CaiT, VisionTransformer, create_model, factory, list_models
 
-OWN = {"cait_nano_patch4_32", "vit_nano_patch4_32"}
+OWN = {
+    "cait_nano_patch4_32",
+    "vit_nano_patch4_32",
+    "xcit_nano_patch4_32",
+    "vit_large_plus_patch16_dinov3_qkvb",  # Meta's ViT-L+, which timm lacks
+}
 
 
 def test_only_our_own_models_are_unknown_to_timm(timm):
