@@ -65,6 +65,14 @@ class CrossCovarianceBlock(Block):
         tokens = tokens + self._local_branch(tokens, grid, training)
         return tokens + self._mlp_branch(tokens, training), scores
 
+    def compute_output_spec(self, tokens, grid=None, score_rows=None, **arguments):
+        """Return what a call returns, as symbols: traced by JAX, a grid would be no numbers."""
+        batch, _, width = tokens.shape
+        dim = width // self.num_heads
+        scores = keras.KerasTensor((batch, self.num_heads, dim, dim), self.compute_dtype)
+        outputs = keras.KerasTensor(tokens.shape, self.compute_dtype)
+        return outputs, None if score_rows == 0 else scores
+
     def _local_branch(self, tokens, grid, training):
         outputs = self.local(self.local_norm(tokens), grid=grid, training=training)
         if self.layer_scale_init_value is not None:
