@@ -175,3 +175,22 @@ def head_dim(hidden_dim: int, num_heads: int) -> int:
         f"Received: num_heads={num_heads}, hidden_dim={hidden_dim}",
     )
     return hidden_dim // num_heads
+
+
+def attention_spec(layer: Any, tokens: Any, num_heads: int, score_rows: int | None):
+    """Return, as symbols, what an attention or a block returns for tokens of this shape.
+
+    JAX traces the numbers of a call's arguments with its tensors, so that a `grid` would be no
+    numbers any more where a user puts the layer into a Functional model.
+
+    Args:
+        layer: whose compute dtype the results have.
+        tokens: symbol `(B, N, D)`.
+        num_heads: of the scores.
+        score_rows: rows of the scores; None for all, 0 for no scores.
+    """
+    batch, length, _ = tokens.shape
+    rows = length if score_rows is None else score_rows
+    scores = keras.KerasTensor((batch, num_heads, rows, length), layer.compute_dtype)
+    outputs = keras.KerasTensor(tokens.shape, layer.compute_dtype)
+    return outputs, None if score_rows == 0 else scores

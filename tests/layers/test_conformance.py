@@ -473,3 +473,23 @@ def test_a_mixed_policy_computes_in_half_precision_and_keeps_weights_whole(case,
         assert np.abs(output - exact).max() <= 0.05 * np.abs(exact).max()
     if case.probabilities is not None:
         np.testing.assert_allclose(outputs[case.probabilities].sum(axis=-1), 1, atol=4e-3)
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("SelfAttention", {"grid": (5, 3)}),
+        ("EncoderBlock", {"grid": (5, 3), "score_rows": 2}),
+        ("CrossCovarianceBlock", {"grid": (4, 4)}),
+    ],
+)
+def test_a_grid_is_numbers_in_a_functional_model_too(tools, name, arguments):
+    layer = CASES[name].build(batch=3)
+    tokens = tools.random_tokens(3, 16, 12)
+    inputs = keras.Input((16, 12))
+    model = keras.Model(inputs, layer(inputs, **arguments))
+    expected, given = layer(tokens, **arguments), model(tokens)
+    for one, other, symbol in zip(given, expected, model.outputs, strict=True):
+        assert symbol.shape == (None, *one.shape[1:])
+        np.testing.assert_allclose(tools.to_numpy(one), tools.to_numpy(other), rtol=1e-5, atol=1e-6)

@@ -5,7 +5,7 @@ from keras import ops
 
 from kerasvit.layers.attention.differential import DifferentialAttention
 from kerasvit.layers.attention.self_attention import SelfAttention
-from kerasvit.layers.base import PACKAGE
+from kerasvit.layers.base import PACKAGE, attention_spec
 from kerasvit.layers.blocks.frame import Block
 
 
@@ -110,6 +110,13 @@ class EncoderBlock(Block):
         )
         tokens = tokens + self._attention_branch(outputs, training)
         return tokens + self._mlp_branch(tokens, training), scores
+
+    def compute_output_spec(self, tokens, *args, **arguments):
+        """Return what a call returns, as symbols."""
+        if arguments.get("grid") is None:
+            return super().compute_output_spec(tokens, *args, **arguments)
+        score_rows = args[0] if args else arguments.get("score_rows")
+        return attention_spec(self, tokens, self.num_score_heads, score_rows)
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
