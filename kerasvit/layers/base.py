@@ -70,6 +70,39 @@ class ConfiguredLayer(DirectCalls, keras.layers.Layer):
         return {**super().get_config(), **kept_arguments(self, self.arguments)}
 
 
+class ScoringLayer(ConfiguredLayer):
+    """A layer that returns tokens and attention scores."""
+
+    num_heads: int
+
+    @property
+    def num_score_heads(self) -> int:
+        """Length of the head axis of the scores."""
+        return self.num_heads
+
+    def compute_output_spec(self, *args, **arguments):
+        """Return what a call returns, as symbols.
+
+        JAX traces the numbers of a call's arguments with its tensors, so that a `grid` would be no
+        numbers any more where a user puts the layer into a Functional model: with one, no trace.
+        """
+        call = inspect.signature(self.call).bind(*args, **arguments)
+        given = {**call.arguments, **call.kwargs}
+        if given.get("grid") is None:
+            return super().compute_output_spec(*args, **arguments)
+        tokens, score_rows = given["tokens"], given.get("score_rows")
+        outputs = keras.KerasTensor(tokens.shape, self.compute_dtype)
+        shape = self._scores_shape(tokens.shape, score_rows)
+        scores = keras.KerasTensor(shape, self.compute_dtype)
+        return outputs, None if score_rows == 0 else scores
+
+    def _scores_shape(self, tokens_shape, score_rows: int | None):
+        """Return the shape of the scores of tokens `(B, N, D)`."""
+        batch, length, _ = tokens_shape
+        rows = length if score_rows is None else score_rows
+        return batch, self.num_score_heads, rows, length
+
+
 def sublayers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     """Return the layers that are attributes of a layer, by themselves or in a list or dict.
 
@@ -175,22 +208,3 @@ def head_dim(hidden_dim: int, num_heads: int) -> int:
         f"Received: num_heads={num_heads}, hidden_dim={hidden_dim}",
     )
     return hidden_dim // num_heads
-
-
-def attention_spec(layer: Any, tokens: Any, num_heads: int, score_rows: int | None):
-    """Return, as symbols, what an attention or a block returns for tokens of this shape.
-
-    JAX traces the numbers of a call's arguments with its tensors, so that a `grid` would be no
-    numbers any more where a user puts the layer into a Functional model.
-
-    Args:
-        layer: whose compute dtype the results have.
-        tokens: symbol `(B, N, D)`.
-        num_heads: of the scores.
-        score_rows: rows of the scores; None for all, 0 for no scores.
-    """
-    batch, length, _ = tokens.shape
-    rows = length if score_rows is None else score_rows
-    scores = keras.KerasTensor((batch, num_heads, rows, length), layer.compute_dtype)
-    outputs = keras.KerasTensor(tokens.shape, layer.compute_dtype)
-    return outputs, None if score_rows == 0 else scores

@@ -14,7 +14,7 @@ from kerasvit.layers.patch_grid import patch_grid
 from kerasvit.layers.position_resampling import RULES
 from kerasvit.layers.primitives import lean_ops
 from kerasvit.layers.primitives.patch_projection import PatchProjection
-from kerasvit.layers.traced_resampling import are_known, resampling_matrices
+from kerasvit.layers.traced_resampling import are_known, resampled, resampling_matrices
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -216,17 +216,14 @@ class PositionEmbedding(ConfiguredLayer):
         if are_known(rows, columns) and grid == self.grid:
             return embedding
         prefix, patches = embedding[:, : self.num_prefix], embedding[:, self.num_prefix :]
-        resampled = self._resample(ops.cast(patches, "float32"), grid)
-        return ops.concatenate([ops.cast(prefix, "float32"), resampled], axis=1)
+        patches = self._resample(ops.cast(patches, "float32"), grid)
+        return ops.concatenate([ops.cast(prefix, "float32"), patches], axis=1)
 
     def _resample(self, patches, grid):
         width = patches.shape[-1]
-        rows, columns = resampling_matrices(self.grid, grid, self.resampling)
-        by_row = ops.reshape(patches, (self.grid[0], self.grid[1] * width))
-        by_row = ops.matmul(rows, by_row)
-        by_row = ops.reshape(by_row, (-1, self.grid[1], width))
-        resampled = ops.matmul(columns, by_row)
-        return ops.reshape(resampled, (1, -1, width))
+        matrices = resampling_matrices(self.grid, grid, self.resampling)
+        values = ops.reshape(patches, (*self.grid, width))
+        return ops.reshape(resampled(values, *matrices), (1, -1, width))
 
     def compute_output_shape(self, input_shape):
         """Return the shape of the tokens, unchanged."""

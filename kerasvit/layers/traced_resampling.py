@@ -31,6 +31,13 @@ def resampling_matrices(old_grid: tuple[int, int], new_grid: tuple[Any, Any], ru
     )
 
 
+def resampled(values, rows, columns):
+    """Apply the matrices of both axes to values `(rows, columns, C)` of any grid."""
+    height, width, channels = values.shape
+    by_row = ops.matmul(rows, ops.reshape(values, (height, width * channels)))
+    return ops.matmul(columns, ops.reshape(by_row, (-1, width, channels)))
+
+
 def traced_matrices(old_grid: tuple[int, int], new_grid: tuple[Any, Any], rule: str) -> tuple:
     """Return the matrices that resample rows and columns of a position grid.
 

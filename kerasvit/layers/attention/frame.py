@@ -1,12 +1,12 @@
 """What every attention here shares: its arguments, the output projection and the dropouts."""
 
-from kerasvit.layers.base import ConfiguredLayer, head_dim, require_rate
+from kerasvit.layers.base import ScoringLayer, head_dim, require_rate
 from kerasvit.layers.primitives.dense import Dense, make_dense
 from kerasvit.layers.primitives.dropout import Dropout
 from kerasvit.layers.primitives.lean_ops import matmul
 
 
-class Attention(ConfiguredLayer):
+class Attention(ScoringLayer):
     """What the attentions share: their arguments, the output projection and the dropouts."""
 
     projection: Dense

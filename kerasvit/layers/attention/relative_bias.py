@@ -9,6 +9,7 @@ from keras import ops
 from kerasvit.layers.attention.scaled_dot_product import QUERY_CHUNK, biased_attention
 from kerasvit.layers.base import PACKAGE, ConfiguredLayer, require_at_least
 from kerasvit.layers.primitives import lean_ops
+from kerasvit.layers.traced_resampling import resampled
 
 Grid = tuple[int, int]
 # Rows of the table for the class token: what it gives to patches, gets from them, and its own.
@@ -102,19 +103,10 @@ class RelativePositionBias(ConfiguredLayer):
         patches = ops.reshape(table[:-_CLASS_ROWS], (height, width, self.num_heads))
         wanted = self.grid if grid is None else (grid[0], grid[1])
         if wanted != self.grid:
-            patches = self._resampled(ops.cast(patches, "float32"), wanted)
+            matrices = map(distance_matrix, self.grid, wanted)
+            patches = resampled(ops.cast(patches, "float32"), *map(ops.convert_to_tensor, matrices))
             patches = ops.cast(patches, table.dtype)
         return patches, table[-_CLASS_ROWS:]
-
-    def _resampled(self, patches, grid: Grid):
-        rows, columns = (
-            ops.convert_to_tensor(distance_matrix(old, new))
-            for old, new in zip(self.grid, grid, strict=True)
-        )
-        height, width, heads = patches.shape
-        by_row = ops.matmul(rows, ops.reshape(patches, (height, width * heads)))
-        by_row = ops.reshape(by_row, (rows.shape[0], width, heads))
-        return ops.matmul(columns, by_row)
 
     def _size(self, patches) -> Grid:
         return (patches.shape[0] + 1) // 2, (patches.shape[1] + 1) // 2

@@ -218,7 +218,7 @@ def _torch_softmax(logits):
     import torch
 
     wide = torch.promote_types(logits.dtype, torch.float32)
-    if wide is logits.dtype and not logits.requires_grad and not torch.compiler.is_compiling():
+    if wide is logits.dtype and lean_ops.may_write_over(logits):
         # In place: a second tensor of this size costs half the memory of all scores again.
         return torch.softmax(logits, -1, out=logits)
     return logits.softmax(-1, dtype=wide).to(logits.dtype)

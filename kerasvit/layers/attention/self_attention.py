@@ -13,7 +13,7 @@ from kerasvit.layers.attention.scaled_dot_product import (
     split_heads,
     split_joint_heads,
 )
-from kerasvit.layers.base import PACKAGE, attention_spec, head_dim, require
+from kerasvit.layers.base import PACKAGE, head_dim, require
 from kerasvit.layers.primitives.dense import Dense
 from kerasvit.layers.primitives.lean_ops import concatenate, matmul
 from kerasvit.layers.primitives.norms import make_norm
@@ -173,13 +173,6 @@ class SelfAttention(Attention):
         if self.use_sub_norm:
             outputs = self.sub_norm(outputs)
         return self._project(outputs, training), None if score_rows == 0 else scores
-
-    def compute_output_spec(self, tokens, *args, **arguments):
-        """Return what a call returns, as symbols."""
-        if arguments.get("grid") is None:
-            return super().compute_output_spec(tokens, *args, **arguments)
-        score_rows = args[0] if args else arguments.get("score_rows")
-        return attention_spec(self, tokens, self.num_heads, score_rows)
 
     def joint(self, tokens):
         """Return queries, keys and values side by side, `(B, N, D + 2 * key width)`, unturned."""

@@ -5,7 +5,7 @@ from keras import ops
 
 from kerasvit.layers.attention.differential import DifferentialAttention
 from kerasvit.layers.attention.self_attention import SelfAttention
-from kerasvit.layers.base import PACKAGE, attention_spec
+from kerasvit.layers.base import PACKAGE
 from kerasvit.layers.blocks.frame import Block
 
 
@@ -36,10 +36,11 @@ class EncoderBlock(Block):
 
     Call arguments:
         tokens: float tensor `(B, N, D)`.
-        score_rows, score_tap, rotation, grid: see `SelfAttention`.
+        score_rows, score_tap: see `SelfAttention`.
         token_tap: tensor `(B, N, D)` added to the normalised tokens that the attention reads, or
             None. The gradient of zeros here is the gradient of those tokens.
         training: bool or None, as in Keras.
+        **places: where the patches are, `rotation` and `grid`, see `SelfAttention`.
 
     Returns:
         tokens: `(B, N, D)`.
@@ -90,33 +91,18 @@ class EncoderBlock(Block):
         return super()._make_mlp(name, use_sub_norm=use_sub_norm, **kwargs)
 
     def call(
-        self,
-        tokens,
-        score_rows=None,
-        score_tap=None,
-        token_tap=None,
-        rotation=None,
-        grid=None,
-        training=None,
+        self, tokens, score_rows=None, score_tap=None, token_tap=None, training=None, **places
     ):
         """Apply both branches."""
         outputs, scores = self.attention(
             self.attention_inputs(tokens, token_tap),
             score_rows=score_rows,
             score_tap=score_tap,
-            rotation=rotation,
-            grid=grid,
             training=training,
+            **places,
         )
         tokens = tokens + self._attention_branch(outputs, training)
         return tokens + self._mlp_branch(tokens, training), scores
-
-    def compute_output_spec(self, tokens, *args, **arguments):
-        """Return what a call returns, as symbols."""
-        if arguments.get("grid") is None:
-            return super().compute_output_spec(tokens, *args, **arguments)
-        score_rows = args[0] if args else arguments.get("score_rows")
-        return attention_spec(self, tokens, self.num_score_heads, score_rows)
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -130,7 +116,7 @@ class PostNormBlock(EncoderBlock):
             `layer_scale_init_value` is what the gains of both norms start from instead.
 
     Call arguments:
-        tokens, score_rows, score_tap, token_tap, rotation, grid, training: see `EncoderBlock`; the
+        tokens, score_rows, score_tap, token_tap, training, **places: see `EncoderBlock`; the
             attention reads the tokens as they are.
 
     Returns:

@@ -3,7 +3,7 @@
 import keras
 
 from kerasvit.layers.attention.frame import Attention
-from kerasvit.layers.base import ConfiguredLayer, require, require_rate, sublayers
+from kerasvit.layers.base import ScoringLayer, require, require_rate, sublayers
 from kerasvit.layers.mlp import MLP, GatedMLP
 from kerasvit.layers.primitives.norms import make_norm
 from kerasvit.layers.regularization import LayerScale, StochasticDepth
@@ -11,7 +11,7 @@ from kerasvit.layers.regularization import LayerScale, StochasticDepth
 MLP_TYPES = {"mlp": MLP, "gated": GatedMLP}
 
 
-class Block(ConfiguredLayer):
+class Block(ScoringLayer):
     """Attention and MLP, each normalised before and added to its input.
 
     Subclasses choose the attention, and where they differ the order of things. `EncoderBlock` says
@@ -67,22 +67,21 @@ class Block(ConfiguredLayer):
         self.drop_path_rate = require_rate("drop_path_rate", drop_path_rate)
         self._make_sublayers()
 
-    @property
-    def num_score_heads(self) -> int:
-        """Length of the head axis of the scores."""
-        return self.num_heads
-
     def _make_sublayers(self):
         self.attention_norm = self._norm("attention_norm")
         self.attention = self._make_attention("attention")
         self.mlp_norm = self._norm("mlp_norm")
         self.mlp = self._make_mlp("mlp")
-        if self.layer_scale_init_value is not None:
-            self.attention_scale = self._layer_scale("attention_scale")
-            if self.use_mlp_layer_scale:
-                self.mlp_scale = self._layer_scale("mlp_scale")
+        for kind in ("attention", "mlp"):
+            if self._scales(kind):
+                setattr(self, f"{kind}_scale", self._layer_scale(f"{kind}_scale"))
         self.attention_drop = self._drop("attention_drop")
         self.mlp_drop = self._drop("mlp_drop")
+
+    def _scales(self, kind: str) -> bool:
+        """Tell whether LayerScale acts on the branches of a kind, "attention" or "mlp"."""
+        is_scaled = kind == "attention" or self.use_mlp_layer_scale
+        return self.layer_scale_init_value is not None and is_scaled
 
     def _norm(self, name):
         return make_norm(self.norm_type, self.layer_norm_epsilon, name, self.dtype_policy)
@@ -139,6 +138,6 @@ class Block(ConfiguredLayer):
 
     def _mlp_branch(self, tokens, training):
         outputs = self.mlp(self.mlp_norm(tokens), training=training)
-        if self.layer_scale_init_value is not None and self.use_mlp_layer_scale:
+        if self._scales("mlp"):
             outputs = self.mlp_scale(outputs)
         return self.mlp_drop(outputs, training=training)

@@ -19,8 +19,8 @@ class ParallelBlock(EncoderBlock):
             share one output bias, the attention's.
 
     Call arguments:
-        tokens, score_rows, score_tap, token_tap, rotation, grid, training: see `EncoderBlock`; the
-            token tap acts on what both branches read.
+        tokens, score_rows, score_tap, token_tap, training, **places: see `EncoderBlock`; the token
+            tap acts on what both branches read.
 
     Returns:
         tokens: `(B, N, D)`.
@@ -40,24 +40,12 @@ class ParallelBlock(EncoderBlock):
         self.attention_drop = self._drop("attention_drop")
 
     def call(
-        self,
-        tokens,
-        score_rows=None,
-        score_tap=None,
-        token_tap=None,
-        rotation=None,
-        grid=None,
-        training=None,
+        self, tokens, score_rows=None, score_tap=None, token_tap=None, training=None, **places
     ):
         """Apply both branches to the same tokens."""
         inputs = self.attention_inputs(tokens, token_tap)
         outputs, scores = self.attention(
-            inputs,
-            score_rows=score_rows,
-            score_tap=score_tap,
-            rotation=rotation,
-            grid=grid,
-            training=training,
+            inputs, score_rows=score_rows, score_tap=score_tap, training=training, **places
         )
         outputs = outputs + self.mlp(inputs, training=training)
         return tokens + self._attention_branch(outputs, training), scores
@@ -74,7 +62,7 @@ class BranchedBlock(EncoderBlock):
         **kwargs: the further arguments of `EncoderBlock`.
 
     Call arguments:
-        tokens, score_rows, rotation, grid, training: see `EncoderBlock`.
+        tokens, score_rows, training, **places: see `EncoderBlock`.
         score_tap: as in `SelfAttention`, for the heads of all branches.
         token_tap: must be None: each attention reads tokens of its own.
 
@@ -110,11 +98,6 @@ class BranchedBlock(EncoderBlock):
                 self._set(f"{kind}_scale_{branch}", self._layer_scale)
             self._set(f"{kind}_drop_{branch}", self._drop)
 
-    def _scales(self, kind: str) -> bool:
-        return self.layer_scale_init_value is not None and (
-            kind == "attention" or self.use_mlp_layer_scale
-        )
-
     def _set(self, name, make):
         setattr(self, name, make(name))
 
@@ -126,14 +109,7 @@ class BranchedBlock(EncoderBlock):
         )
 
     def call(
-        self,
-        tokens,
-        score_rows=None,
-        score_tap=None,
-        token_tap=None,
-        rotation=None,
-        grid=None,
-        training=None,
+        self, tokens, score_rows=None, score_tap=None, token_tap=None, training=None, **places
     ):
         """Apply all attentions, then all MLPs."""
         if token_tap is not None:
@@ -146,9 +122,8 @@ class BranchedBlock(EncoderBlock):
                 self._part("attention_norm", branch)(tokens),
                 score_rows=score_rows,
                 score_tap=taps[branch],
-                rotation=rotation,
-                grid=grid,
                 training=training,
+                **places,
             )
             for branch in range(self.num_branches)
         ]

@@ -65,13 +65,10 @@ class CrossCovarianceBlock(Block):
         tokens = tokens + self._local_branch(tokens, grid, training)
         return tokens + self._mlp_branch(tokens, training), scores
 
-    def compute_output_spec(self, tokens, grid=None, score_rows=None, **arguments):
-        """Return what a call returns, as symbols: traced by JAX, a grid would be no numbers."""
-        batch, _, width = tokens.shape
+    def _scores_shape(self, tokens_shape, score_rows: int | None):
+        batch, _, width = tokens_shape
         dim = width // self.num_heads
-        scores = keras.KerasTensor((batch, self.num_heads, dim, dim), self.compute_dtype)
-        outputs = keras.KerasTensor(tokens.shape, self.compute_dtype)
-        return outputs, None if score_rows == 0 else scores
+        return batch, self.num_heads, dim, dim
 
     def _local_branch(self, tokens, grid, training):
         outputs = self.local(self.local_norm(tokens), grid=grid, training=training)
@@ -130,7 +127,7 @@ class XCiTClassBlock(Block):
         else:
             class_token = self.mlp_norm(tokens[:, :1])
         outputs = self.mlp(class_token, training=training)
-        if self.layer_scale_init_value is not None and self.use_mlp_layer_scale:
+        if self._scales("mlp"):
             outputs = self.mlp_scale(outputs)
         outputs = ops.concatenate([outputs, tokens[:, 1:]], axis=1)
         tokens = ops.concatenate([class_token, tokens[:, 1:]], axis=1)
