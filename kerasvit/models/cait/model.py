@@ -1,19 +1,17 @@
 """CaiT: self-attention among the patches, then class attention that reads them out."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from kerasvit.layers import (
     ClassAttentionBlock,
     LayerScaleBlock,
-    LearnedTokens,
     PatchEmbedding,
     PositionEmbedding,
 )
-from kerasvit.layers.base import PACKAGE, kernel_initializer
-from kerasvit.layers.primitives.dense import Dense
-from kerasvit.layers.primitives.dropout import Dropout
-from kerasvit.layers.primitives.norms import make_norm
+from kerasvit.layers.base import PACKAGE
 from kerasvit.models import forms
 from kerasvit.models.arguments import Converted
 from kerasvit.models.cait.class_attention import ClassAttentionModel
@@ -103,52 +101,34 @@ class CaiT(ClassAttentionModel):
     family = "cait"
     view_arguments = ("scores_before_mixing",)
 
-    def _make_layers(self) -> dict[str, keras.layers.Layer]:
+    def _make_embedding(self) -> dict[str, keras.layers.Layer]:
         dtype = self.dtype_policy
-        regularization = {
-            "dropout_rate": self.dropout_rate,
-            "attention_dropout_rate": self.attention_dropout_rate,
-            "drop_path_rate": self.drop_path_rate,
-        }
         patch_embedding = PatchEmbedding(
             self.hidden_dim, self.patch_size, name="patch_embedding", dtype=dtype
         )
         grid = patch_embedding.grid(*self.image_shape[:2])
-        layers = {
-            "patch_embedding": patch_embedding,
-            "position": PositionEmbedding(
-                grid, 0, self.position_resampling, name="position_embedding", dtype=dtype
-            ),
-            "position_dropout": Dropout(self.dropout_rate, name="position_dropout", dtype=dtype),
-            "blocks": [
-                self._make_block(LayerScaleBlock, f"sa_ffn_block_{index:02d}", **regularization)
-                for index in range(self.num_layers)
-            ],
-            "class_token": LearnedTokens(1, name="class_token", dtype=dtype),
-            "class_blocks": [
-                self._make_block(ClassAttentionBlock, f"ca_ffn_block_{index:02d}")
-                for index in range(self.num_class_layers)
-            ],
-            "norm": make_norm("layer", self.layer_norm_epsilon, "norm", dtype),
-        }
-        if self.num_classes:
-            layers["head"] = Dense(
-                self.num_classes, kernel_initializer=kernel_initializer(), name="head", dtype=dtype
-            )
-        return layers
-
-    def _make_block(self, block_type, name, **regularization):
-        return block_type(
-            num_heads=self.num_heads,
-            mlp_dim=self.mlp_dim,
-            use_qkv_bias=self.use_qkv_bias,
-            activation=self.activation,
-            layer_scale_init_value=self.layer_scale_init_value,
-            layer_norm_epsilon=self.layer_norm_epsilon,
-            name=name,
-            dtype=self.dtype_policy,
-            **regularization,
+        position = PositionEmbedding(
+            grid, 0, self.position_resampling, name="position_embedding", dtype=dtype
         )
+        return {"patch_embedding": patch_embedding, "position": position}
+
+    def _make_patch_block(self, index: int) -> LayerScaleBlock:
+        return self._make_block(
+            LayerScaleBlock,
+            f"sa_ffn_block_{index:02d}",
+            dropout_rate=self.dropout_rate,
+            attention_dropout_rate=self.attention_dropout_rate,
+            drop_path_rate=self.drop_path_rate,
+        )
+
+    def _make_class_block(self, name: str) -> ClassAttentionBlock:
+        return self._make_block(ClassAttentionBlock, name)
+
+    def _embed(self, images, training):
+        return self.patch_embedding(images)
+
+    def _block_arguments(self, grid) -> dict[str, Any]:
+        return {"scores_before_mixing": self.scores_before_mixing}
 
     def _forward(self, images, training, taps: Taps = NO_TAPS):
         patches, sa_scores = self._encode_patches(images, training, taps)
@@ -175,24 +155,6 @@ class CaiT(ClassAttentionModel):
         patches, _ = self._encode_patches(images, training)
         class_token, _ = self._attend_to_patches(patches, training)
         return self.norm(_joined((class_token, patches)))
-
-    def _encode_patches(self, images, training, taps: Taps = NO_TAPS):
-        grid = self.patch_embedding.grid_of(images)
-        patches = self.position(self.patch_embedding(images), grid=grid)
-        patches = self.position_dropout(patches, training=training)
-        scores = {}
-        for index, block in enumerate(self.blocks):
-            wanted = self.returned_scores == "full" and self._wants_scores(index)
-            output, block_scores = block(
-                patches,
-                scores_before_mixing=self.scores_before_mixing,
-                training=training,
-                **taps.arguments(block, None if wanted else 0),
-            )
-            patches = taps.read(block, (patches,), output, block_scores)
-            if wanted:
-                scores[f"{block.name}_att"] = block_scores
-        return patches, scores
 
     def _attend_to_patches(self, patches, training, taps: Taps = NO_TAPS):
         rows = 0 if self.returned_scores == "none" else None

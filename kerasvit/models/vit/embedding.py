@@ -24,9 +24,8 @@ class TokenEmbedding(ViTFacts):
     distillation_token: LearnedTokens
     registers: LearnedTokens
 
-    def _embed(self, images, training):
-        """Return the tokens `(B, N, D)`."""
-        grid = self.patch_embedding.grid_of(images)
+    def _embed(self, images, grid, training):
+        """Return the tokens `(B, N, D)` of images with this grid of patches."""
         tokens = self.patch_embedding(images)
         if self.use_patch_norm:
             tokens = self.patch_norm(tokens)
@@ -46,9 +45,8 @@ class TokenEmbedding(ViTFacts):
             tokens = self.distillation_token(tokens)
         return self.class_token(tokens) if self.use_class_token else tokens
 
-    def _places(self, images) -> list[dict[str, Any]]:
+    def _places(self, grid) -> list[dict[str, Any]]:
         """Return the call arguments that say where the patches are, for each block."""
-        grid = self.patch_embedding.grid_of(images)
         places = {"grid": grid} if self.use_relative_position_bias else {}
         if self.rope_type is None:
             return [places] * self.num_layers

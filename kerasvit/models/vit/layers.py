@@ -15,6 +15,7 @@ from kerasvit.layers import (
 )
 from kerasvit.layers.attention.differential import initial_lambda
 from kerasvit.layers.base import head_dim, kernel_initializer
+from kerasvit.layers.patch_grid import patch_grid
 from kerasvit.layers.primitives.dense import Dense
 from kerasvit.layers.primitives.dropout import Dropout
 from kerasvit.layers.primitives.norms import make_norm
@@ -140,10 +141,8 @@ def _relative_grid(model) -> tuple[int, int] | None:
     """Return the grid that relative biases are stored for, where there are any."""
     if not model.use_relative_position_bias:
         return None
-    rows, columns = (
-        side // patch for side, patch in zip(model.image_shape, model.patch_size, strict=False)
-    )
-    return rows, columns
+    height, width, _ = model.image_shape
+    return patch_grid(height, width, model.patch_size, model.ignore_remainder)
 
 
 def _key_value_heads(model, index: int) -> int | None:

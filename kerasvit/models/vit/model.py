@@ -225,10 +225,11 @@ class VisionTransformer(TokenEmbedding, ReadOut, ScoreModel):
 
     def _encode(self, images, training, taps: Taps = NO_TAPS):
         """Return the normalised tokens of the blocks that the head reads, and the scores."""
-        tokens = self._embed(images, training)
+        grid = self.patch_embedding.grid_of(images)
+        tokens = self._embed(images, grid, training)
         read_tokens = self.use_class_token + self.use_distillation_token
         rows = {"full": None, "cls": read_tokens, "none": 0}[self.returned_scores]
-        places = self._places(images)
+        places = self._places(grid)
         outputs, scores = [], {}
         for index, block in enumerate(self.blocks):
             arguments = taps.arguments(block, rows if self._wants_scores(index) else 0)

@@ -1,5 +1,7 @@
 """XCiT: channels attend to channels among the patches, then class attention reads them out."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -7,13 +9,9 @@ from kerasvit.layers import (
     ConvolutionalStem,
     CrossCovarianceBlock,
     FourierPositions,
-    LearnedTokens,
     XCiTClassBlock,
 )
-from kerasvit.layers.base import PACKAGE, head_dim, kernel_initializer
-from kerasvit.layers.primitives.dense import Dense
-from kerasvit.layers.primitives.dropout import Dropout
-from kerasvit.layers.primitives.norms import make_norm
+from kerasvit.layers.base import PACKAGE, head_dim
 from kerasvit.layout import BlockKey, ChannelLayout, TokenLayout
 from kerasvit.models import forms
 from kerasvit.models.arguments import Converted
@@ -102,57 +100,37 @@ class XCiT(ClassAttentionModel):
     attends_to_channels = True
     has_position_table = False
 
-    def _make_layers(self) -> dict[str, keras.layers.Layer]:
+    def _make_embedding(self) -> dict[str, keras.layers.Layer]:
         dtype = self.dtype_policy
-        layers = {
-            "patch_embedding": ConvolutionalStem(
-                self.hidden_dim,
-                self.patch_size,
-                self.activation,
-                name="patch_embedding",
-                dtype=dtype,
-            ),
-            "position": FourierPositions(name="position_encoding", dtype=dtype),
-            "position_dropout": Dropout(self.dropout_rate, name="position_dropout", dtype=dtype),
-            "blocks": [
-                self._make_block(
-                    CrossCovarianceBlock,
-                    f"xca_ffn_block_{index:02d}",
-                    drop_path_rate=self.drop_path_rate,
-                )
-                for index in range(self.num_layers)
-            ],
-            "class_token": LearnedTokens(1, name="class_token", dtype=dtype),
-            "class_blocks": [
-                self._make_block(
-                    XCiTClassBlock,
-                    f"ca_ffn_block_{index:02d}",
-                    use_tokens_norm=self.use_tokens_norm,
-                )
-                for index in range(self.num_class_layers)
-            ],
-            "norm": make_norm("layer", self.layer_norm_epsilon, "norm", dtype),
-        }
-        if self.num_classes:
-            layers["head"] = Dense(
-                self.num_classes, kernel_initializer=kernel_initializer(), name="head", dtype=dtype
-            )
-        return layers
+        patch_embedding = ConvolutionalStem(
+            self.hidden_dim, self.patch_size, self.activation, name="patch_embedding", dtype=dtype
+        )
+        position = FourierPositions(name="position_encoding", dtype=dtype)
+        return {"patch_embedding": patch_embedding, "position": position}
 
-    def _make_block(self, block_type, name, **others):
-        return block_type(
-            num_heads=self.num_heads,
-            mlp_dim=self.mlp_dim,
-            use_qkv_bias=self.use_qkv_bias,
-            activation=self.activation,
-            layer_scale_init_value=self.layer_scale_init_value,
-            layer_norm_epsilon=self.layer_norm_epsilon,
+    def _make_patch_block(self, index: int) -> CrossCovarianceBlock:
+        return self._make_block(
+            CrossCovarianceBlock,
+            f"xca_ffn_block_{index:02d}",
             dropout_rate=self.dropout_rate,
             attention_dropout_rate=self.attention_dropout_rate,
-            name=name,
-            dtype=self.dtype_policy,
-            **others,
+            drop_path_rate=self.drop_path_rate,
         )
+
+    def _make_class_block(self, name: str) -> XCiTClassBlock:
+        return self._make_block(
+            XCiTClassBlock,
+            name,
+            use_tokens_norm=self.use_tokens_norm,
+            dropout_rate=self.dropout_rate,
+            attention_dropout_rate=self.attention_dropout_rate,
+        )
+
+    def _embed(self, images, training):
+        return self.patch_embedding(images, training=training)
+
+    def _block_arguments(self, grid) -> dict[str, Any]:
+        return {"grid": grid}
 
     @property
     def _plain_weight(self) -> keras.Variable:
@@ -206,20 +184,6 @@ class XCiT(ClassAttentionModel):
         patches, _ = self._encode_patches(images, training)
         tokens, _ = self._attend_to_patches(patches, training)
         return self.norm(tokens)
-
-    def _encode_patches(self, images, training, taps: Taps = NO_TAPS):
-        grid = self.patch_embedding.grid_of(images)
-        patches = self.patch_embedding(images, training=training)
-        patches = self.position_dropout(self.position(patches, grid=grid), training=training)
-        scores = {}
-        for index, block in enumerate(self.blocks):
-            wanted = self.returned_scores == "full" and self._wants_scores(index)
-            arguments = taps.arguments(block, None if wanted else 0)
-            output, block_scores = block(patches, grid=grid, training=training, **arguments)
-            patches = taps.read(block, (patches,), output, block_scores)
-            if wanted:
-                scores[f"{block.name}_att"] = block_scores
-        return patches, scores
 
     def _attend_to_patches(self, patches, training, taps: Taps = NO_TAPS):
         rows = 0 if self.returned_scores == "none" else None
