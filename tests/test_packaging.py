@@ -22,7 +22,7 @@ DATA_SUFFIXES = (".py", ".toml", ".keras", ".html", ".css", ".js", ".typed")
 ORDER = [
     ("errors",),
     ("private_names",),
-    ("digests", "fields", "printable", "temporary", "untrusted", "wording"),
+    ("digests", "fields", "temporary", "texts", "untrusted"),
     ("files", "numerics", "ahead", "layout", "backend", "cache", "memory"),
     ("images",),
     ("releases",),

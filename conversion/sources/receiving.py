@@ -17,7 +17,7 @@ from kerasvit.conversion.sources.connections import PrivateAddress, Watch
 from kerasvit.conversion.sources.patience import Limits
 from kerasvit.digests import file_sha256
 from kerasvit.errors import DownloadError
-from kerasvit.printable import printable
+from kerasvit.texts.printable import printable
 
 _CHUNK = 2**14
 _MAX_REDIRECTS = 10

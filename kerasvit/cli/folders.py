@@ -2,7 +2,7 @@
 
 from kerasvit.cli.options import at_least
 from kerasvit.cli.speech import tell
-from kerasvit.wording import counted
+from kerasvit.texts.wording import counted
 
 
 def add_folder(parser, what: str) -> None:

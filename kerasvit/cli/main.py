@@ -29,8 +29,8 @@ from kerasvit.cli.examples import add_examples
 from kerasvit.cli.speech import finish, forget_output, tell
 from kerasvit.errors import KerasViTError, OutputError, UsageError
 from kerasvit.memory import is_out_of_memory
-from kerasvit.printable import printable
 from kerasvit.temporary import without_empty_folders
+from kerasvit.texts.printable import printable
 
 COMMANDS = (
     list_command,

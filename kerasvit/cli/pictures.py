@@ -12,7 +12,7 @@ from kerasvit.cli.speech import output_errors, tell
 from kerasvit.errors import InputError, KerasViTError
 from kerasvit.images.inputs import LeftOut, PictureFile, find
 from kerasvit.look import pictures
-from kerasvit.printable import printable
+from kerasvit.texts.printable import printable
 
 Loaded = TypeVar("Loaded")
 

@@ -6,7 +6,7 @@ import pathlib
 from typing import TYPE_CHECKING, Any
 
 from kerasvit.cli.options import load_resized_model
-from kerasvit.wording import counted
+from kerasvit.texts.wording import counted
 
 if TYPE_CHECKING:
     from kerasvit.models.base import ScoreModel

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 
 from kerasvit.errors import OutputError
-from kerasvit.printable import printable
+from kerasvit.texts.printable import printable
 
 
 def say(*texts: object, flush: bool = False) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from kerasvit.errors import InputError
 from kerasvit.images.resampling import resize_array
-from kerasvit.wording import counted
+from kerasvit.texts.wording import counted
 
 
 class Mosaics(NamedTuple):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasvit.errors import UsageError
-from kerasvit.wording import counted
+from kerasvit.texts.wording import counted
 
 _DPI = 200
 

@@ -10,7 +10,7 @@ import numpy as np
 from kerasvit.errors import OutputError
 from kerasvit.exporting.computation import Computation
 from kerasvit.exporting.formats.format import Format, installed_version, is_installed
-from kerasvit.wording import counted
+from kerasvit.texts.wording import counted
 
 BATCHES = (1, 5)
 # Of the largest value of an output, or of 1 where it is smaller; see docs/how_to/exporting.md.

@@ -5,7 +5,7 @@ import struct
 from typing import IO, NamedTuple
 
 from kerasvit.errors import InputError
-from kerasvit.wording import counted
+from kerasvit.texts.wording import counted
 
 # Pillow spends some 30 microseconds on each strip or tile before it decodes the first.
 MAX_PIECES = 65_536

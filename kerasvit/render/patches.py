@@ -14,7 +14,7 @@ from kerasvit.render.drawing import Drawing
 from kerasvit.render.labels import heading
 from kerasvit.render.sheet import GAP, MARGIN, WIDTH
 from kerasvit.render.typography import INK, QUIET, font
-from kerasvit.wording import counted
+from kerasvit.texts.wording import counted
 
 if TYPE_CHECKING:
     from kerasvit.models.base import ScoreModel

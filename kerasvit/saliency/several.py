@@ -5,7 +5,7 @@ from typing import Any, overload
 
 from kerasvit.saliency.figures.shown import Shown
 from kerasvit.saliency.result import SaliencyMap
-from kerasvit.wording import counted
+from kerasvit.texts.wording import counted
 
 
 class SaliencyMaps(Shown, Sequence[SaliencyMap]):

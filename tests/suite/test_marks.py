@@ -11,7 +11,7 @@ import pytest
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 # Files, pictures and numbers that no backend has touched.
 WITHOUT_BACKEND = {"images", "render", "releases", "benchmarks", "examples", "suite"}
-WITHOUT_BACKEND |= {"docs", "files", "fuzzing", "injected", "publishing", "soak"}
+WITHOUT_BACKEND |= {"docs", "files", "fuzzing", "injected", "publishing", "soak", "texts"}
 
 
 def _is_mark(node, name):

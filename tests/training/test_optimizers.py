@@ -5,8 +5,8 @@ from keras import ops
 
 import kerasvit
 from kerasvit.errors import UsageError
+from kerasvit.training.by_layer import AdamWByLayer
 from kerasvit.training.optimizers import (
-    AdamWByLayer,
     averaged,
     is_decayed,
     make_optimizer,
@@ -191,3 +191,21 @@ def test_unknown_names_are_refused(model):
         make_optimizer(model, 0.1, name="sgd")
     with pytest.raises(UsageError, match="layer_wise_rates"):
         make_optimizer(model, 0.1, rates={"other_model/kernel": 0.5})
+
+
+def test_muon_leaves_the_table_of_relative_biases_to_adam_which_does_not_decay_it():
+    model = kerasvit.VisionTransformer(
+        image_shape=(8, 8, 3),
+        patch_size=4,
+        num_classes=3,
+        hidden_dim=16,
+        num_layers=1,
+        num_heads=2,
+        mlp_dim=16,
+        use_relative_position_bias=True,
+        position_embedding="none",
+    )
+    optimizer = make_optimizer(model, 0.1, 0.5, name="muon", adam_weight_decay=0.25)
+    before, after = _step(optimizer, model)
+    (table,) = [path for path in before if path.endswith("relative_bias/table")]
+    np.testing.assert_allclose(before[table] - after[table], 0.1, rtol=1e-3)

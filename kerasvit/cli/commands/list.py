@@ -3,7 +3,7 @@
 from kerasvit.cli.reports.columns import aligned, size, source
 from kerasvit.cli.speech import say_table
 from kerasvit.errors import UsageError
-from kerasvit.wording import counted
+from kerasvit.texts.wording import counted
 
 
 def add_parsers(subparsers, common) -> None:

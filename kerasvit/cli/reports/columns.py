@@ -1,6 +1,6 @@
 """Facts as columns of text, as `kerasvit list` and `kerasvit info` print them."""
 
-from kerasvit.printable import printable
+from kerasvit.texts.printable import printable
 
 
 def aligned(rows) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kerasvit.cli.reports.columns import aligned
-from kerasvit.wording import counted
+from kerasvit.texts.wording import counted
 
 # What the tables show of each metric; the report has all of it.
 _COLUMNS = {

@@ -14,7 +14,7 @@ from kerasvit.render.features.sheets import photograph_of
 from kerasvit.render.labels import heading
 from kerasvit.render.sheet import GAP, MARGIN, WIDTH, cell_size
 from kerasvit.render.typography import QUIET
-from kerasvit.wording import counted
+from kerasvit.texts.wording import counted
 
 _CAPTION = 20
 _LINE, _DOT, _HALO = 3.0, 10.0, 3.0

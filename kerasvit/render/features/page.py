@@ -13,10 +13,10 @@ import numpy as np
 from kerasvit.errors import UsageError
 from kerasvit.features.patches import Patch, PatchFeatures, check_pictures
 from kerasvit.files import atomic_path
-from kerasvit.printable import printable
 from kerasvit.render.colour import colourise
 from kerasvit.render.features.sheets import photograph_of
 from kerasvit.render.viewer.embedding import as_base64, as_jpeg, as_json, part
+from kerasvit.texts.printable import printable
 
 MAX_BYTES = 40_000_000
 LEVELS = 127

@@ -13,7 +13,7 @@ from kerasvit.render.drawing import Drawing
 from kerasvit.render.features.outline import outline
 from kerasvit.render.sheet import WIDTH, Panel, Section
 from kerasvit.render.standard import framed
-from kerasvit.wording import counted
+from kerasvit.texts.wording import counted
 
 _COLORMAP = "inferno"
 _COVER = 0.7

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from kerasvit.printable import printable_tree
+from kerasvit.texts.printable import printable_tree
 
 _LONGEST_SIDE = 1024
 _JPEG_QUALITY = 90

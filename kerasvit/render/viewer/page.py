@@ -11,10 +11,10 @@ from kerasvit.errors import InputError, UsageError
 from kerasvit.files import atomic_path
 from kerasvit.images.geometry import Geometry
 from kerasvit.layout import TokenLayout
-from kerasvit.printable import printable
 from kerasvit.render.colour import colourise
 from kerasvit.render.viewer.data import Block, pack_blocks
 from kerasvit.render.viewer.embedding import as_base64, as_jpeg, as_json, part
+from kerasvit.texts.printable import printable
 
 MAX_BYTES = 20_000_000
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kerasvit.errors import UsageError
 from kerasvit.saliency.figures import plotting
 from kerasvit.saliency.numbers import to_csv
-from kerasvit.wording import counted
+from kerasvit.texts.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

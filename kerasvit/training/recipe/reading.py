@@ -12,7 +12,7 @@ from kerasvit.errors import InputError, UsageError
 from kerasvit.fields import Rule, check_names, nearest, problem, read_table
 from kerasvit.images.preprocessing import Preprocessing
 from kerasvit.images.rules import PREPROCESSING_RULES
-from kerasvit.printable import printable
+from kerasvit.texts.printable import printable
 from kerasvit.training.recipe.tables import CONVOLUTIONAL, Recipe
 from kerasvit.untrusted.texts import read_toml
 

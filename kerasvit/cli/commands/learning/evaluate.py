@@ -7,7 +7,7 @@ import sys
 from kerasvit.cli.folders import add_folder, limited, say_broken
 from kerasvit.cli.options import add_model, at_least, load_model
 from kerasvit.cli.speech import say
-from kerasvit.wording import counted
+from kerasvit.texts.wording import counted
 
 
 def add_parsers(subparsers, common) -> None:

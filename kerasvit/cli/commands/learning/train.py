@@ -3,7 +3,7 @@
 import pathlib
 
 from kerasvit.cli.speech import say, tell
-from kerasvit.wording import counted
+from kerasvit.texts.wording import counted
 
 
 def add_parsers(subparsers, common) -> None:

@@ -7,7 +7,7 @@ import sys
 
 from kerasvit.cli.options import at_least
 from kerasvit.cli.speech import say, tell
-from kerasvit.wording import counted
+from kerasvit.texts.wording import counted
 
 
 def add_parsers(subparsers, common) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from kerasvit.exporting.formats.web.runtime import FILES, find_runtime
 from kerasvit.models.problem import problem_of
-from kerasvit.printable import printable, printable_tree
+from kerasvit.texts.printable import printable, printable_tree
 
 _HERE = pathlib.Path(__file__).parent
 MODEL = "model.onnx"

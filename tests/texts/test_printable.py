@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from kerasvit.printable import printable, printable_tree
+from kerasvit.texts.printable import printable, printable_tree
 
 
 @pytest.mark.parametrize(

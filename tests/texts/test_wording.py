@@ -5,7 +5,7 @@ import pytest
 from kerasvit.errors import UsageError
 from kerasvit.saliency import find_class
 from kerasvit.saliency.targets import close_names
-from kerasvit.wording import counted
+from kerasvit.texts.wording import counted
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Words of messages and pages: numbers with their nouns, and texts from outside made harmless."""
