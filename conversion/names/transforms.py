@@ -63,6 +63,28 @@ CONV = permutation(2, 3, 1, 0)
 DEPTHWISE = permutation(2, 3, 0, 1)
 
 
+def thirds(start: int, stop: int, kind: Kind = SAME) -> Kind:
+    """Return the kind that reads some of three equal parts of an array as another kind does.
+
+    Args:
+        start, stop: the first part that is read, and the one after the last.
+        kind: what becomes of what is read.
+    """
+
+    def third(length: int) -> int:
+        if length % 3:
+            raise ValueError(f"Query, key and value must be of one size. Received: {length}")
+        return length // 3
+
+    return Kind(
+        forward=lambda array: kind.forward(
+            array[start * third(len(array)) : stop * third(len(array))]
+        ),
+        shape=lambda shape: kind.shape(((stop - start) * third(shape[0]), *shape[1:])),
+        backward=kind.backward,
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class Rule:
     """One target and the source tensors that it is made of.

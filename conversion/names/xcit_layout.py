@@ -2,11 +2,9 @@
 
 import dataclasses
 
-import numpy as np
-
 from kerasvit.conversion.names.layouts import _linear, _mlp, _norm
 from kerasvit.conversion.names.rules import CONV, LINEAR, SAME, Kind, Layout, Rule
-from kerasvit.conversion.names.transforms import DEPTHWISE
+from kerasvit.conversion.names.transforms import DEPTHWISE, thirds
 
 COUNTERS = "*.num_batches_tracked"
 
@@ -88,24 +86,11 @@ TIMM_XCIT = Layout(
 )
 
 
-def _third(index: int, kind: Kind) -> Kind:
-    """Return the kind whose array is one of three that follow each other in a tensor."""
-
-    def part(shape: tuple[int, ...]) -> tuple[int, ...]:
-        return (shape[0] // 3, *shape[1:])
-
-    return Kind(
-        forward=lambda array: kind.forward(np.split(array, 3)[index]),
-        shape=lambda shape: kind.shape(part(shape)),
-        backward=kind.backward,
-    )
-
-
 def _joint(index: int, name: str) -> tuple[Rule, Rule]:
     source, target = "cls_attn_blocks.{i}.attn.qkv", f"{_CLASS_BLOCK}/attention/{name}"
     return (
-        Rule(f"{source}.weight", f"{target}/kernel", _third(index, LINEAR)),
-        Rule(f"{source}.bias", f"{target}/bias", _third(index, SAME)),
+        Rule(f"{source}.weight", f"{target}/kernel", thirds(index, index + 1, LINEAR)),
+        Rule(f"{source}.bias", f"{target}/bias", thirds(index, index + 1)),
     )
 
 

@@ -26,8 +26,9 @@ from kerasvit.conversion.facts.facts import by_user
 from kerasvit.conversion.files.checkpoint import open_checkpoint
 from kerasvit.conversion.names.rules import prove
 from kerasvit.conversion.proof.parity import FEATURE_TOLERANCE, SCORE_TOLERANCE, compare
-from kerasvit.conversion.proof.timm.arguments import OWN_NAMES, differing_arguments
 from kerasvit.conversion.proof.timm.model import TimmReference
+from kerasvit.conversion.proof.timm.modules import timm_module
+from kerasvit.conversion.proof.timm.modules.base import OWN_NAMES
 from kerasvit.models import factory
 from kerasvit.models.opening.without_values import without_values
 from kerasvit.models.vit.variants.rotary import ROTARY
@@ -113,7 +114,7 @@ def timm_arguments(model):
     return {
         "img_size": model.image_shape[:2],
         "num_classes": model.num_classes,
-        **differing_arguments(model),
+        **timm_module(model).arguments(),
     }
 
 

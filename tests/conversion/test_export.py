@@ -1,5 +1,7 @@
 """The way back to PyTorch: names, values, and files that timm loads with strict=True."""
 
+import functools
+
 import numpy as np
 import pytest
 import safetensors
@@ -11,7 +13,7 @@ from kerasvit.conversion import convert, export_weights
 from kerasvit.conversion.export import tensors_of
 from kerasvit.conversion.files.checkpoint import open_checkpoint
 from kerasvit.conversion.names.rules import variables_by_path
-from kerasvit.conversion.proof.timm.arguments import differing_arguments
+from kerasvit.conversion.proof.timm.modules import timm_module
 from kerasvit.errors import InputError, OutputError, UsageError
 
 SIZES = {"hidden_dim": 24, "num_layers": 2, "num_heads": 3, "mlp_dim": 96, "num_classes": 5}
@@ -73,7 +75,7 @@ def test_timm_loads_it_and_computes_the_same(timm, tmp_path, name):
     path = export_weights(model, tmp_path / "weights.pth")
     side = model.image_shape[0]
     module = timm.create_model(
-        name, img_size=side, num_classes=5, **differing_arguments(model)
+        name, img_size=side, num_classes=5, **timm_module(model).arguments()
     ).eval()
     module.load_state_dict(torch.load(path, weights_only=True), strict=True)
     images = np.random.default_rng(1).normal(size=(2, side, side, 3)).astype("float32")
@@ -162,3 +164,33 @@ def test_two_exports_are_equal_bytes(tmp_path):
     model = _model("vit_small_patch16_224")
     files = [export_weights(model, tmp_path / f"{name}.safetensors") for name in "ab"]
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+CALLS = {
+    "ViT": ("vit", {"mlp_type": "gated", "activation": "silu", "use_qk_norm": True}),
+    "distilled": ("vit", {"use_distillation_token": True, "layer_norm_epsilon": 1e-3}),
+    "EVA": ("vit", {"rope_type": "eva02", "mlp_type": "gated", "activation": "silu"}),
+    "RMS": ("vit", {"rope_type": "dinov3", "position_embedding": "none", "norm_type": "rms"}),
+    "BEiT": ("vit", {"use_relative_position_bias": True, "use_key_bias": False}),
+    "CaiT": ("cait", {"activation": "relu", "num_class_layers": 1}),
+    "XCiT": ("xcit", {"activation": "quick_gelu", "num_class_layers": 1, "use_tokens_norm": True}),
+}
+CLASSES = {"vit": kerasvit.VisionTransformer, "cait": kerasvit.CaiT, "xcit": kerasvit.XCiT}
+
+
+@pytest.mark.parametrize("kind", CALLS)
+def test_the_printed_call_makes_timms_model_of_a_model_without_a_name(timm, tmp_path, kind):
+    family, arguments = CALLS[kind]
+    model = CLASSES[family](image_shape=(48, 48, 3), patch_size=16, **SIZES, **arguments)
+    random = np.random.default_rng(0)
+    for variable in model.weights:
+        variable.assign(np.abs(random.normal(0.1, 0.2, variable.shape)).astype("float32"))
+    path = export_weights(model, tmp_path / "weights.pth")
+    module = eval(timm_module(model).call(), {"timm": timm, "functools": functools}).eval()
+    state = torch.load(path, weights_only=True)
+    module.load_state_dict(state, strict=True)
+    images = random.normal(size=(2, 48, 48, 3)).astype("float32")
+    with torch.no_grad():
+        expected = module(torch.from_numpy(images.transpose(0, 3, 1, 2).copy())).numpy()
+    logits = ops.convert_to_numpy(model.with_attention("none")(images)[0])
+    np.testing.assert_allclose(logits, expected, atol=1e-4 * np.abs(expected).max())

@@ -8,6 +8,7 @@ space that pictures share with texts becomes a head without a bias, the "logits"
 
 from kerasvit.conversion.names.foreign.naming import Dropped, Implied, Spelling, naming_of_tables
 from kerasvit.conversion.names.foreign.shared_rules import (
+    OF_THE_TEXT,
     ONE_LEADING,
     TWO_LEADING,
     head_without_bias,
@@ -17,9 +18,8 @@ from kerasvit.conversion.names.foreign.shared_rules import (
 from kerasvit.conversion.names.transforms import Rule
 
 _LAYER, _BLOCK = "transformer.resblocks.{i}", "blocks.{i}"
-_TEXT = "of the text tower, or of the loss between the two"
 TEXT_TOWER = tuple(
-    Dropped(f"text/{name}", _TEXT)
+    Dropped(f"text/{name}", OF_THE_TEXT)
     for name in (
         "transformer.*",
         "token_embedding.*",

@@ -13,7 +13,7 @@ import numpy as np
 
 from kerasvit.conversion.files.tensors import StoredTensor
 from kerasvit.conversion.names.foreign.naming import Dropped, Implied, Spelling, naming_of_tables
-from kerasvit.conversion.names.foreign.shared_rules import same
+from kerasvit.conversion.names.foreign.shared_rules import GATED_MLP, same
 from kerasvit.conversion.names.transforms import Kind, Rule, joined
 from kerasvit.errors import InputError
 from kerasvit.layers.rotary.rules import named_periods
@@ -72,9 +72,7 @@ META = naming_of_tables(
     marks=(r"storage_tokens", r"patch_embed\.proj\.weight", r"blocks\.0\.attn\.qkv\.weight"),
     spellings=(
         Spelling(r"\.attn\.qkv\.bias$", ".attn.qkv.masked_bias", needs="*.attn.qkv.bias_mask"),
-        Spelling(r"\.mlp\.w1\.", ".mlp.fc1_g."),
-        Spelling(r"\.mlp\.w2\.", ".mlp.fc1_x."),
-        Spelling(r"\.mlp\.w3\.", ".mlp.fc2."),
+        *GATED_MLP,
         Spelling(r"\.ls(?=[12]\.gamma$)", ".gamma_"),
         Spelling(r"(?<=\.gamma_[12])\.gamma$", ""),
     ),

@@ -6,11 +6,11 @@ eva_vit_model.py, sapiens2's sapiens/backbones/standalone/sapiens2.py; timm read
 """
 
 from kerasvit.conversion.names.foreign.naming import Dropped, Implied, Spelling, naming_of_tables
+from kerasvit.conversion.names.foreign.shared_rules import GATED_MLP, OF_THE_TEXT
 from kerasvit.conversion.names.transforms import Rule
 
 _TABLE = "angles of rotary positions, which are computed"
 _MASKED = "of the masked training, no part of the encoder"
-_TEXT = "of the text tower, or of the loss between the two"
 
 EVA = naming_of_tables(
     "eva_original",
@@ -24,9 +24,7 @@ EVA = naming_of_tables(
         Spelling(r"^(?!visual\.)", "text/", needs="visual.patch_embed.proj.weight"),
         Spelling(r"^visual\.", ""),
         Spelling(r"\.mlp\.w12\.", ".mlp.fc1."),
-        Spelling(r"\.mlp\.w1\.", ".mlp.fc1_g."),
-        Spelling(r"\.mlp\.w2\.", ".mlp.fc1_x."),
-        Spelling(r"\.mlp\.w3\.", ".mlp.fc2."),
+        *GATED_MLP,
         Spelling(r"\.mlp\.ffn_ln\.", ".mlp.norm."),
         Spelling(r"\.attn\.inner_attn_ln\.", ".attn.norm."),
         Spelling(
@@ -41,7 +39,7 @@ EVA = naming_of_tables(
         Dropped("*.rope.freqs_*", _TABLE),
         Dropped("mask_token", _MASKED),
         Dropped("lm_head.*", _MASKED),
-        Dropped("text/*", _TEXT),
+        Dropped("text/*", OF_THE_TEXT),
     ),
     implied=(
         Implied({"rope_type": "eva02"}, needs="*rope.freqs_cos"),

@@ -7,6 +7,7 @@ without the attention pooling (`vision_use_head`).
 
 from kerasvit.conversion.names.foreign.naming import Dropped, Implied, Spelling, naming_of_tables
 from kerasvit.conversion.names.foreign.shared_rules import (
+    OF_THE_TEXT,
     ONE_LEADING,
     TWO_LEADING,
     head_without_bias,
@@ -17,7 +18,6 @@ from kerasvit.conversion.names.foreign.shared_rules import (
 from kerasvit.conversion.names.transforms import Rule
 
 _LAYER, _BLOCK = "encoder.layers.{i}", "blocks.{i}"
-_TEXT = "of the text tower, or of the loss between the two"
 _CLIP, _SIGLIP = "embeddings.class_embedding", "embeddings.patch_embedding.bias"
 _UNUSED = "not used by the classifier of this network"
 
@@ -53,10 +53,10 @@ NAMING = naming_of_tables(
         *same("head.mlp.fc2", "attn_pool.mlp.fc2"),
     ),
     dropped=(
-        Dropped("text_model.*", _TEXT),
-        Dropped("text_projection.*", _TEXT),
-        Dropped("logit_scale", _TEXT),
-        Dropped("logit_bias", _TEXT),
+        Dropped("text_model.*", OF_THE_TEXT),
+        Dropped("text_projection.*", OF_THE_TEXT),
+        Dropped("logit_scale", OF_THE_TEXT),
+        Dropped("logit_bias", OF_THE_TEXT),
         Dropped("embeddings.position_ids", "numbers of the positions, no weight"),
         Dropped("post_layernorm.*", _UNUSED, needs="classifier.weight", lacks=_SIGLIP),
         Dropped("head.*", _UNUSED, needs="classifier.weight"),

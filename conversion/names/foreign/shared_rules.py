@@ -2,9 +2,17 @@
 
 import numpy as np
 
-from kerasvit.conversion.names.transforms import Kind, Rule, joined
+from kerasvit.conversion.names.foreign.naming import Spelling
+from kerasvit.conversion.names.transforms import Kind, Rule, joined, thirds
 
 WEIGHT_AND_BIAS = ("weight", "bias")
+OF_THE_TEXT = "of the text tower, or of the loss between the two"
+# A gated MLP of Meta's and of EVA's code: gate, value and what leads back.
+GATED_MLP = (
+    Spelling(r"\.mlp\.w1\.", ".mlp.fc1_g."),
+    Spelling(r"\.mlp\.w2\.", ".mlp.fc1_x."),
+    Spelling(r"\.mlp\.w3\.", ".mlp.fc2."),
+)
 
 
 def same(source: str, target: str) -> tuple[Rule, ...]:
@@ -60,26 +68,10 @@ def transposed_head(source: str) -> tuple[Rule, Rule]:
     return Rule(source, "head.weight", _TRANSPOSED), Rule(source, "head.bias", _ZEROS_OF_COLUMNS)
 
 
-_QUERY = Kind(
-    forward=lambda array: array[: len(array) // 3],
-    shape=lambda shape: (_third(shape), *shape[1:]),
-)
-_KEY_VALUE = Kind(
-    forward=lambda array: array[len(array) // 3 :],
-    shape=lambda shape: (2 * _third(shape), *shape[1:]),
-)
-
-
-def _third(shape: tuple[int, ...]) -> int:
-    if shape[0] % 3:
-        raise ValueError(f"Query, key and value must be of one size. Received: {shape}")
-    return shape[0] // 3
-
-
 def query_and_key_value(source: str, target: str) -> tuple[Rule, ...]:
     """Return the rules of torch's `in_proj_*` that timm's attention pooling keeps as two layers."""
     return tuple(
         Rule(f"{source}_{end}", f"{target}.{part}.{end}", kind)
         for end in WEIGHT_AND_BIAS
-        for part, kind in (("q", _QUERY), ("kv", _KEY_VALUE))
+        for part, kind in (("q", thirds(0, 1)), ("kv", thirds(1, 3)))
     )

@@ -5,23 +5,9 @@ Facts: xcit `xcit.py` (`pos_embeder`, `ClassAttention.qkv`); timm/models/xcit.py
 """
 
 from kerasvit.conversion.names.foreign.naming import naming_of_tables
-from kerasvit.conversion.names.transforms import Kind, Rule
+from kerasvit.conversion.names.transforms import Rule, thirds
 
 _BLOCK = "cls_attn_blocks.{i}.attn"
-
-
-def _third(index: int) -> Kind:
-    """Return the kind that takes one of three parts that follow each other."""
-
-    def part(shape: tuple[int, ...]) -> tuple[int, ...]:
-        if shape[0] % 3:
-            raise ValueError(f"The first axis must be a multiple of 3. Received: {shape}")
-        return (shape[0] // 3, *shape[1:])
-
-    return Kind(
-        forward=lambda array: array[index * len(array) // 3 : (index + 1) * len(array) // 3],
-        shape=part,
-    )
 
 
 NAMING = naming_of_tables(
@@ -33,7 +19,7 @@ NAMING = naming_of_tables(
             for part in ("weight", "bias")
         ),
         *(
-            Rule(f"{_BLOCK}.qkv.{part}", f"{_BLOCK}.{letter}.{part}", _third(index))
+            Rule(f"{_BLOCK}.qkv.{part}", f"{_BLOCK}.{letter}.{part}", thirds(index, index + 1))
             for index, letter in enumerate("qkv")
             for part in ("weight", "bias")
         ),

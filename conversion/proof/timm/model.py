@@ -9,22 +9,12 @@ from typing import Any
 import numpy as np
 
 from kerasvit.conversion.files.checkpoint import Checkpoint
-from kerasvit.conversion.names.eva_rules import is_beits, is_evas
 from kerasvit.conversion.names.xcit_layout import COUNTERS
 from kerasvit.conversion.proof.outputs import NoReference, Outputs
 from kerasvit.conversion.proof.positions import resampled
-from kerasvit.conversion.proof.timm.arguments import (
-    TIMMS_POOLINGS,
-    differing_arguments,
-    is_named,
-    objects,
-    unsupported,
-)
-from kerasvit.conversion.proof.timm.beit import resized_tables
-from kerasvit.conversion.proof.timm.eva import fill_buffers
 from kerasvit.conversion.proof.timm.linear_probe import Probe
+from kerasvit.conversion.proof.timm.modules import TimmModule, timm_module
 from kerasvit.conversion.proof.timm.scores import Caught
-from kerasvit.models import factory
 from kerasvit.models.base import ScoreModel
 
 # Arguments in a hub config that the comparison sets itself.
@@ -56,8 +46,9 @@ class TimmReference:
         self.timm = timm
         self.model = model
         self.image_size = tuple(image_size or model.image_shape[:2])
+        self.kind = timm_module(model)
         self.module = make_timm_model(timm, model, self.image_size, config)
-        self.label = _label(timm, model, config)
+        self.label = _label(timm, self.kind, config)
         self.probe: Any = contextlib.nullcontext()
         self._load(checkpoint)
         self.module.eval()
@@ -73,13 +64,13 @@ class TimmReference:
         if self.model.reads_several_tokens:
             head = state.pop("head.weight"), state.pop("head.bias")
             self.probe = Probe(self.module, self.model, *head)
-        state = self._in_timms_names(state)
+        # It takes a square root of the positions where they are not of its model's size.
+        stored = make_timm_model(self.timm, self.model, self.model.image_shape[:2])
+        state = self.kind.renamed(self.timm, state, stored)
         if "pos_embed" in state:
             positions = resampled(state["pos_embed"].numpy(), self.model, self.image_size)
             state["pos_embed"] = torch.from_numpy(positions)
-        if is_beits(self.model):
-            grid = self.module.patch_embed.grid_size
-            state = resized_tables(self.timm, state, self.model, grid)
+        state = self.kind.resized(self.timm, state, self.module)
         unused = [
             prefix
             for prefix, is_used in (
@@ -90,29 +81,7 @@ class TimmReference:
         ]
         state = {name: v for name, v in state.items() if not name.startswith(tuple(unused))}
         self.module.load_state_dict(state, strict=True, assign=True)
-        if is_evas(self.model) or is_beits(self.model):
-            fill_buffers(self.module, self.model)
-
-    def _in_timms_names(self, state: dict[str, Any]) -> dict[str, Any]:
-        import torch
-
-        if self.model.family == "cait":
-            return self.timm.models.cait.checkpoint_filter_fn(state, self.module)
-        if self.model.family == "xcit":
-            return self.timm.models.xcit.checkpoint_filter_fn(state, self.module)
-        if "register_tokens" in state:
-            # timm knows DINOv2's names by the mask token, which transformers leaves out.
-            state.setdefault("mask_token", torch.zeros(1, state["pos_embed"].shape[2]))
-        has_gammas = any(name.endswith(".gamma_1") for name in state)
-        if has_gammas and not (is_evas(self.model) or is_beits(self.model)):
-            state = {_deit3_name(name): value for name, value in state.items()}
-        # It takes a square root of the positions where they are not of its model's size.
-        module = make_timm_model(self.timm, self.model, self.model.image_shape[:2])
-        if is_evas(self.model):
-            return self.timm.models.eva.checkpoint_filter_fn(state, module)
-        if is_beits(self.model):
-            return self.timm.models.beit.checkpoint_filter_fn(state, module)
-        return self.timm.models.vision_transformer.checkpoint_filter_fn(state, module)
+        self.kind.complete(self.module)
 
     def run(self, images: np.ndarray) -> Outputs:
         """Return what timm's model computes.
@@ -155,6 +124,7 @@ def make_timm_model(
     """
     import torch
 
+    kind = timm_module(model)
     arguments = {
         "num_classes": 0 if model.reads_several_tokens else model.num_classes,
         "img_size": tuple(image_size),
@@ -162,13 +132,13 @@ def make_timm_model(
     if config is not None:
         own = {k: v for k, v in (config.get("model_args") or {}).items() if k not in _OWN_ARGUMENTS}
         arguments |= {"in_chans": model.image_shape[2], **own}
-        if is_evas(model):
-            arguments |= {"global_pool": TIMMS_POOLINGS[model.pooling]}
+        arguments |= kind.always_told()
     else:
-        left = unsupported(model)
+        left = kind.unsupported()
         if left:
             raise NoReference(f"timm can't be told a model's {', '.join(left)}")
-        arguments |= {**differing_arguments(model), **objects(timm, model)}
+        objects = {name: value.make(timm) for name, value in kind.objects().items()}
+        arguments |= {**kind.arguments(), **objects}
     fused = timm.layers.use_fused_attn()
     timm.layers.set_fused_attn(False)
     try:
@@ -176,33 +146,11 @@ def make_timm_model(
         with torch.device("meta"):
             if config is not None:
                 return timm.create_model(config["architecture"], **arguments)
-            if is_named(model):
-                return timm.create_model(factory.canonical_name(model.name), **arguments)
-            return _class(timm, model)(**arguments)
+            return kind.make(timm, arguments)
     finally:
         timm.layers.set_fused_attn(fused)
 
 
-def _class(timm: types.ModuleType, model: ScoreModel) -> Any:
-    if model.family == "cait":
-        return timm.models.cait.Cait
-    if model.family == "xcit":
-        return timm.models.xcit.Xcit
-    if model.is_distilled:
-        return timm.models.deit.VisionTransformerDistilled
-    if is_evas(model):
-        return timm.models.eva.Eva
-    if is_beits(model):
-        return timm.models.beit.Beit
-    return timm.models.vision_transformer.VisionTransformer
-
-
-def _label(timm: types.ModuleType, model: ScoreModel, config: Mapping[str, Any] | None) -> str:
-    if config is not None:
-        return f"timm {timm.__version__}'s {config['architecture']}, as config.json says"
-    named = factory.canonical_name(model.name) if is_named(model) else _class(timm, model).__name__
+def _label(timm: types.ModuleType, kind: TimmModule, config: Mapping[str, Any] | None) -> str:
+    named = kind.label if config is None else f"{config['architecture']}, as config.json says"
     return f"timm {timm.__version__}'s {named}"
-
-
-def _deit3_name(name: str) -> str:
-    return name.replace(".gamma_1", ".ls1.gamma").replace(".gamma_2", ".ls2.gamma")

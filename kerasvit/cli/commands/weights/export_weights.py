@@ -32,7 +32,7 @@ def run(options) -> int:
     """Export, and say on standard error how timm makes the model of it."""
     from kerasvit.conversion.export import check_export, export_weights
     from kerasvit.conversion.huggingface_folder import check_folder
-    from kerasvit.conversion.proof.timm.arguments import timm_call
+    from kerasvit.conversion.proof.timm.modules import timm_module
     from kerasvit.pretrained import from_pretrained
 
     output = pathlib.Path(options.output)
@@ -43,7 +43,7 @@ def run(options) -> int:
     model = from_pretrained(options.model)
     export_weights(model, output, options.layout, options.overwrite)
     if options.layout == "timm":
-        tell(f"Its model in timm: {timm_call(model)}")
+        tell(f"Its model in timm: {timm_module(model).call()}")
     if options.layout == "huggingface" and not (output / "preprocessor_config.json").exists():
         tell(
             "No preprocessor_config.json: the model's record says no preprocessing, or one that no "
