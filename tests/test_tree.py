@@ -41,7 +41,15 @@ ORDER = {
     "kerasvit.layers": ["direct_calls", "base", "primitives", "attention rotary", "blocks"],
     "kerasvit.look": ["records", "planning"],
     "kerasvit.models": ["base", "cait vit", "xcit", "factory", "opening"],
-    "kerasvit.render": ["colour", "sheet", "look", "maps standard video", "viewer", "features"],
+    "kerasvit.render": [
+        "colour",
+        "sheet",
+        "look",
+        "maps standard video",
+        "pages",
+        "viewer",
+        "features",
+    ],
     "kerasvit.saliency": [
         "scores maps",
         "figures",

@@ -149,7 +149,7 @@ ELSEWHERE = {
     "kerasvit.app.downloads": _SCRATCH,
     "kerasvit.app.server": _SCRATCH,
     "kerasvit.evaluation.plot": _STREAM,
-    "kerasvit.render.viewer.embedding": _STREAM,
+    "kerasvit.render.pages.embedding": _STREAM,
     "kerasvit.saliency.figures.shown": "calls the writers of plots and of maps",
     "kerasvit.training.run.watching": "saves states, models and the log by writers of the table",
     "kerasvit.training.mapped_files": "makes room in the temporary file that it is given",

@@ -15,7 +15,8 @@ from kerasvit.features.patches import Patch, PatchFeatures, check_pictures
 from kerasvit.files import atomic_path
 from kerasvit.render.colour import colourise
 from kerasvit.render.features.sheets import photograph_of
-from kerasvit.render.viewer.embedding import as_base64, as_jpeg, as_json, part
+from kerasvit.render.pages.document import document, part
+from kerasvit.render.pages.embedding import as_base64, as_jpeg
 from kerasvit.texts.printable import printable
 
 MAX_BYTES = 40_000_000
@@ -146,20 +147,13 @@ def _page(
         )
         for number, own in enumerate(pictures)
     ]
-    element = '<script type="text/plain" id="features-{}">{}</script>'
-    scripts = [part("viewer.scores.js"), part("viewer.drawing.js"), _read("page.js")]
-    return string.Template(_read("page.html")).substitute(
-        title=html.escape(printable(title)),
-        note=html.escape(printable(note)),
-        style=part("viewer.css") + _read("page.css"),
-        script="\n".join(['"use strict";', *scripts]),
-        figures="\n".join(figures),
-        facts=as_json(facts),
-        features="\n".join(
-            element.format(number, as_base64(content)) for number, content in enumerate(packed)
-        ),
+    scripts = [part("scores.js"), part("drawing.js"), part("features.js", _HERE)]
+    return document(
+        string.Template(part("features.html", _HERE)).substitute(figures="\n".join(figures)),
+        title=title,
+        note=note,
+        style=part("page.css") + part("features.css", _HERE),
+        script="\n".join(scripts),
+        facts=facts,
+        contents={f"features-{number}": content for number, content in enumerate(packed)},
     )
-
-
-def _read(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")

@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import pathlib
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,6 @@ from kerasvit.texts.printable import printable_tree
 
 _LONGEST_SIDE = 1024
 _JPEG_QUALITY = 90
-_HERE = pathlib.Path(__file__).parent
-
-
-def part(name: str) -> str:
-    """Return a style, script or skeleton that lies beside this module."""
-    return (_HERE / name).read_text(encoding="utf-8")
 
 
 def as_base64(content: bytes) -> str:

@@ -1,7 +1,7 @@
 """One HTML file that shows what each patch of a picture attends to, in any layer and head."""
 
-import html
 import os
+import pathlib
 import string
 from collections.abc import Mapping
 
@@ -12,13 +12,13 @@ from kerasvit.files import atomic_path
 from kerasvit.images.geometry import Geometry
 from kerasvit.layout import TokenLayout
 from kerasvit.render.colour import colourise
+from kerasvit.render.pages.document import document, part
+from kerasvit.render.pages.embedding import as_base64, as_jpeg
 from kerasvit.render.viewer.data import Block, pack_blocks
-from kerasvit.render.viewer.embedding import as_base64, as_jpeg, as_json, part
-from kerasvit.texts.printable import printable
 
 MAX_BYTES = 20_000_000
 
-_SCRIPTS = ("viewer.scores.js", "viewer.drawing.js", "viewer.probes.js", "viewer.js")
+_HERE = pathlib.Path(__file__).parent
 
 
 def write_viewer(
@@ -96,17 +96,17 @@ def _page(
         "start": len(blocks) - 1,
         "colours": as_base64(colourise(np.linspace(0, 1, 256), colormap).tobytes()),
     }
-    element = '<script type="text/plain" id="block-{}">{}</script>'
-    return string.Template(part("viewer.html")).substitute(
-        title=html.escape(printable(title)),
-        note=html.escape(printable(note)),
-        style=part("viewer.css"),
-        script="\n".join(['"use strict";', *map(part, _SCRIPTS)]),
-        picture="data:image/jpeg;base64," + as_base64(as_jpeg(picture)),
-        facts=as_json(facts),
-        blocks="\n".join(
-            element.format(index, as_base64(block.packed)) for index, block in enumerate(blocks)
-        ),
+    image = "data:image/jpeg;base64," + as_base64(as_jpeg(picture))
+    scripts = [part("scores.js"), part("drawing.js")]
+    scripts += [part(name, _HERE) for name in ("viewer.probes.js", "viewer.js")]
+    return document(
+        string.Template(part("viewer.html", _HERE)).substitute(picture=image),
+        title=title,
+        note=note,
+        style=part("page.css"),
+        script="\n".join(scripts),
+        facts=facts,
+        contents={f"block-{index}": block.packed for index, block in enumerate(blocks)},
     )
 
 

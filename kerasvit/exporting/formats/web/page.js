@@ -1,4 +1,3 @@
-"use strict";
 // One picture in, classes and maps out; see page.py for what `facts` holds.
 (() => {
   const facts = JSON.parse(document.getElementById("facts").textContent);

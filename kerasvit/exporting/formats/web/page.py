@@ -5,19 +5,16 @@ runs the same file in ONNX Runtime Web.
 """
 
 import base64
-import html
-import json
 import os
 import pathlib
 import shutil
-import string
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from kerasvit.exporting.formats.web.runtime import FILES, find_runtime
 from kerasvit.models.problem import problem_of
-from kerasvit.texts.printable import printable, printable_tree
 
 _HERE = pathlib.Path(__file__).parent
 MODEL = "model.onnx"
@@ -49,17 +46,13 @@ def write_page(
     folder = find_runtime(runtime)
     sources = {**{name: folder / file for name, file in FILES.items()}, "model": onnx}
     if path.suffix == ".html":
-        element = '<script type="text/plain" id="content-{}">{}</script>'
-        contents = "\n".join(
-            element.format(name, base64.b64encode(source.read_bytes()).decode())
-            for name, source in sources.items()
-        )
+        contents = {f"content-{name}": source.read_bytes() for name, source in sources.items()}
         path.write_text(_page(facts, "file", contents), encoding="utf-8", newline="\n")
     else:
         path.mkdir()
         for name, source in sources.items():
             shutil.copyfile(source, path / _names()[name])
-        page = _page(facts, "folder", "")
+        page = _page(facts, "folder", {})
         (path / "index.html").write_text(page, encoding="utf-8", newline="\n")
 
 
@@ -76,21 +69,19 @@ def _names() -> dict[str, str]:
     return {**FILES, "model": MODEL}
 
 
-def _page(facts: dict[str, Any], kind: str, contents: str) -> str:
-    title = f"Where {facts['release'] or facts['model']} looks"
-    return string.Template(_read("page.html")).substitute(
-        title=html.escape(printable(title)),
-        policy=_POLICIES[kind],
-        style=_read("page.css"),
-        script=_read("page.js"),
-        # A name with "</script>" in it must not end the element.
-        facts=json.dumps(printable_tree(_page_facts(facts))).replace("</", "<\\/"),
+def _page(facts: dict[str, Any], kind: str, contents: Mapping[str, bytes]) -> str:
+    from kerasvit.render.pages.document import document, part
+
+    return document(
+        part("page.html", _HERE),
+        title=f"Where {facts['release'] or facts['model']} looks",
+        note="Drop a picture. The model runs in this page; the picture stays on your machine.",
+        style=part("page.css", _HERE),
+        script=part("page.js", _HERE),
+        facts=_page_facts(facts),
         contents=contents,
+        policy=_POLICIES[kind],
     )
-
-
-def _read(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")
 
 
 def _page_facts(facts: dict[str, Any]) -> dict[str, Any]:
