@@ -9,8 +9,10 @@ from typing import Any
 JSON_BYTES = 8 * 2**20
 TOML_BYTES = 2**20
 # A key of many parts costs the square of their number; ours have three.
-_DEEP_KEY = re.compile(r"(?:[\w-]+|\"[^\"\n]*\"|'[^'\n]*')(?:\s*\.\s*(?:[\w-]+|\"[^\"\n]*\")){31}")
-_DEEP_VALUE = re.compile(r"(?:[\[{]\s*){32}")
+# Both begin at no second letter of a word and go back over none, else long words take hours.
+_PART = r"(?:[\w-]++|\"[^\"\n]*+\"|'[^'\n]*+')"
+_DEEP_KEY = re.compile(rf"(?<![\w-]){_PART}(?:\s*+\.\s*+{_PART}){{31}}")
+_DEEP_VALUE = re.compile(r"(?:[\[{]\s*+){32}")
 
 
 def read_json(data: bytes | str, limit: int = JSON_BYTES) -> Any:

@@ -1,5 +1,6 @@
 """The cache: where it is, what it refuses, and that its entries are whole or absent."""
 
+import errno
 import json
 import os
 import subprocess
@@ -76,10 +77,12 @@ def test_without_a_home_the_variable_is_named_and_nothing_else_is_used(monkeypat
 @pytest.mark.parametrize("name", ["KERASVIT_OFFLINE", "HF_HUB_OFFLINE"])
 def test_either_variable_forbids_the_network(monkeypatch, name):
     assert not cache.is_offline()
-    monkeypatch.setenv(name, "0")
-    assert not cache.is_offline()
-    monkeypatch.setenv(name, "1")
-    assert cache.is_offline()
+    for word in ("0", "", "no", "false"):
+        monkeypatch.setenv(name, word)
+        assert not cache.is_offline()
+    for word in ("1", "true", "TRUE", "Yes", "on"):
+        monkeypatch.setenv(name, word)
+        assert cache.is_offline()
 
 
 def test_looking_makes_no_folder(folder):
@@ -258,6 +261,34 @@ def test_what_killed_processes_left_is_removed_by_age(folder):
             os.utime(path, (then, then))
     fill(Entry("downloads", "x"))
     assert sorted(os.listdir(folder / "downloads")) == [young, "x"]
+
+
+def test_a_place_that_is_never_free_ends_in_an_error(folder, monkeypatch):
+    """Other processes that come each time in between: not for ever."""
+    tries = []
+
+    def refuse(*names):
+        tries.append(names)
+        raise OSError(errno.ENOTEMPTY, "Directory not empty")
+
+    monkeypatch.setattr(os, "rename", refuse)
+    monkeypatch.setattr(cache, "_move_aside", lambda place: None)
+    with pytest.raises(OutputError, match=r"Directory not empty. Set KERASVIT_CACHE"):
+        fill(Entry("downloads", "x"))
+    assert 10 < len(tries) < 1000
+    assert listing(folder) == []
+
+
+def test_a_link_in_the_way_goes_and_what_it_points_to_stays(folder, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").write_bytes(b"mine")
+    entry = Entry("downloads", "x")
+    entry.folder.parent.mkdir(parents=True)
+    entry.folder.symlink_to(tmp_path / "mine")
+    fill(entry)
+    assert not entry.folder.is_symlink()
+    assert listing(folder) == WHOLE
+    assert (tmp_path / "mine" / "file").read_bytes() == b"mine"
 
 
 def test_names_depend_on_the_identity_alone():

@@ -2,10 +2,11 @@ import os
 import stat
 import time
 
+import numpy as np
 import pytest
 
 from kerasvit.errors import DownloadError, OutputError
-from kerasvit.files import atomic_path, check_outputs
+from kerasvit.files import atomic_path, check_outputs, write_npz
 from kerasvit.temporary import _TEMPORARY
 
 
@@ -301,3 +302,34 @@ def test_the_trial_notices_a_folder_that_cannot_be_written_to(tmp_path, monkeypa
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(OutputError, match="Permission denied"):
         check_outputs([tmp_path / "a.txt"])
+
+
+def test_what_stands_there_is_kept_unless_said_otherwise(tmp_path):
+    old = tmp_path / "old.npz"
+    old.write_bytes(b"old")
+    for write_over in (
+        lambda: write(old, b"new"),
+        lambda: write_npz(old, {"a": np.zeros(3)}),
+        lambda: check_outputs([old]),
+    ):
+        with pytest.raises(OutputError, match="exists and is kept"):
+            write_over()
+        assert old.read_bytes() == b"old"
+    with pytest.raises(OutputError, match="does not exist"):
+        check_outputs([tmp_path / "missing" / "a.npz"])
+    write_npz(old, {"a": np.arange(3)}, overwrite=True)
+    with np.load(old) as arrays:
+        np.testing.assert_array_equal(arrays["a"], np.arange(3))
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs Linux' /proc")
+def test_no_file_stays_open(tmp_path):
+    """Otherwise a run that writes ten thousand pictures ends after the first thousand."""
+    write(tmp_path / "a.txt", b"first")  # what the first call opens once for all
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        write(tmp_path / "a.txt", b"new", overwrite=True)
+        check_outputs([tmp_path / "b.txt"])
+        with pytest.raises(KeyError):
+            write(tmp_path / "c.txt", b"half", then=raising(KeyError()))
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import pytest
 
@@ -166,3 +167,115 @@ def test_the_age_of_a_link_is_its_own(tmp_path):
     link.symlink_to(tmp_path / "old")
     remove_stale(tmp_path)
     assert link.is_symlink()
+
+
+@pytest.fixture
+def a_system(tmp_path, monkeypatch):
+    """A function that makes `temporary` see another /proc, or none."""
+
+    def change(boot=None, processes=()):
+        proc = tmp_path / "proc"
+        if boot is not None:
+            (proc / "sys/kernel/random").mkdir(parents=True, exist_ok=True)
+            (proc / "sys/kernel/random/boot_id").write_text(boot)
+        for process, status in dict(processes).items():
+            (proc / str(process)).mkdir(parents=True, exist_ok=True)
+            (proc / str(process) / "stat").write_text(status)
+        monkeypatch.setattr(temporary, "_PROC", proc)
+        for told in (temporary._machine, temporary._boot):
+            told.cache_clear()
+
+    yield change
+    monkeypatch.undo()
+    for told in (temporary._machine, temporary._boot):
+        told.cache_clear()
+
+
+def _parts(name):
+    return re.fullmatch(r"\.kerasvit-(.*)-\w{16}", name)[1].split("-")
+
+
+def test_a_system_that_tells_nothing_of_processes(a_system, tmp_path):
+    """As macOS: names are of the same form, and what they name goes by its age alone."""
+    a_system()
+    name = temporary_name()
+    assert re.fullmatch(r"\.kerasvit-[0-9a-f]{8}-0{8}-\d+-0-[0-9a-f]{16}", name)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / name).mkdir()
+    for hours, stays in ((0, True), (23, True), (25, False)):
+        os.utime(folder / name, (time.time() - hours * 3600,) * 2)
+        remove_stale(folder)
+        assert (folder / name).exists() is stays
+
+
+def test_machines_boots_and_processes_have_names_of_their_own(a_system, monkeypatch):
+    """Eight digits of each: the machine's name, its space of processes, the boot's identity."""
+    stat = f"{os.getpid()} (a) b) S " + " ".join(map(str, range(4, 40)))
+    names, real = [], os.stat
+    for host, space, boot in [("a", 1, "x"), ("b", 1, "x"), ("a", 2, "x"), ("a", 1, "y")]:
+        a_system(boot, {os.getpid(): stat})
+        monkeypatch.setattr(
+            os, "uname", lambda host=host: types.SimpleNamespace(nodename=host), raising=False
+        )
+
+        def told(path, *arguments, space=space, **keywords):
+            if str(path).endswith("self/ns/pid"):
+                return types.SimpleNamespace(st_ino=space)
+            return real(path, *arguments, **keywords)
+
+        monkeypatch.setattr(os, "stat", told)
+        names.append(_parts(temporary_name()))
+        monkeypatch.setattr(os, "stat", real)
+    # Field 22 of proc(5) is the start, whatever stands in the parentheses.
+    assert {tuple(name[2:]) for name in names} == {(str(os.getpid()), "22")}
+    machines, boots = [name[0] for name in names], [name[1] for name in names]
+    assert len({*machines}) == 3
+    assert machines[0] == machines[3]
+    assert boots[0] == boots[1] == boots[2] != boots[3]
+
+
+def test_a_machine_may_have_any_name(a_system, monkeypatch):
+    a_system()
+    name = os.fsdecode(b"host\xff")
+    monkeypatch.setattr(os, "uname", lambda: types.SimpleNamespace(nodename=name), raising=False)
+    assert temporary._TEMPORARY.fullmatch(temporary_name(".keras"))
+
+
+@pytest.mark.parametrize(("state", "lives"), [("R", True), ("S", True), ("Z", False), ("X", False)])
+def test_the_dead_are_told_from_the_living(a_system, state, lives):
+    status = f"7 (p) {state} " + " ".join(map(str, range(4, 40)))
+    a_system(processes={7: status})
+    assert temporary._lives(7, 22) is lives
+    assert not temporary._lives(7, 21)
+
+
+def test_the_age_of_a_folder_is_that_of_the_newest_in_it(tmp_path):
+    """A download of two days that is still written to; a link in it counts by itself."""
+    ages = {"old": (48, 48), "young": (48, 1)}
+    (tmp_path / "target").touch()
+    for number, (name, (folder_age, file_age)) in enumerate(ages.items()):
+        folder = tmp_path / f".kerasvit-{str(number) * 16}"
+        folder.mkdir()
+        (folder / name).touch()
+        (folder / "link").symlink_to(tmp_path / "target")
+        os.utime(folder / "link", (0, 0), follow_symlinks=False)
+        os.utime(folder / name, (time.time() - file_age * 3600,) * 2)
+        os.utime(folder, (time.time() - folder_age * 3600,) * 2)
+    remove_stale(tmp_path)
+    assert _listing(tmp_path) == [f".kerasvit-{'1' * 16}", "target"]
+
+
+def test_a_link_to_a_folder_goes_alone(tmp_path):
+    """By its own age, and what it points to stays."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "file").touch()
+    os.utime(mine, (0, 0))
+    for number, age in enumerate((48, 1)):
+        link = tmp_path / f".kerasvit-{str(number) * 16}"
+        link.symlink_to(mine)
+        os.utime(link, (time.time() - age * 3600,) * 2, follow_symlinks=False)
+    remove_stale(tmp_path)
+    assert _listing(tmp_path) == [f".kerasvit-{'1' * 16}", "mine"]
+    assert _listing(mine) == ["file"]

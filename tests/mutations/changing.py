@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import random
+import re
 from collections.abc import Callable, Iterator
 
 COMPARISONS = {
@@ -31,6 +32,8 @@ OPERATORS = {
 }
 
 
+# Words for people: two of them, with a blank between.
+_PROSE = re.compile(r"[A-Za-z]{2,}[,;:]? [A-Za-z]{1,}")
 # Conditions that no other kind changes.
 _PLAIN = (ast.Name, ast.Attribute, ast.Subscript, ast.Call)
 
@@ -83,9 +86,9 @@ def sample(changes: list[Change], count: int, seed: int) -> list[Change]:
 def _replacements(node: ast.AST) -> Iterator[tuple]:
     """Yield the nodes that are replaced, each with its replacement, below a node.
 
-    Left out are annotations, docstrings and what errors say: words, not deeds.
+    Left out are words, no deeds: annotations, overloads, docstrings, sentences and what errors say.
     """
-    if isinstance(node, ast.Raise) or _is_docstring(node):
+    if isinstance(node, ast.Raise) or _is_docstring(node) or _is_for_checkers(node):
         return
     if isinstance(node, ast.If | ast.IfExp | ast.While) and isinstance(node.test, _PLAIN):
         yield node.test, f"(not {ast.unparse(node.test)})"
@@ -131,7 +134,7 @@ def _constant(node: ast.Constant) -> str | None:
         return str(node.value + 1)
     if isinstance(node.value, float):
         return repr(node.value * 2 or 1.0)
-    if isinstance(node.value, str):
+    if isinstance(node.value, str) and not _PROSE.search(node.value):
         return repr("XX" + node.value)
     return None
 
@@ -151,12 +154,17 @@ def _is_docstring(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
+def _is_for_checkers(node: ast.AST) -> bool:
+    """Tell whether only type checkers read a statement: an overload, `if TYPE_CHECKING`."""
+    if isinstance(node, ast.FunctionDef):
+        return any(ast.unparse(name).endswith("overload") for name in node.decorator_list)
+    return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+
+
 def _result(node: ast.Return) -> str | None:
-    return None if node.value is None or _is_none(node.value) else "return None"
-
-
-def _is_none(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
+    # None is as false as False, which the change to True covers.
+    is_false = isinstance(node.value, ast.Constant) and node.value.value in (None, False)
+    return None if node.value is None or is_false else "return None"
 
 
 _KINDS: dict[type, Callable] = {

@@ -1,16 +1,18 @@
 """Which tests run which lines, and how long each takes: so that few tests judge a change."""
 
+import collections
 import functools
 import json
 import os
 import pathlib
 import re
+from collections.abc import Iterable
 
 from trying import run_here
 
 # What judges a line: the quickest of the tests that run it, as far as this many seconds reach.
-SECONDS = 10.0
-TESTS = 40
+SECONDS = 12.0
+TESTS = 100
 
 
 class Recorder:
@@ -19,10 +21,13 @@ class Recorder:
     def __init__(self, coverage) -> None:
         self.coverage = coverage
         self.seconds: dict[str, float] = {}
+        self.useless: set[str] = set()
 
     def pytest_runtest_logreport(self, report) -> None:
-        """Add the time of one phase of a test."""
+        """Add the time of one phase of a test, and remember one that fails or is skipped anyway."""
         self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0.0) + report.duration
+        if not report.passed:
+            self.useless.add(report.nodeid)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Count what runs from here as this test's."""
@@ -44,7 +49,12 @@ def record(paths: list[str], files: list[str], target: pathlib.Path) -> None:
 
         def store() -> None:
             measured.stop()
-            target.write_text(json.dumps(_table(measured.get_data(), recorder.seconds)))
+            seconds = {
+                test: time
+                for test, time in recorder.seconds.items()
+                if test not in recorder.useless
+            }
+            target.write_text(json.dumps(_table(measured.get_data(), seconds)))
 
         measured.start()
         run_here(paths, recorder, at_end=store)
@@ -54,7 +64,7 @@ def record(paths: list[str], files: list[str], target: pathlib.Path) -> None:
 def _table(data, seconds: dict[str, float]) -> dict:
     lines = {
         os.path.relpath(os.path.realpath(file), os.path.realpath(os.getcwd())): {
-            line: [test for test in tests if test]
+            line: [test for test in tests if test in seconds]
             for line, tests in data.contexts_by_lineno(file).items()
         }
         for file in data.measured_files()
@@ -78,15 +88,24 @@ class Map:
         """
         of_file = self.lines.get(file, {})
         tests = of_file.get(str(line)) or _counted(of_file) or self._importing(file)
-        tests = sorted(tests, key=lambda test: (not _is_beside(test, file), self.seconds[test]))
         chosen: list[str] = []
         seconds = 0.0
-        for test in tests[:TESTS]:
+        for test in self._in_order(tests, file)[:TESTS]:
             seconds += self.seconds[test]
             if chosen and seconds > SECONDS:
                 break
             chosen.append(test)
         return chosen
+
+    def _in_order(self, tests: Iterable[str], file: str) -> list[str]:
+        """Return tests in the order of their use: one case of each first, the quickest first."""
+        cases: collections.Counter[str] = collections.Counter()
+        places = {}
+        for test in sorted(tests, key=self.seconds.__getitem__):
+            function = test.partition("[")[0]
+            places[test] = (cases[function], not _is_beside(test, file))
+            cases[function] += 1
+        return sorted(places, key=places.__getitem__)
 
     def _importing(self, file: str) -> list[str]:
         """Return the tests whose file imports a module, or bears its name."""

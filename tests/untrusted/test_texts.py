@@ -1,5 +1,8 @@
 """Texts of strangers: whatever is wrong with them is one `ValueError`, soon."""
 
+import contextlib
+import time
+
 import pytest
 
 from kerasvit.untrusted.texts import read_json, read_toml
@@ -50,6 +53,20 @@ def test_good_json():
 def test_bad_toml(text):
     with pytest.raises(ValueError, match=r"."):
         read_toml(text)
+
+
+@pytest.mark.parametrize(
+    "piece", ["x", " ", '"', "'", '"x"', "x.", "x .", "[ ", "[", "{", "x=", '"x', "x-", ". "]
+)
+def test_no_text_of_one_piece_takes_long(piece):
+    """A word of 20,000 letters took 20 seconds, one of a million half a day."""
+    started = time.process_time()
+    for text in (piece * 30_000, "a = " + piece * 30_000):
+        with contextlib.suppress(ValueError):
+            read_toml(text)
+        with contextlib.suppress(ValueError):
+            read_json(text)
+    assert time.process_time() - started < 5
 
 
 def test_good_toml():

@@ -77,8 +77,8 @@ def _maker(config: Any, path: pathlib.Path) -> Callable[[], ScoreModel]:
     kind = keras.saving.get_registered_object(registered) if isinstance(registered, str) else None
     if not (isinstance(kind, type) and issubclass(kind, ScoreModel)):
         raise InputError(
-            f"{str(path)!r} holds another kind of model; it must be a CaiT or a VisionTransformer "
-            f"of kerasvit. Received: {str(config.get('class_name'))[:100]!r}. Convert the weights "
+            f"{str(path)!r} holds another kind of model; it must be one of kerasvit, such as a "
+            f"VisionTransformer. Received: {str(config.get('class_name'))[:100]!r}. Convert the weights "
             "with: kerasvit convert"
         )
     arguments = config.get("config")
