@@ -11,7 +11,7 @@ from kerasvit.errors import InputError
 from kerasvit.untrusted.limits import UNPACKED, check_bytes, check_entries
 
 # Both are unpacked in steps of a size that the reader chooses; bzip2 and LZMA are not.
-_METHODS = {zipfile.ZIP_STORED: "stored", zipfile.ZIP_DEFLATED: "deflated"}
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 1
 # Of the zip format: what stands before a member's name, whose length it says.
 _LOCAL_HEADER = 30

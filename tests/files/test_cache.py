@@ -250,7 +250,7 @@ def test_a_cache_that_cannot_be_written_still_serves(folder, monkeypatch):
         fill(Entry("downloads", "y"))
 
 
-def test_what_killed_processes_left_is_removed_by_age(folder):
+def test_what_others_left_is_removed_by_age(folder):
     old, young = f".kerasvit-{'0' * 16}", f".kerasvit-{'1' * 16}"
     for name, age in ((old, 2 * 24 * 3600), (young, 60)):
         left = folder / "downloads" / name
@@ -273,7 +273,7 @@ def test_a_place_that_is_never_free_ends_in_an_error(folder, monkeypatch):
 
     monkeypatch.setattr(os, "rename", refuse)
     monkeypatch.setattr(cache, "_move_aside", lambda place: None)
-    with pytest.raises(OutputError, match=r"Directory not empty. Set KERASVIT_CACHE"):
+    with pytest.raises(OutputError, match=r"Received: Directory not empty\. Set KERASVIT_CACHE"):
         fill(Entry("downloads", "x"))
     assert 10 < len(tries) < 1000
     assert listing(folder) == []
@@ -305,6 +305,11 @@ def test_any_name_becomes_one_that_every_file_system_takes(name):
     assert len(safe) <= 80
     assert not safe.startswith(".")
     assert not set(safe) & set('/\\:\n"')
+
+
+@pytest.mark.parametrize("name", ["Xception.pth", "_x-1", "x" * 80, "a..b"])
+def test_a_name_that_they_take_stays(name):
+    assert cache.safe_name(name) == name
 
 
 WORKER = """

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 
 from kerasvit import temporary
 from kerasvit.files import atomic_path
-from kerasvit.temporary import exchange, remove_stale, temporary_name
+from kerasvit.temporary import exchange, remove_stale, scratch_folder, temporary_name
 
 WRITER = """
 import pathlib, sys, time
@@ -112,6 +113,27 @@ def test_many_files_are_not_looked_through_at_each_write(tmp_path, monkeypatch):
     for _ in range(11):
         remove_stale(tmp_path)
     assert not left.exists()
+
+
+def test_a_folder_of_few_files_is_looked_through_each_time(tmp_path):
+    for number in range(50):
+        (tmp_path / str(number)).touch()
+    for number in range(3):
+        remove_stale(tmp_path)
+        left = tmp_path / f".kerasvit-{str(number) * 16}"
+        left.touch()
+        os.utime(left, (0, 0))
+    remove_stale(tmp_path)
+    assert len(_listing(tmp_path)) == 50
+
+
+def test_a_scratch_folder_that_is_gone_already_is_no_error():
+    with scratch_folder() as folder:
+        (folder / "file").touch()
+        shutil.rmtree(folder)
+    with scratch_folder() as folder:
+        (folder / "file").touch()
+    assert not folder.exists()
 
 
 def test_a_users_own_hidden_files_stay(tmp_path):

@@ -1,5 +1,6 @@
 """Limits: what is exactly as large as one passes, one more does not, and their numbers are told."""
 
+import functools
 import io
 import os
 import pathlib
@@ -134,7 +135,9 @@ def test_hdf5_at_the_limits(tmp_path, monkeypatch):
 def _archive(path, members, method=zipfile.ZIP_STORED):
     with zipfile.ZipFile(path, "w", method) as archive:
         for name, data in members.items():
-            archive.writestr(name, data)
+            # As NumPy's: with more between the name and the data.
+            with archive.open(name, "w", force_zip64=True) as member:
+                member.write(data)
     return path
 
 
@@ -148,6 +151,7 @@ def test_a_member_is_read_from_any_place_as_a_file_is(tmp_path, method):
     member = archives.check_archive(path)["a"]
     drawn = random.Random(1)
     with archives.open_member(path, member) as file, io.BytesIO(data) as memory:
+        assert file.tell() == 0
         assert file.readable()
         assert file.seekable()
         for _ in range(300):
@@ -184,6 +188,11 @@ def test_members_at_the_limits(tmp_path, monkeypatch):
         assert archives.read_member(archive, "a", 700) == bytes(700)
         with pytest.raises(InputError, match=r"'a' may have 699 bytes. Received: 700"):
             archives.read_member(archive, "a", 699)
+    few = functools.partial(limits.check_entries, limit=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(archives, "check_entries", few)
+        with pytest.raises(InputError, match=r"at most 1\. Received: 2"):
+            archives.check_archive(path)
     monkeypatch.setattr(limits, "RATIO", 1)
     assert [*archives.check_archive(path, 1000)] == ["a", "b"]
     with pytest.raises(InputError, match=r"at most. Received: 1000 bytes in 'a'"):

@@ -78,8 +78,8 @@ def _maker(config: Any, path: pathlib.Path) -> Callable[[], ScoreModel]:
     if not (isinstance(kind, type) and issubclass(kind, ScoreModel)):
         raise InputError(
             f"{str(path)!r} holds another kind of model; it must be one of kerasvit, such as a "
-            f"VisionTransformer. Received: {str(config.get('class_name'))[:100]!r}. Convert the weights "
-            "with: kerasvit convert"
+            f"VisionTransformer. Received: {str(config.get('class_name'))[:100]!r}. Convert the "
+            "weights with: kerasvit convert"
         )
     arguments = config.get("config")
     if not isinstance(arguments, Mapping):
