@@ -10,8 +10,10 @@ from kerasvit.conversion.files.pytorch import write_torch
 from kerasvit.conversion.files.safetensors import write_safetensors
 from kerasvit.conversion.files.tensors import StoredTensor
 from kerasvit.conversion.huggingface_folder import write_folder
-from kerasvit.conversion.names.export_layouts import export_layout
-from kerasvit.conversion.names.export_tensors import tensors_in
+from kerasvit.conversion.names.export.fitting import network_of
+from kerasvit.conversion.names.export.layout import ExportLayout
+from kerasvit.conversion.names.export.layouts import export_layout
+from kerasvit.conversion.names.export.tensors import tensors_in
 from kerasvit.errors import UsageError
 from kerasvit.files import atomic_path, check_outputs
 from kerasvit.models import factory
@@ -40,7 +42,8 @@ def export_weights(
         model: a model of this package.
         path: the file; `.safetensors` needs no torch, `.pth`, `.pt` and `.bin` do. With
             layout="huggingface" a folder, which transformers loads with `from_pretrained`.
-        layout: whose names: "timm", "dino", "dinov2", "deit", "deit3", "cait" or "huggingface".
+        layout: whose names: "timm", "dino", "dinov2", "dinov3", "deit", "deit3", "cait", "xcit" or
+            "huggingface".
         overwrite: whether an existing file is replaced.
 
     Returns:
@@ -92,6 +95,25 @@ def check_export(
     return _WRITERS[path.suffix]
 
 
+def export_notes(model: ScoreModel, layout: str = "timm") -> tuple[str, ...]:
+    """Return what the user of an exported file must know, in sentences.
+
+    Args:
+        model: a model of this package.
+        layout: see `export_weights`.
+
+    Raises:
+        UsageError: if the layout is unknown or has no names for such a model.
+    """
+    return _layout(model, layout).notes
+
+
+def _layout(model: ScoreModel, name: str) -> ExportLayout:
+    if name == "huggingface":
+        return network_of(model).layout(model)
+    return export_layout(model, name)
+
+
 def tensors_of(model: ScoreModel, layout: str = "timm") -> dict[str, StoredTensor]:
     """Return a model's weights under a layout's names, each made when it is read.
 
@@ -103,4 +125,4 @@ def tensors_of(model: ScoreModel, layout: str = "timm") -> dict[str, StoredTenso
         InputError: if the model has weights that no layout names.
         UsageError: if the layout is unknown or has no names for such a model.
     """
-    return tensors_in(model, export_layout(model, layout), layout)
+    return tensors_in(model, _layout(model, layout), layout)

@@ -1,7 +1,6 @@
 """A model as a folder that Hugging Face's transformers loads: config, weights, image processor."""
 
 import contextlib
-import functools
 import json
 import os
 import pathlib
@@ -9,15 +8,11 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from kerasvit.conversion.files.safetensors import write_safetensors
-from kerasvit.conversion.files.tensors import StoredTensor
-from kerasvit.conversion.names.export_layouts import unchecked_layout
-from kerasvit.conversion.names.export_tensors import tensors_in
-from kerasvit.conversion.names.huggingface_config import config_of, processor_of
-from kerasvit.conversion.names.huggingface_layout import Network, network_of
-from kerasvit.errors import OutputError, UsageError
+from kerasvit.conversion.names.export.config import config_of, processor_of
+from kerasvit.conversion.names.export.fitting import network_of
+from kerasvit.conversion.names.export.tensors import tensors_in
+from kerasvit.errors import OutputError
 from kerasvit.models.base import ScoreModel
 from kerasvit.temporary import exchange, remove_stale, temporary_name
 
@@ -37,7 +32,7 @@ def write_folder(model: ScoreModel, folder: pathlib.Path, overwrite: bool = Fals
         UsageError: if transformers has no such model.
     """
     network = network_of(model)
-    tensors = _tensors(model, network)
+    tensors = tensors_in(model, network.layout(model), "huggingface")
     with _new_folder(folder, overwrite) as new:
         _write_json(new / "config.json", config_of(model, network))
         preprocessing = model.record.get("preprocessing")
@@ -55,45 +50,6 @@ def check_folder(folder: pathlib.Path, overwrite: bool = False) -> None:
 
 class _Checked(Exception):
     """Ends the trial of `check_folder` before it replaces anything."""
-
-
-def _tensors(model: ScoreModel, network: Network) -> dict[str, StoredTensor]:
-    base = tensors_in(model, unchecked_layout(model, network.base), "huggingface")
-    tensors: dict[str, StoredTensor] = {}
-    if "mask_token" in base:
-        tensors[f"{network.model_type}.embeddings.mask_token"] = base.pop("mask_token")
-    for template in network.rules():
-        for rule in _at_each_block(template, model.num_layers):
-            if rule.target in base:
-                tensors |= _sources(rule, base.pop(rule.target))
-    if base:
-        raise UsageError(
-            f"The layout 'huggingface' has no name for {', '.join(sorted(base)[:5])} of "
-            f"{model.name!r}. Received: {len(base)} such tensors. Choose layout='timm'"
-        )
-    if not model.num_classes:  # a backbone's file has no prefix
-        prefix = f"{network.model_type}."
-        tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-    return dict(sorted(tensors.items()))
-
-
-def _at_each_block(rule: Any, number: int) -> list[Any]:
-    return [rule.at(index) for index in range(number)] if "{i}" in rule.target else [rule]
-
-
-def _sources(rule: Any, tensor: StoredTensor) -> dict[str, StoredTensor]:
-    """Return the tensors that a rule makes its target of, each read out of the target."""
-
-    def read(index: int) -> np.ndarray:
-        made = rule.kind.backward(tensor.read())
-        return made[index] if isinstance(made, tuple) else made
-
-    shapes = rule.kind.backward(np.broadcast_to(np.float32(0), tensor.shape))
-    parts = shapes if isinstance(shapes, tuple) else (shapes,)
-    return {
-        name: StoredTensor(part.shape, "float32", functools.partial(read, index))
-        for index, (name, part) in enumerate(zip(rule.sources, parts, strict=True))
-    }
 
 
 def _write_json(path: pathlib.Path, content: dict[str, Any]) -> None:

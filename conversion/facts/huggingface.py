@@ -1,7 +1,7 @@
 """What a config of Hugging Face's transformers says of a network.
 
-Facts: `transformers/models/{vit,deit,vit_msn,ijepa,dinov2,dinov2_with_registers,dinov3_vit,clip,
-siglip}/configuration_*.py` and `modeling_*.py`, release 5.24.
+Facts: `transformers/models/{vit,deit,vit_msn,ijepa,dinov2,dinov2_with_registers,dinov3_vit,beit,
+data2vec,clip,siglip}/configuration_*.py` and `modeling_*.py`, release 5.24.
 """
 
 import re
@@ -28,6 +28,8 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "dinov2": _EXACT,
     "dinov2_with_registers": _EXACT,
     "dinov3_vit": {**_VIT, "num_attention_heads": 6, "layer_norm_eps": 1e-5},
+    "beit": _VIT,
+    "data2vec-vision": _VIT,
     "clip_vision_model": {**_VIT, "hidden_act": "quick_gelu", "layer_norm_eps": 1e-5},
     "siglip_vision_model": {**_EXACT, "hidden_act": "gelu_pytorch_tanh"},
 }
@@ -40,6 +42,8 @@ _FIXED: Mapping[str, Mapping[str, Any]] = {
     "dinov2": {"pooling": "class", "position_embedding": "all"},
     "dinov2_with_registers": {"pooling": "class", "position_embedding": "patches"},
     "dinov3_vit": {"pooling": "class", "position_embedding": "none", "rope_type": "dinov3"},
+    "beit": {},
+    "data2vec-vision": {},
     "clip_vision_model": {"pooling": "class", "position_embedding": "all"},
     "siglip_vision_model": {},
 }
@@ -85,6 +89,8 @@ def of_config(config: Mapping[str, Any], origin: str) -> dict[str, Any]:
         facts["num_registers"] = config["num_register_tokens"]
     if kind == "dinov3_vit" and config.get("rope_theta"):
         facts["rope_temperature"] = _temperature(config["rope_theta"])
+    if kind == "dinov3_vit" and config.get("rope_periods"):
+        facts["rope_periods"] = config["rope_periods"]  # an export of ours says it
     if config.get("problem_type"):
         facts["problem_type"] = config["problem_type"]
     names = _class_names(config.get("id2label"))

@@ -23,6 +23,8 @@ _TOWERS = {
     "dinov2": "Dinov2Model",
     "dinov2_with_registers": "Dinov2WithRegistersModel",
     "dinov3_vit": "DINOv3ViTModel",
+    "beit": "BeitModel",
+    "data2vec-vision": "Data2VecVisionModel",
     "clip_vision_model": "CLIPVisionModel",
     "siglip_vision_model": "SiglipVisionModel",
 }
@@ -121,7 +123,7 @@ def outputs_of(module: Any, model: ScoreModel, pixels: Any) -> Outputs:
 
 
 def _pooled(outputs: Any, model: ScoreModel, tokens: Any, pixels: Any) -> Any:
-    if model.pooling == "attention":
+    if model.pooling == "attention" or model.normed_after_pooling:
         return outputs.pooler_output
     if model.is_distilled:
         return tokens[:, :2].mean(dim=1)
@@ -160,6 +162,7 @@ def _load(
         options["image_size"] = list(image_size)
     elif image_size != tuple(model.image_shape[:2]) and model.has_position_table:
         raise NoReference("the positions of such a model can't be resampled")
+    _check_biases(model, image_size)
     module_type = _module_type(transformers, architecture, kind)
     made, info = module_type.from_pretrained(
         None,
@@ -177,6 +180,19 @@ def _load(
         raise NoReference(f"transformers' model needs {len(missing)} tensors more, {missing[0]}")
     _set_periods(made, model)
     return made.eval()
+
+
+def _check_biases(model: ScoreModel, image_size: tuple[int, int]) -> None:
+    """Raise `NoReference` where transformers makes other relative biases of a table than timm.
+
+    It resamples a table by another rule, and takes the rows of one of a rectangle for columns.
+    """
+    own = tuple(model.image_shape[:2])
+    has_square = len(set(model.token_layout(own).grid)) == 1
+    if getattr(model, "use_relative_position_bias", False) and (
+        image_size != own or not has_square
+    ):
+        raise NoReference("transformers has relative biases of square grids of one size alone")
 
 
 def _set_periods(module: Any, model: ScoreModel) -> None:

@@ -9,8 +9,8 @@ import kerasvit
 from kerasvit.cli.main import main
 from kerasvit.conversion import convert, export_weights
 from kerasvit.conversion.files.checkpoint import open_checkpoint
+from kerasvit.conversion.names.export.config import processor_of
 from kerasvit.conversion.names.foreign import in_timm_names
-from kerasvit.conversion.names.huggingface_config import processor_of
 from kerasvit.errors import OutputError, UsageError
 from kerasvit.models.cait.model import CaiT
 from kerasvit.models.vit.model import VisionTransformer
@@ -38,6 +38,27 @@ PREPROCESSING = {
     "crop_fraction": 0.9,
 }
 RECORD = {"class_names": ["cat", "dog", "hen", "cow"], "preprocessing": PREPROCESSING}
+DINOV3 = {
+    **SIZES,
+    "hidden_dim": 24,  # eight of a head: two periods
+    "num_classes": 0,
+    "layer_scale_init_value": 0.5,
+    "layer_norm_epsilon": 1e-5,
+    "rope_type": "dinov3",
+    "position_embedding": "none",
+    "num_registers": 2,
+    "use_key_bias": False,
+}
+GATED = {"mlp_dim": 20, "mlp_type": "gated", "activation": "silu"}
+BEIT = {
+    **SIZES,
+    "image_shape": (16, 16, 3),
+    "pooling": "average",
+    "layer_scale_init_value": 0.5,
+    "use_relative_position_bias": True,
+    "position_embedding": "none",
+    "use_key_bias": False,
+}
 MODELS = {
     "vit": SIZES,
     "vit with other facts": {
@@ -62,6 +83,14 @@ MODELS = {
         "num_classes": 0,
         "head_patch_mean": False,
     },
+    "dinov3": DINOV3,
+    "dinov3 with a gated MLP": {**DINOV3, **GATED, "num_registers": 4},
+    "dinov3 without biases": {**DINOV3, **GATED, "use_qkv_bias": False, "use_key_bias": True},
+    "dinov3 of another temperature": {**DINOV3, "rope_temperature": 50.0},
+    "beit": BEIT,
+    "beit without a head": {**BEIT, "num_classes": 0},
+    "beit that reads its class token": {**BEIT, "pooling": "class"},
+    "beit with positions": {**BEIT, "position_embedding": "all"},
 }
 
 
@@ -107,6 +136,8 @@ def test_transformers_loads_it_and_computes_the_same(tmp_path, name):
     logits, scores, _ = model(images)
     if model.num_classes:
         expected = outputs.logits.numpy()
+    elif model.pooling == "average":
+        expected = outputs.pooler_output.numpy()
     else:
         expected = outputs.last_hidden_state[:, 0].numpy()
     np.testing.assert_allclose(_array(logits), expected, atol=1e-5 * np.abs(expected).max())
@@ -151,6 +182,14 @@ def test_the_config_holds_names_of_classes_and_the_processor_the_preprocessing(t
         ({"pooling": "average"}, "pooling='class'"),
         ({"use_qk_norm": True}, "use_qk_norm=False"),
         ({"use_pre_norm": True}, "use_pre_norm=False"),
+        ({"rope_type": "axial"}, "rope_type='dinov3'"),
+        ({**DINOV3, "num_classes": 2}, "DINOv3ViTModel has num_classes=0"),
+        ({**BEIT, "use_key_bias": True}, "use_key_bias=False"),
+        ({**BEIT, "norm_after_pooling": False}, "its norm there"),
+        ({**BEIT, "image_shape": (16, 24, 3)}, "4x6"),
+        ({**BEIT, "layer_scale_init_value": None}, "has LayerScale"),
+        ({"use_mlp_sub_norm": True}, "use_mlp_sub_norm=False"),
+        ({"num_heads": 4, "num_key_value_heads": 2}, "num_key_value_heads=None"),
         ({"position_embedding": "patches"}, "position_embedding='all'"),
         ({"num_registers": 2}, "num_registers"),
         ({"layer_scale_init_value": 0.1}, "mean patch token"),

@@ -29,8 +29,11 @@ _IMPLIED = {
 }
 
 
-def _third(index: int) -> Kind:
-    """Return the kind that takes the biases of queries (0) or values (2) out of the joint ones."""
+def _third(index: int, is_masked: bool) -> Kind:
+    """Return the kind that takes the biases of queries (0) or values (2) out of the joint ones.
+
+    On the way back the queries' rule gives what stands for the keys too: zeros, and in the mask.
+    """
 
     def forward(bias: np.ndarray, *mask: np.ndarray) -> np.ndarray:
         # A mask stands in a file to be multiplied with; it holds zeros for the keys.
@@ -47,12 +50,17 @@ def _third(index: int) -> Kind:
             raise ValueError(f"Biases of queries, keys and values, and their mask: {bias} {mask}")
         return (bias[0] // 3,)
 
-    return Kind(forward, shape)
+    def backward(bias: np.ndarray) -> np.ndarray | tuple[np.ndarray | None, ...]:
+        keys = np.zeros(0 if index else len(bias), "float32")
+        joint, mask = np.concatenate([bias, keys]), np.concatenate([np.ones_like(bias), keys])
+        return (joint, mask) if is_masked else joint
+
+    return Kind(forward, shape, backward)
 
 
 def _biases(*sources: str) -> tuple[Rule, ...]:
     return tuple(
-        Rule(sources, f"{_BLOCK}.attn.{part}_bias", _third(index))
+        Rule(sources, f"{_BLOCK}.attn.{part}_bias", _third(index, len(sources) > 1))
         for index, part in ((0, "q"), (2, "v"))
     )
 
@@ -72,12 +80,11 @@ META = naming_of_tables(
     marks=(r"storage_tokens", r"patch_embed\.proj\.weight", r"blocks\.0\.attn\.qkv\.weight"),
     spellings=(
         Spelling(r"\.attn\.qkv\.bias$", ".attn.qkv.masked_bias", needs="*.attn.qkv.bias_mask"),
-        *GATED_MLP,
-        Spelling(r"\.ls(?=[12]\.gamma$)", ".gamma_"),
-        Spelling(r"(?<=\.gamma_[12])\.gamma$", ""),
     ),
     rules=(
         Rule("storage_tokens", "reg_token"),
+        *GATED_MLP,
+        *(Rule(f"{_BLOCK}.ls{part}.gamma", f"{_BLOCK}.gamma_{part}") for part in (1, 2)),
         *_biases(f"{_BLOCK}.attn.qkv.masked_bias", f"{_BLOCK}.attn.qkv.bias_mask"),
         *_biases(f"{_BLOCK}.attn.qkv.bias"),
     ),
@@ -89,8 +96,8 @@ META = naming_of_tables(
     ),
     implied=(
         Implied(_IMPLIED),
-        Implied({"activation": "silu"}, needs="blocks.0.mlp.fc1_g.weight"),
-        Implied({"activation": "gelu"}, lacks="blocks.0.mlp.fc1_g.weight"),
+        Implied({"activation": "silu"}, needs=GATED_MLP[0].sources[0].format(i=0)),
+        Implied({"activation": "gelu"}, lacks=GATED_MLP[0].sources[0].format(i=0)),
     ),
     values=periods_of,
     are_timms=True,

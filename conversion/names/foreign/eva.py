@@ -24,7 +24,6 @@ EVA = naming_of_tables(
         Spelling(r"^(?!visual\.)", "text/", needs="visual.patch_embed.proj.weight"),
         Spelling(r"^visual\.", ""),
         Spelling(r"\.mlp\.w12\.", ".mlp.fc1."),
-        *GATED_MLP,
         Spelling(r"\.mlp\.ffn_ln\.", ".mlp.norm."),
         Spelling(r"\.attn\.inner_attn_ln\.", ".attn.norm."),
         Spelling(
@@ -33,7 +32,7 @@ EVA = naming_of_tables(
         # A masked training has no norm but the last one, which timm takes for that of the pooling.
         Spelling(r"^norm\.", "fc_norm.", needs="mask_token"),
     ),
-    rules=(),
+    rules=GATED_MLP,
     dropped=(
         Dropped("rope.freqs_*", _TABLE),
         Dropped("*.rope.freqs_*", _TABLE),

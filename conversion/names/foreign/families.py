@@ -41,7 +41,8 @@ _OTHERS = (
     OtherFamily(r"(.*\.)?layers\.\d+\.blocks\.\d+\..*", "a Swin Transformer", "", True),
     OtherFamily(r"(.*\.)?encoder\.layers\.\d+\.blocks\.\d+\..*", "a Swin Transformer", "", True),
     OtherFamily(
-        r"rel_pos_bias\.relative_position_bias_table",
+        r"(rel_pos_bias|(.*\.)?encoder\.relative_position_bias|(.*\.)?shared_position_bias)"
+        r"\.relative_position_bias_table",
         "a BEiT of masked training, whose blocks share their relative biases",
         "Convert weights that were fine-tuned, where each block has its own",
         True,

@@ -5,19 +5,19 @@ from kerasvit.conversion.names.foreign import (
     clip_tower,
     dinov3,
     eva,
-    huggingface,
-    huggingface_towers,
     mmpretrain,
     monai,
     perception_encoder,
     torchvision,
     xcit,
 )
+from kerasvit.conversion.names.foreign.huggingface import beit, encoders, towers
 from kerasvit.conversion.names.foreign.naming import Naming
 
 NAMINGS: tuple[Naming, ...] = (
-    huggingface.NAMING,
-    huggingface_towers.NAMING,
+    beit.HUGGINGFACE,
+    encoders.NAMING,
+    towers.NAMING,
     *dinov3.NAMINGS,
     perception_encoder.CORE,
     *clip_tower.NAMINGS,

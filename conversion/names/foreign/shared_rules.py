@@ -2,22 +2,23 @@
 
 import numpy as np
 
-from kerasvit.conversion.names.foreign.naming import Spelling
 from kerasvit.conversion.names.transforms import Kind, Rule, joined, thirds
 
 WEIGHT_AND_BIAS = ("weight", "bias")
 OF_THE_TEXT = "of the text tower, or of the loss between the two"
-# A gated MLP of Meta's and of EVA's code: gate, value and what leads back.
-GATED_MLP = (
-    Spelling(r"\.mlp\.w1\.", ".mlp.fc1_g."),
-    Spelling(r"\.mlp\.w2\.", ".mlp.fc1_x."),
-    Spelling(r"\.mlp\.w3\.", ".mlp.fc2."),
-)
 
 
 def same(source: str, target: str) -> tuple[Rule, ...]:
     """Return the rules of a layer's weight and bias that only change their name."""
     return tuple(Rule(f"{source}.{end}", f"{target}.{end}") for end in WEIGHT_AND_BIAS)
+
+
+# A gated MLP of Meta's and of EVA's code: gate, value and what leads back.
+GATED_MLP = tuple(
+    rule
+    for stored, timms in (("w1", "fc1_g"), ("w2", "fc1_x"), ("w3", "fc2"))
+    for rule in same(f"blocks.{{i}}.mlp.{stored}", f"blocks.{{i}}.mlp.{timms}")
+)
 
 
 def side_by_side(sources: tuple[str, ...], target: str) -> tuple[Rule, ...]:

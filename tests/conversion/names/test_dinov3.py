@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from keras.ops import convert_to_numpy as to_numpy
 
-from kerasvit.conversion import convert
-from kerasvit.conversion.export import tensors_of
+from kerasvit.conversion import convert, export_weights
+from kerasvit.conversion.export import export_notes, tensors_of
 from kerasvit.conversion.files.checkpoint import open_checkpoint
 from kerasvit.conversion.proof.parity import compare
 from kerasvit.conversion.proof.timm.model import TimmReference
-from kerasvit.errors import InputError
+from kerasvit.errors import InputError, UsageError
 from kerasvit.layers.rotary.rules import dinov3_periods
+from kerasvit.models import create_model
 
 HEAD_DIM = 16
 NAMES = ("vit_small_patch16_dinov3_qkvb", "vit_small_plus_patch16_dinov3_qkvb")
@@ -161,6 +162,95 @@ def test_the_way_back_gives_timms_tensors(random_state, name):
     exported = tensors_of(converted(metas(state), name))
     assert set(exported) == set(state)
     assert all(np.array_equal(exported[key].load(key), state[key]) for key in state)
+
+
+def without_biases(state):
+    return {key: value for key, value in state.items() if not key.endswith("_bias")}
+
+
+@pytest.mark.parametrize("periods", ["float32", "bfloat16", "own"])
+@pytest.mark.parametrize("name", [*NAMES, "vit_7b_patch16_dinov3"])
+def test_the_way_back_gives_metas_file(random_state, tmp_path, name, periods):
+    """All tensors that its `load_state_dict` wants; what the mask takes away is zero again."""
+    state = timms(random_state, NAMES["plus" in name or "7b" in name])
+    if "7b" in name:
+        state = without_biases(state)
+    file = metas(state, "float32" if periods == "own" else periods)
+    if periods == "own":
+        file["rope_embed.periods"] = np.array([1, 3, 9, 31], "float32")
+    model = converted(file, name)
+    path = export_weights(model, tmp_path / "file.safetensors", "dinov3")
+    exported = open_checkpoint(path)
+    assert set(exported.names) == set(file)
+    for key, value in file.items():
+        if key.endswith("qkv.bias"):
+            value = value * file[f"{key}_mask"]
+        if key.startswith("local_cls_norm"):
+            value = np.full_like(value, key.endswith("weight"))
+        np.testing.assert_array_equal(exported[key], value, key, strict=True)
+    again = converted(path, name)
+    assert {**again.get_config(), "record": 0} == {**model.get_config(), "record": 0}
+    wanted, found = outputs_of(model), outputs_of(again)
+    assert all(np.array_equal(found[key], value) for key, value in wanted.items())
+
+
+def test_the_norm_of_local_crops_is_there_where_metas_network_wants_it(random_state):
+    state = timms(random_state, NAMES[0])
+    assert not any("local" in key for key in tensors_of(converted(state), "dinov3"))
+    assert any("local" in key for key in tensors_of(converted(metas(state)), "dinov3"))
+    seven = converted(timms(random_state, NAMES[1]), NAMES[1])
+    seven.name = "vit_7b_patch16_dinov3"
+    assert any("local" in key for key in tensors_of(seven, "dinov3"))
+
+
+def test_what_is_not_kept_and_which_periods_count_is_said(random_state):
+    state = timms(random_state, NAMES[0])
+    model = converted(metas(state))
+    notes = " ".join(export_notes(model, "dinov3"))
+    assert "mask_token is zeros" in notes
+    assert "local_cls_norm" in notes
+    assert "periods" not in notes
+    for layout, package in (("timm", "timm"), ("huggingface", "transformers")):
+        (note,) = (one for one in export_notes(model, layout) if "periods" in one)
+        assert note.startswith(package)
+        assert "bfloat16" in note
+        plain = converted(state)
+        assert not any("periods" in one for one in export_notes(plain, layout))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"pooling": "average"}, "pooling='class'"),
+        ({"num_classes": 3}, "num_classes=0"),
+        ({"use_key_bias": True}, "use_key_bias=False"),
+        ({"activation": "relu"}, "activation='gelu'"),
+        ({"layer_scale_init_value": None}, "LayerScale"),
+        ({"rope_type": "axial"}, "rope_type='dinov3'"),
+    ],
+)
+def test_what_metas_network_has_not_is_refused(arguments, words):
+    sizes = {"image_shape": (32, 32, 3), "num_classes": 0, **SMALL, **arguments}
+    model = create_model("vit_small_patch16_dinov3_qkvb", **sizes)
+    with pytest.raises(UsageError, match=words):
+        tensors_of(model, "dinov3")
+
+
+@pytest.mark.parametrize("periods", ["bfloat16", "own"])
+def test_a_folder_for_transformers_keeps_the_periods(random_state, tmp_path, periods):
+    """transformers computes them in float32, whatever the config says: so `convert` sets them."""
+    pytest.importorskip("transformers")
+    file = metas(timms(random_state, NAMES[1]))
+    if periods == "own":
+        file["rope_embed.periods"] = np.array([1, 3, 9, 31], "float32")
+    model = converted(file, NAMES[1])
+    export_weights(model, tmp_path / "folder", "huggingface")
+    result = convert(tmp_path / "folder", verify=True)
+    assert result.model.rope_periods == model.rope_periods != "float32"
+    assert result.model.record["facts"]["rope_periods"]["origin"] == "config.json"
+    wanted, found = outputs_of(model), outputs_of(result.model)
+    assert all(np.array_equal(found[key], value) for key, value in wanted.items())
+    assert convert(tmp_path / "folder", rope_periods="float32").model.rope_periods == "float32"
 
 
 def test_a_file_of_meta_needs_no_name(timm):

@@ -22,7 +22,8 @@ def add_parsers(subparsers, common) -> None:
     parser.add_argument(
         "--layout",
         default="timm",
-        help="whose names: timm (the default), dino, dinov2, deit, deit3, cait or huggingface",
+        help="whose names: timm (the default), dino, dinov2, dinov3, deit, deit3, cait, xcit or "
+        "huggingface",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
     parser.set_defaults(run=run, needs_keras=True)
@@ -30,7 +31,7 @@ def add_parsers(subparsers, common) -> None:
 
 def run(options) -> int:
     """Export, and say on standard error how timm makes the model of it."""
-    from kerasvit.conversion.export import check_export, export_weights
+    from kerasvit.conversion.export import check_export, export_notes, export_weights
     from kerasvit.conversion.huggingface_folder import check_folder
     from kerasvit.conversion.proof.timm.modules import timm_module
     from kerasvit.pretrained import from_pretrained
@@ -42,6 +43,8 @@ def run(options) -> int:
         check_export(output, options.overwrite, options.model)
     model = from_pretrained(options.model)
     export_weights(model, output, options.layout, options.overwrite)
+    for note in export_notes(model, options.layout):
+        tell(note)
     if options.layout == "timm":
         tell(f"Its model in timm: {timm_module(model).call()}")
     if options.layout == "huggingface" and not (output / "preprocessor_config.json").exists():

@@ -1,8 +1,10 @@
-"""Which names a model's weights get in the layouts of timm, DINO, DINOv2, DeiT and CaiT."""
+"""Which names a model's weights get in the layouts of timm and of the publishers' own code."""
 
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from kerasvit.conversion.names import layouts
 from kerasvit.conversion.names.eva_rules import (
@@ -12,7 +14,8 @@ from kerasvit.conversion.names.eva_rules import (
     is_separate,
     separate_projection_biases,
 )
-from kerasvit.conversion.names.rules import Layout
+from kerasvit.conversion.names.export.dinov3 import dinov3_layout, notes_on_periods
+from kerasvit.conversion.names.export.layout import MASK_TOKEN, ExportLayout
 from kerasvit.conversion.names.xcit_layout import ORIGINAL_XCIT, TIMM_XCIT
 from kerasvit.errors import UsageError
 from kerasvit.models import factory
@@ -51,25 +54,23 @@ _NEEDS: dict[str, Mapping[str, Any]] = {
         "position_embedding": "patches",
     },
     "dinov2": {**_PLAIN, "use_distillation_token": False},
+    "dinov3": {
+        **_PLAIN,
+        "rope_type": "dinov3",
+        "rope_offset": 0.0,
+        "use_distillation_token": False,
+        "position_embedding": "none",
+        "use_key_bias": True,
+        "num_classes": 0,
+    },
     "cait": {},
     "xcit": {},
 }
 
+# Their code has LayerScale.
+_SCALED = ("deit3", "dinov2", "dinov3")
 # Layouts of other families than ViT, and what messages call these.
 _FAMILIES = {"cait": ("cait", "CaiT"), "xcit": ("xcit", "XCiT")}
-
-
-@dataclasses.dataclass(frozen=True)
-class ExportLayout:
-    """How a model's weights are named.
-
-    Args:
-        rules: the layout, as for reading.
-        zeros: shapes of tensors that the code wants and the model lacks; it never uses them.
-    """
-
-    rules: Layout
-    zeros: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
 
 
 def export_layout(model: ScoreModel, name: str) -> ExportLayout:
@@ -98,9 +99,11 @@ def unchecked_layout(model: ScoreModel, name: str) -> ExportLayout:
     if is_separate(model) and model.use_key_bias:
         biases = separate_projection_biases(model.hidden_dim)
         rules = dataclasses.replace(rules, rules=(*rules.rules, *biases))
-    if name != "dinov2":
-        return ExportLayout(rules)
-    return ExportLayout(rules, {"mask_token": (1, model.hidden_dim)})
+    layout = ExportLayout(rules, notes=notes_on_periods(model, "timm"))
+    if name == "dinov2":
+        mask = {"mask_token": np.zeros((1, model.hidden_dim), "float32")}
+        return ExportLayout(rules, constants=mask, notes=(MASK_TOKEN,))
+    return dinov3_layout(model, layout) if name == "dinov3" else layout
 
 
 def _check(model: ScoreModel, name: str) -> None:
@@ -117,7 +120,7 @@ def _check(model: ScoreModel, name: str) -> None:
     if problem is None and name != "timm" and model.family == "vit":
         if model.normed_after_pooling:
             problem = "its norm comes before the pooling"
-        elif name in ("deit3", "dinov2") and model.layer_scale_init_value is None:
+        elif name in _SCALED and model.layer_scale_init_value is None:
             problem = "it has LayerScale, and this model has none"
     if problem is not None:
         raise UsageError(
@@ -128,11 +131,17 @@ def _check(model: ScoreModel, name: str) -> None:
 
 
 def _needs(model: ScoreModel, name: str) -> Mapping[str, Any]:
-    if name != "dinov2" or model.family != "vit":
-        return _NEEDS[name]
-    # With registers, the class token's position is part of the token.
-    kind = "patches" if model.num_registers else "all"
-    return {**_NEEDS[name], "position_embedding": kind}
+    needs = dict(_NEEDS[name])
+    if name == "timm" or model.family != "vit":
+        return needs
+    # No publisher's code has it as an argument.
+    needs["activation"] = "silu" if model.mlp_type == "gated" else "gelu"
+    if name == "dinov2":
+        # With registers, the class token's position is part of the token.
+        needs["position_embedding"] = "patches" if model.num_registers else "all"
+    elif name == "dinov3" and model.use_qkv_bias:
+        needs["use_key_bias"] = False
+    return needs
 
 
 def _markers(model: ScoreModel, name: str) -> set[str]:

@@ -12,7 +12,7 @@ _BASE = r"((vit|deit|ijepa|dinov2|dinov2_with_registers)\.)?"
 _DISTILLED = "embeddings.distillation_token"
 _REGISTERS = "embeddings.register_tokens"
 
-_SPELLINGS = (
+SPELLINGS = (
     Spelling(rf"^{_BASE}", ""),
     # What files and transformers 4 say, and transformers 5 in memory.
     Spelling(r"^encoder\.layer\.", "layers."),
@@ -71,7 +71,7 @@ RULES = (
 NAMING = naming_of_tables(
     "huggingface",
     marks=(rf"{_BASE}embeddings\.patch_embeddings\.projection\.weight",),
-    spellings=_SPELLINGS,
+    spellings=SPELLINGS,
     rules=RULES,
     dropped=(
         Dropped("pooler.*", "the pooler of BERT's kind, which no classifier uses"),
