@@ -190,14 +190,27 @@ def scratch_folder() -> Iterator[pathlib.Path]:
         OutputError: if it cannot be made, or there is no room for what the block writes there.
     """
     with scratch_errors():
-        place = pathlib.Path(tempfile.gettempdir())
-        remove_stale(place)
-        folder = place / temporary_name()
-        folder.mkdir(mode=0o700)
+        folder = new_scratch_folder()
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def new_scratch_folder() -> pathlib.Path:
+    """Make a folder for temporary files, which this user alone reads, and return it.
+
+    Those of killed processes go first.
+
+    Raises:
+        OutputError: if it cannot be made.
+    """
+    with scratch_errors():
+        place = pathlib.Path(tempfile.gettempdir())
+        remove_stale(place)
+        folder = place / temporary_name()
+        folder.mkdir(mode=0o700)
+        return folder
 
 
 @contextlib.contextmanager

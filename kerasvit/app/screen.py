@@ -40,8 +40,6 @@ def patch_at(point: tuple[float, float], geometry: Geometry, grid: tuple[int, in
         geometry: where the model's input lies.
         grid: of its patches.
     """
-    top, left, bottom, right = geometry.box
     y, x = (share * side for share, side in zip(point, geometry.original_size, strict=True))
-    row = int(np.floor((y - top) / (bottom - top) * grid[0]))
-    column = int(np.floor((x - left) / (right - left) * grid[1]))
+    row, column = geometry.cell_at(y, x, grid)
     return min(max(row, 0), grid[0] - 1), min(max(column, 0), grid[1] - 1)

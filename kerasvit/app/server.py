@@ -4,7 +4,6 @@ import contextlib
 import os
 import pathlib
 import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
@@ -12,7 +11,7 @@ from kerasvit.app.limits import MAX_UPLOAD, MAX_WAITING
 from kerasvit.app.shelf import ModelShelf
 from kerasvit.errors import OutputError, UsageError
 from kerasvit.images.samples import SAMPLES, sample
-from kerasvit.temporary import remove_stale, scratch_errors, temporary_name
+from kerasvit.temporary import new_scratch_folder
 
 HOST = "127.0.0.1"
 PORT = 7860
@@ -99,15 +98,8 @@ def _import_gradio() -> None:
 
 @contextlib.contextmanager
 def _private_folder() -> Iterator[pathlib.Path]:
-    """Yield a folder for uploads and downloads; it is gone at the end.
-
-    Those of pages that were killed go first.
-    """
-    with scratch_errors():
-        place = pathlib.Path(tempfile.gettempdir())
-        remove_stale(place)
-        folder = place / temporary_name()
-        folder.mkdir(mode=0o700)
+    """Yield a folder for uploads and downloads, which is gone at the end."""
+    folder = new_scratch_folder()
     before = os.environ.get("GRADIO_TEMP_DIR")
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     try:

@@ -35,8 +35,9 @@ def similarity(
         )
     asking = pictures[picture]
     asking.check_patch(patch)
-    query = asking.directions.reshape(*asking.grid, -1)[patch]
+    directions = [own.directions for own in pictures]
+    query = directions[picture].reshape(*asking.grid, -1)[patch]
     return [
-        np.clip(other.directions @ query, -1, 1).reshape(other.grid).astype(np.float32)
-        for other in pictures
+        np.clip(own @ query, -1, 1).reshape(other.grid).astype(np.float32)
+        for own, other in zip(directions, pictures, strict=True)
     ]

@@ -75,11 +75,9 @@ class PatchFeatures:
         Raises:
             UsageError: if the pixel lies outside of what the model saw.
         """
-        top, left, bottom, right = self.geometry.box
-        y, x = (place + 0.5 for place in pixel)
-        row = int(np.floor((y - top) * self.grid[0] / (bottom - top)))
-        column = int(np.floor((x - left) * self.grid[1] / (right - left)))
+        row, column = self.geometry.cell_at(pixel[0] + 0.5, pixel[1] + 0.5, self.grid)
         if not (0 <= row < self.grid[0] and 0 <= column < self.grid[1]):
+            top, left, bottom, right = self.geometry.box
             raise UsageError(
                 f"The pixel must lie in what the model saw, rows {top:.0f} to {bottom:.0f} and "
                 f"columns {left:.0f} to {right:.0f} of {self.name or 'the photograph'!r}. "
@@ -189,11 +187,11 @@ def _tokens(model: "ScoreModel", tensors: Mapping[str, Any], block: int, normali
     return model.features(tensors["pixels"], blocks=[block], normalised=normalised)[0]
 
 
-def check_pictures(pictures: Sequence[PatchFeatures], least: int = 1) -> None:
-    """Raise `InputError` unless there are so many pictures, all with features of one width."""
+def check_pictures(pictures: Sequence[PatchFeatures]) -> None:
+    """Raise `InputError` unless there are pictures, all with features of one width."""
     widths = [picture.values.shape[-1] for picture in pictures]
-    if len(pictures) < least or len(set(widths)) > 1:
+    if len(set(widths)) != 1:
         raise InputError(
-            f"At least {least} pictures are needed, with features of one model. Received: "
+            "At least 1 picture is needed, all with features of one model. Received: "
             f"{len(pictures)} with {', '.join(map(str, widths)) or 'no'} channels."
         )

@@ -87,6 +87,19 @@ class Geometry:
         box = (top * rows, left * columns, bottom * rows, right * columns)
         return Geometry((size[0], size[1]), box, self.input_size)
 
+    def cell_at(self, y: float, x: float, grid: tuple[int, int]) -> tuple[int, int]:
+        """Return the cell `(row, column)` of a grid on the model's input that covers a place.
+
+        Args:
+            y, x: in pixels of the original, from its top left corner.
+            grid: `(rows, columns)` of the cells; those outside of the input are counted on.
+        """
+        top, left, bottom, right = self.box
+        # Multiplied before divided, as in `place`: a place on a seam gives a whole number.
+        row = np.floor((y - top) * grid[0] / (bottom - top))
+        column = np.floor((x - left) * grid[1] / (right - left))
+        return int(row), int(column)
+
     def to_dict(self) -> dict[str, list]:
         """Return the fields as lists of plain numbers, for JSON."""
         return {

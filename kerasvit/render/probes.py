@@ -1,7 +1,8 @@
 """Pictures of what a model holds: measures by layer, similarities, filters, features."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -40,13 +41,7 @@ def measure_plot(
         UsageError: if Matplotlib is not installed.
     """
     figure, axes = _figure(max(4.5, 1.5 + 0.35 * len(values)), 3.6)
-    for position, heads in enumerate(values.values()):
-        axes.plot([position] * len(heads), heads, "o", markersize=4, alpha=0.6, color="#31446b")
-    means = [np.mean(heads) for heads in values.values()]
-    axes.plot(
-        range(len(means)), means, "-", linewidth=1, color="#b8961f", label="mean of the heads"
-    )
-    _name_blocks(axes.set_xticks, list(values))
+    _draw_blocks(axes, values, np.mean, "mean of the heads")
     axes.set_ylabel(label)
     axes.set_ylim(0, 1.05 * max(np.max(heads) for heads in values.values()) or 1)
     axes.set_title(title, fontsize=10)
@@ -77,20 +72,28 @@ def sinks_plot(
     blocks = max(map(len, measures.values()))
     figure, axes = _figure(max(4.5, 1.5 + 0.35 * blocks), 2.4 * len(measures), len(measures))
     for own, (name, values) in zip(np.atleast_1d(axes), measures.items(), strict=True):
-        rows = [np.reshape(value, -1) for value in values.values()]
-        for position, row in enumerate(rows):
-            own.plot([position] * len(row), row, "o", markersize=3, alpha=0.5, color="#31446b")
-        medians = [np.median(row) for row in rows]
-        own.plot(range(len(rows)), medians, "-", linewidth=1, color="#b8961f", label="median")
-        _name_blocks(own.set_xticks, list(values))
+        _draw_blocks(own, values, np.median, "median")
         own.set_ylabel(labels[name], fontsize=8)
-        finite = np.concatenate(rows)[np.isfinite(np.concatenate(rows))]
+        drawn = np.concatenate([np.reshape(value, -1) for value in values.values()])
+        finite = drawn[np.isfinite(drawn)]
         # Ratios, from 1 on, may span powers of ten; shares have 0.
         if len(finite) and finite.min() >= 1 and finite.max() > 10:
             own.set_yscale("log")
     np.atleast_1d(axes)[0].set_title(title, fontsize=10)
     np.atleast_1d(axes)[0].legend(fontsize=8)
     _save(figure, path, overwrite)
+
+
+def _draw_blocks(
+    axes: Any, values: Mapping[str, np.ndarray], middle: Callable[..., Any], name: str
+) -> None:
+    """Draw a dot for each value above its block, and a line through the middles of the blocks."""
+    for position, value in enumerate(values.values()):
+        dots = np.reshape(value, -1)
+        axes.plot([position] * len(dots), dots, "o", markersize=4, alpha=0.5, color="#31446b")
+    middles = [middle(value) for value in values.values()]
+    axes.plot(range(len(middles)), middles, "-", linewidth=1, color="#b8961f", label=name)
+    _name_blocks(axes.set_xticks, list(values))
 
 
 def matrix_plot(

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import tempfile
 
 import pytest
 
@@ -12,7 +13,7 @@ from kerasvit.temporary import temporary_name
 
 
 def test_uploads_lie_in_a_folder_of_this_user_alone_and_go_at_the_end(tmp_path, monkeypatch):
-    monkeypatch.setattr(server.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("GRADIO_TEMP_DIR", "before")
     with server._private_folder() as folder:
         (folder / "upload.png").write_bytes(b"picture")
@@ -27,7 +28,7 @@ def test_the_folder_of_a_page_that_was_killed_goes_at_the_next_start(tmp_path, m
     # Another process once had this one's number.
     (tmp_path / "-".join([*owner, str(int(start) + 1), tail])).mkdir()
     (tmp_path / temporary_name()).mkdir()  # Of a process that lives: this one.
-    monkeypatch.setattr(server.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with server._private_folder():
         assert len(list(tmp_path.iterdir())) == 2
 
@@ -87,7 +88,7 @@ def test_what_cannot_be_is_refused_before_anything_is_served(capsys, arguments, 
 
 def test_a_page_without_gradio_says_how_to_install_it(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "gradio", None)
-    monkeypatch.setattr(server.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     for name in ("GRADIO_ANALYTICS_ENABLED", "HF_HUB_DISABLE_TELEMETRY", *server._PROXIES):
         monkeypatch.setenv(name, "")  # Put back at the end.
     assert main(["app", "--no-browser"]) == 2
