@@ -217,7 +217,7 @@ def _parts(name):
     return re.fullmatch(r"\.kerasvit-(.*)-\w{16}", name)[1].split("-")
 
 
-def test_a_system_that_tells_nothing_of_processes(a_system, tmp_path):
+def test_a_system_that_tells_nothing_of_owners(a_system, tmp_path):
     """As macOS: names are of the same form, and what they name goes by its age alone."""
     a_system()
     name = temporary_name()
@@ -231,7 +231,7 @@ def test_a_system_that_tells_nothing_of_processes(a_system, tmp_path):
         assert (folder / name).exists() is stays
 
 
-def test_machines_boots_and_processes_have_names_of_their_own(a_system, monkeypatch):
+def test_machines_boots_and_starts_have_names_of_their_own(a_system, monkeypatch):
     """Eight digits of each: the machine's name, its space of processes, the boot's identity."""
     stat = f"{os.getpid()} (a) b) S " + " ".join(map(str, range(4, 40)))
     names, real = [], os.stat
