@@ -29,7 +29,12 @@ class Pipe:
 @pytest.fixture
 def server():
     """Serve these files on this machine, under their names."""
-    files = {"/cat%20one.png": encoded(), "/dir/picture": encoded(), "/clip": b"\x1aE\xdf\xa3" * 9}
+    files = {
+        "/cat%20one.png": encoded(),
+        "/dir/a%3Ab%2A%2F..%2Fc%22.png": encoded(),
+        "/dir/picture": encoded(),
+        "/clip": b"\x1aE\xdf\xa3" * 9,
+    }
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -57,6 +62,8 @@ def test_an_address_is_downloaded_under_its_name(server, monkeypatch):
     assert read(picture.path).shape == (3, 4, 3)
     assert resolve([f"{server}/dir/picture"])[0].name == "picture"
     assert resolve([f"{server}/clip"])[0].name == "clip.mkv"
+    # What no file system takes everywhere becomes one letter that all of them take.
+    assert resolve([f"{server}/dir/a%3Ab%2A%2F..%2Fc%22.png"])[0].name == "c_.png"
 
 
 def test_an_address_that_fails_is_one_line(server, monkeypatch):

@@ -81,8 +81,9 @@ def test_avif_is_read_upright_or_names_what_reads_it(monkeypatch):
         shown = read(encoded(picture(), "AVIF", quality=95, **turned(orientation)))
         assert np.abs(shown.astype(int) - np.rot90(plain, turns)).mean() < 4, orientation
     monkeypatch.setattr(features, "check", lambda name: False)
-    assert "AVIF" in one_line(content)
-    assert "pip install" in one_line(content)
+    assert "of the format AVIF, which Pillow's own wheels read" in one_line(content)
+    assert "a Pillow without AVIF" in one_line(content)
+    assert "pip install --upgrade --force-reinstall pillow" in one_line(content)
 
 
 def test_brands_tell_pictures_from_videos():

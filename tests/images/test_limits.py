@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasvit.errors import InputError
+from kerasvit.errors import InputError, UsageError
 from kerasvit.images import limits
 from kerasvit.images.colours import array_to_rgb, image_to_rgb, is_lost_on_white
 from kerasvit.images.limits import check_frame, check_jpeg2000, check_tiff
 from kerasvit.images.notes import collecting
+from kerasvit.images.preprocessing import Preprocessing
+from kerasvit.images.reading import MAX_PIXELS
 
 
 def _tiff(pages, order="<", big=False):
@@ -205,3 +207,40 @@ def test_shapes_of_pictures(shape):
     for wrong in ((*shape[:2], 5), (*shape[:2], 0), (0, 5), (5,), (1, 4, 5, 3)):
         with pytest.raises(InputError, match="Received: shape="):
             array_to_rgb(np.zeros(wrong, np.uint8))
+
+
+GOOD = {"image_size": (8, 12), "mean": (0.5, 0.25, 0.75), "std": (0.1, 0.2, 0.3)}
+
+
+def test_what_a_preprocessing_is_without_more():
+    """timm's own usual: the middle seven eighths, bicubic."""
+    usual = Preprocessing(**GOOD)
+    assert (usual.crop_fraction, usual.crop_mode, usual.interpolation) == (
+        0.875,
+        "center",
+        "bicubic",
+    )
+    assert Preprocessing.from_dict(usual.to_dict()) == usual
+    whole = Preprocessing((1, MAX_PIXELS), crop_fraction=1, mean=(0,), std=(1e-9,))
+    assert whole.to_dict()["mean"] == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    {
+        "image_size": [(0, 4), (8,), (8, 8, 8), 8, (1.5, 8), (1, MAX_PIXELS + 1), "8"],
+        "crop_fraction": [0, -0.1, 1.01, float("nan"), "1", None],
+        "crop_mode": ["middle", None, 1],
+        "interpolation": ["cubic", None, 3],
+        "mean": [(), (0.5, 0.5), (0.5,) * 4, 0.5, ("a",) * 3, (float("inf"),) * 3],
+        "std": [(), (0.5, 0.5), (0.0, 1, 1), (0,), (-1, 1, 1), (float("nan"),) * 3],
+    }.items(),
+)
+def test_what_no_preprocessing_holds(name, values):
+    for value in values:
+        with pytest.raises(UsageError, match=rf"Preprocessing: {name} must be .*Received: {name}="):
+            Preprocessing(**{**GOOD, name: value})
+    record = Preprocessing(**GOOD).to_dict()
+    del record[name]
+    with pytest.raises(UsageError, match=rf"missing keys \['{name}'\], unknown keys \['more'\]"):
+        Preprocessing.from_dict({**record, "more": 1})

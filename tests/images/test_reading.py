@@ -416,9 +416,15 @@ def test_an_unknown_orientation_is_ignored(orientation):
     np.testing.assert_array_equal(read(content), picture())
 
 
-def test_damaged_exif_does_not_cost_the_picture():
+def test_damaged_exif_does_not_cost_the_picture(monkeypatch):
     content = encoded(Image.fromarray(picture()), "PNG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
     np.testing.assert_array_equal(read(content), picture())
+
+    def fail(self):
+        raise SyntaxError("not a TIFF file")
+
+    monkeypatch.setattr(Image.Image, "getexif", fail)
+    np.testing.assert_array_equal(read(encoded(Image.fromarray(picture()))), picture())
 
 
 def test_orientation_of_a_pil_image_is_applied_and_the_image_is_left_alone():
