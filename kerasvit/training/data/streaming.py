@@ -13,6 +13,7 @@ from kerasvit.training.data.folders import PictureFolder
 from kerasvit.training.data.in_memory import Batch, Normaliser, ahead, finish
 from kerasvit.training.data.order import Order
 from kerasvit.training.data.single import vary
+from kerasvit.training.data.workers import end_with_parent, from_workers
 from kerasvit.training.recipe.tables import Augmentation
 
 # Threads that read and decode where there are no worker processes.
@@ -61,7 +62,8 @@ class StreamedBatches:
         read = batches.to_iter_dataset(threads)
         if self.workers:
             _parse_flags()
-            read = read.mp_prefetch(grain.MultiprocessingOptions(num_workers=self.workers))
+            options = grain.MultiprocessingOptions(num_workers=self.workers)
+            read = from_workers(read.mp_prefetch(options, end_with_parent))
         for number, parts in enumerate(read, step):
             self._note(parts["broken"])
             yield finish(

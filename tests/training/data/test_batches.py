@@ -1,4 +1,7 @@
 import logging
+import multiprocessing
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -137,6 +140,22 @@ def test_worker_processes_make_the_same_batches(folder):
     for one, two in zip(_streamed(folder, count=2), _streamed(folder, 2, count=2), strict=True):
         np.testing.assert_array_equal(one[0], two[0])
         np.testing.assert_array_equal(one[1], two[1])
+
+
+def test_a_worker_process_that_is_killed_is_told_of_and_an_interrupt_is_not_heard(folder):
+    """It was "a bug", with code 70; and Ctrl-C reaches all processes of a terminal."""
+    order = Order(len(folder), 6, seed=2)
+    steps = StreamedBatches(folder, order, Augmentation(), PREPROCESSING, 1).from_step(0)
+    images = next(steps)[0]
+    (worker,) = [child for child in multiprocessing.active_children() if "grain" in child.name]
+    os.kill(worker.pid, signal.SIGINT)
+    for _ in range(20):
+        assert next(steps)[0].shape == images.shape
+    worker.kill()
+    with pytest.raises(UsageError, match=r"ended with SIGKILL.*data\.workers") as caught:
+        list(steps)
+    assert "\n" not in str(caught.value)
+    assert not worker.is_alive()
 
 
 def test_broken_picture_is_replaced_named_and_counted(folder, tmp_path, caplog):
