@@ -14,6 +14,7 @@ from kerasvit.errors import InputError, UsageError
 from kerasvit.files import atomic_path, check_outputs
 from kerasvit.memory import free_memory
 from kerasvit.models.base import ScoreModel
+from kerasvit.models.writing import write_keras
 
 
 def check_output(output: pathlib.Path, source: Any, overwrite: bool) -> None:
@@ -52,7 +53,7 @@ class NewFile:
             OutputError: if the file can't be written.
         """
         # Not `model.save`, which is atomic by itself and would name the temporary file in errors.
-        keras.Model.save(model, self._temporary)
+        write_keras(model, self._temporary)
         self._digests = _digests(model)
 
     def reload(self) -> ScoreModel:

@@ -5,6 +5,7 @@ Here it is decided, for every room, whether a file may be written: `check_output
 """
 
 import contextlib
+import errno
 import os
 import pathlib
 import re
@@ -19,8 +20,9 @@ from kerasvit.temporary import make_folders, remove_stale, temporary_name
 
 # Linux allows 255 bytes a name; a longer suffix is cut so that the temporary name always fits.
 _LONGEST_SUFFIX = 100
-
 _HDF5_ERRNO = re.compile(r"\berrno = (\d+)")
+# What the disk, and nothing else, can be the reason of.
+_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 
 @contextlib.contextmanager
@@ -146,14 +148,18 @@ def _errors_naming(target: pathlib.Path) -> Iterator[None]:
 def _reason(error: OSError | RuntimeError) -> str | None:
     """Return what the system said, in one line; None for an error that is none of the system's.
 
-    HDF5 tells of a full disk in many lines, and with a RuntimeError where it closes the file.
+    HDF5 tells of a full disk in many lines, and with a RuntimeError where it closes the file;
+    PyTorch, while it handles the first error, stumbles over how short the file is.
     """
     number = _HDF5_ERRNO.search(str(error))
     if number is not None:
         return os.strerror(int(number[1]))
-    if not isinstance(error, OSError):
+    first: BaseException | None = error
+    while first is not None and not isinstance(first, OSError):
+        first = first.__context__
+    if first is None or (first is not error and first.errno not in _OF_DISKS):
         return None
-    return " ".join((error.strerror or str(error)).split()) or type(error).__name__
+    return " ".join((first.strerror or str(first)).split()) or type(first).__name__
 
 
 def _check_target(target: pathlib.Path, place: pathlib.Path, overwrite: bool) -> int | None:

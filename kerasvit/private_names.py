@@ -5,9 +5,12 @@ where one is missing, what needs it is off and says so once: Keras' own way is t
 is always right. A test keeps such names out of all other rooms.
 """
 
+import contextlib
+import contextvars
 import functools
+import importlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -95,6 +98,44 @@ def mark_called(model: keras.Model) -> keras.Model:
     if hasattr(model, "_called"):
         model._called = True
     return model
+
+
+_MAKES_FOLDERS: contextvars.ContextVar[Callable[[], str] | None] = contextvars.ContextVar(
+    "makes_folders", default=None
+)
+
+
+@contextlib.contextmanager
+def folders_for_assets(make: Callable[[], str]) -> Iterator[None]:
+    """Have Keras ask for the folders that it makes for the assets of models, in this thread.
+
+    Where the name is missing, Keras makes them, and a save that fails leaves one, empty.
+
+    Args:
+        make: makes a folder, and returns its path.
+    """
+    _lend_folders()
+    token = _MAKES_FOLDERS.set(make)
+    try:
+        yield
+    finally:
+        _MAKES_FOLDERS.reset(token)
+
+
+@functools.cache
+def _lend_folders() -> None:
+    module = None
+    with contextlib.suppress(ImportError):
+        module = importlib.import_module("keras.src.saving.saving_lib")
+    own = getattr(module, "get_temp_dir", None)
+    if module is None or own is None:
+        return _warn("saves that fail leave empty folders among the temporary files")
+
+    def get_temp_dir() -> str:
+        return (_MAKES_FOLDERS.get() or own)()
+
+    module.get_temp_dir = get_temp_dir
+    return None
 
 
 @functools.cache

@@ -11,6 +11,7 @@ from kerasvit.layers.base import kept_arguments, nested_layers
 from kerasvit.models.arguments import DeclaredArguments
 from kerasvit.models.freezing import TRAINABLE_LAYERS, set_trainable_layers, trainable_layers
 from kerasvit.models.weight_files import check_weights_file
+from kerasvit.models.writing import write_keras
 from kerasvit.private_names import set_policy
 
 
@@ -72,7 +73,7 @@ class SavedModel(DeclaredArguments, keras.Model):
             OutputError: if the file cannot be written, or exists and `overwrite` is False.
         """
         with atomic_path(filepath, overwrite=overwrite) as temporary:
-            super().save(temporary, overwrite=True, **kwargs)
+            write_keras(self, temporary, **kwargs)
 
     def export(self, filepath, *arguments, **kwargs) -> None:
         """Raise `UsageError`: the files that Keras exports have no names for scores.

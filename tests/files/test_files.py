@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 import time
@@ -244,6 +245,22 @@ def test_the_many_lines_of_hdf5_on_a_full_disk_become_one(tmp_path, kind):
     assert "\n" not in str(caught.value)
     with pytest.raises(RuntimeError, match="another"), atomic_path(path):
         raise RuntimeError("another")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("number", "is_told"), [(errno.ENOSPC, True), (errno.ENOENT, False)])
+def test_a_library_that_stumbles_over_a_full_disk_tells_of_the_disk(tmp_path, number, is_told):
+    """`torch.save` ends with "unexpected pos 27328 vs 27264", which was a bug of ours, code 70."""
+
+    def stumble():
+        try:
+            raise OSError(number, os.strerror(number))
+        finally:
+            raise RuntimeError("unexpected pos 27328 vs 27264")
+
+    raised = (OutputError, "No space left") if is_told else (RuntimeError, "unexpected pos")
+    with pytest.raises(raised[0], match=raised[1]), atomic_path(tmp_path / "new.pth"):
+        stumble()
     assert not list(tmp_path.iterdir())
 
 

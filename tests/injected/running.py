@@ -67,7 +67,7 @@ def leftovers(folder, before=None):
     """
     if before is not None:
         there = [name for name in os.listdir(folder) if not name.startswith(_OF_OTHERS)]
-        return sorted(name for name in set(there) - set(before) if not _is_empty(folder, name))
+        return sorted(set(there) - set(before))
     return sorted(path.name for path in pathlib.Path(folder).rglob(".kerasvit-*"))
 
 
@@ -86,9 +86,3 @@ def content(path):
         for file in sorted(path.rglob("*"))
         if file.is_file() and not file.name.startswith(".kerasvit-")
     }
-
-
-def _is_empty(folder, name):
-    """Tell the folders that Keras makes, in vain, for each save."""
-    path = pathlib.Path(folder, name)
-    return name.startswith("tmp") and path.is_dir() and not any(path.iterdir())

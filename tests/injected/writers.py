@@ -39,6 +39,7 @@ WRITERS = {
     "keras": Writer(
         (
             "kerasvit.models.saving",
+            "kerasvit.models.writing",
             "kerasvit.training.finetuning.run",
             "kerasvit.training.distillation.student",
         ),

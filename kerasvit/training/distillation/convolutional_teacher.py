@@ -14,6 +14,7 @@ import numpy as np
 
 from kerasvit.files import atomic_path
 from kerasvit.images.preprocessing import Preprocessing
+from kerasvit.models.writing import write_keras
 from kerasvit.training.compilation import jit_compile
 from kerasvit.training.data.in_memory import Normaliser
 from kerasvit.training.data.order import Order
@@ -64,7 +65,7 @@ def convolutional_targets(
         teacher = residual_network(len(data.class_names), recipe.teacher.widths)
         train_teacher(teacher, recipe, data, preprocessing)
         with atomic_path(folder / MODEL, overwrite=True) as temporary:
-            teacher.save(temporary)
+            write_keras(teacher, temporary)
         write_targets(teacher, Normaliser(preprocessing), images, features, logits)
         _write_down(folder, {table: as_written(recipe)[table] for table in _DECISIVE})
     # What comes after does not depend on whether the files were there.
