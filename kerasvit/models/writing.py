@@ -4,14 +4,13 @@ import contextlib
 import os
 import pathlib
 import shutil
-import tempfile
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 
 from kerasvit.private_names import folders_for_assets
-from kerasvit.temporary import remove_stale, temporary_name
+from kerasvit.temporary import new_scratch_folder
 
 
 def write_keras(model: keras.Model, path: str | os.PathLike[str], **kwargs: Any) -> None:
@@ -37,10 +36,7 @@ def _without_assets() -> Iterator[None]:
     made: list[pathlib.Path] = []
 
     def make() -> str:
-        place = pathlib.Path(tempfile.gettempdir())
-        remove_stale(place)
-        made.append(place / temporary_name())
-        made[-1].mkdir(mode=0o700)
+        made.append(new_scratch_folder())
         return str(made[-1])
 
     try:

@@ -1,8 +1,17 @@
-"""Row 16 of the fault table: killed at any moment of a save, the file is the old or the new one."""
+"""Saves that are killed (row 16 of the fault table) or fail: what the disk holds then."""
 
+import errno
 import os
+import resource
+import signal
 import subprocess
 import sys
+import tempfile
+
+import keras
+import pytest
+
+from kerasvit.models.writing import write_keras
 
 SCRIPT = """
 import os, random, signal, sys, time, zipfile
@@ -58,3 +67,38 @@ def test_twenty_kills_leave_twenty_complete_files(tmp_path):
     assert len(set(written)) > 1
     left = [entry.name for entry in tmp_path.iterdir() if entry != path]
     assert all(name.startswith(".kerasvit-") for name in left)
+
+
+@pytest.fixture
+def scratch(tmp_path, monkeypatch):
+    """The folder for temporary files."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture
+def model():
+    return keras.Sequential([keras.Input((3,)), keras.layers.Dense(900)])
+
+
+def test_a_save_leaves_nothing_among_temporary_files(scratch, model, tmp_path):
+    path = tmp_path / "model.keras"
+    write_keras(model, path)
+    assert keras.saving.load_model(path).count_params() == model.count_params()
+    assert not list(scratch.iterdir())
+
+
+def test_a_save_without_room_leaves_nothing_among_temporary_files(scratch, model, tmp_path):
+    """Keras left a folder of its own behind each save that failed."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=os.strerror(errno.EFBIG)):
+            write_keras(model, tmp_path / "model.keras")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert not list(scratch.iterdir())

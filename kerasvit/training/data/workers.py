@@ -32,7 +32,7 @@ def from_workers(batches: Iterable[Any]) -> Generator[Any, None, None]:
     if _COUNTED not in sys.warnoptions:
         sys.warnoptions.append(_COUNTED)
     others, own = _processes(), set[Any]()
-    read = iter(batches)
+    read: Any = iter(batches)
     try:
         with _deaths_told():
             try:
@@ -59,7 +59,7 @@ def end_with_parent(number: int = 0, count: int = 1) -> None:
         parent = multiprocessing.parent_process()
         if parent is not None:
             parent.join()
-            os._exit(1)
+            os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait, daemon=True, name="kerasvit-parent").start()
 
