@@ -11,7 +11,7 @@ import sys
 import keras
 import numpy as np
 
-from kerasvit.models import CaiT, VisionTransformer
+from kerasvit.models import CaiT, VisionTransformer, XCiT
 from kerasvit.training.distribution import (
     check_batch,
     data_shard,
@@ -34,6 +34,28 @@ TINY = {
 FAMILIES = {
     "vit": lambda: VisionTransformer(**TINY),
     "cait": lambda: CaiT(**TINY, num_class_layers=1, layer_scale_init_value=0.5),
+    # What newer ViTs have: learned angles, biases of places, gates, norms inside.
+    "rotary": lambda: VisionTransformer(
+        **{**TINY, "hidden_dim": 16, "num_heads": 4},
+        position_embedding="none",
+        rope_type="mixed",
+        use_relative_position_bias=True,
+        use_key_bias=False,
+        mlp_type="gated",
+        activation="silu",
+        use_sub_norm=True,
+        layer_scale_init_value=0.5,
+    ),
+    "grouped": lambda: VisionTransformer(
+        **{**TINY, "hidden_dim": 16, "num_heads": 4},
+        position_embedding="none",
+        rope_type="dinov3",
+        num_key_value_heads=2,
+        norm_type="rms",
+        layer_scale_init_value=0.5,
+    ),
+    # Statistics of batches are those of the global batch.
+    "xcit": lambda: XCiT(**TINY, num_class_layers=1, layer_scale_init_value=0.5),
 }
 STEPS, BATCH = 20, 16
 

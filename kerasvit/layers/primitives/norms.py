@@ -33,15 +33,23 @@ class BatchNormalization(DirectCalls, keras.layers.BatchNormalization):
 
     In training it takes the statistics of the batch and moves its own towards them, as Keras does:
     the moving variance is that of the batch, which PyTorch's layer would multiply by n / (n - 1).
+    One that is frozen does neither: by its own `trainable`, as in Keras, or by that of its weights.
     """
 
     is_never_cast = True
 
+    @property
+    def _is_frozen(self) -> bool:
+        weights = [weight for weight in (self.gamma, self.beta) if weight is not None]
+        return not self.trainable or (
+            bool(weights) and not any(weight.trainable for weight in weights)
+        )
+
     def call(self, inputs, training=None):
         """Normalise, in float32 at least, and return the layer's compute dtype."""
-        is_training = bool(training and self.trainable)
+        is_training = bool(training and not self._is_frozen)
         if not are_torch(inputs) or self.renorm or self.synchronized:
-            return super().call(inputs, training=training)
+            return super().call(inputs, training=is_training)
         weights = (self.gamma, self.beta, self.moving_mean, self.moving_variance)
         gamma, beta, mean, variance = map(weight_tensor, weights)
         if not is_training:

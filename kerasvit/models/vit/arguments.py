@@ -61,6 +61,7 @@ def _check_rotary(
     attention_type: str,
     hidden_dim: int,
     num_heads: int,
+    num_key_value_heads: int | None,
 ):
     others = {
         "rope_temperature": rope_temperature is not None,
@@ -84,6 +85,12 @@ def _check_rotary(
         attention_type == "self",
         "Rotary positions are of ordinary self-attention. Received: "
         f"attention_type={attention_type!r}",
+    )
+    require(
+        not ROTARY_RULES[rope_type].is_learned or num_key_value_heads in (None, num_heads),
+        "Heads that learn angles of their own share no keys. Received: "
+        f"num_key_value_heads={num_key_value_heads} and rope_type={rope_type!r}. Leave "
+        "num_key_value_heads out",
     )
     require(
         rope_type == "dinov3" or rope_periods == "float32",

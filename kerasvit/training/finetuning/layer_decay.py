@@ -14,8 +14,9 @@ def layer_wise_rates(model: ScoreModel, decay: float) -> dict[str, float]:
     The head has 1, the last block `decay`, the block before it `decay**2`, and so on down to the
     embedding of patches, positions and tokens. CaiT's class-attention blocks count as further
     depth after its self-attention blocks. (timm lays them beside the last self-attention blocks;
-    for a ViT the factors are the same as timm's.) A norm or an attention pooling that makes the
-    head's feature learns as the head does.
+    for a ViT, BEiT and XCiT the factors are the same as timm's.) Learned rotary frequencies count
+    with the positions; timm's groups leave them out, and so at the head's rate. A norm or an
+    attention pooling that makes the head's feature learns as the head does.
 
     Args:
         model: a kerasvit model.

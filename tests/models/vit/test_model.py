@@ -175,6 +175,7 @@ def test_a_vit_has_no_class_attention_stage(models, stage):
         ({"rope_type": "dinov3", "rope_periods": [1.0, -2.0, 3.0]}, "positive numbers"),
         ({"rope_type": "axial", "rope_reference_grid": 0}, "rope_reference_grid must be"),
         ({"rope_type": "axial", "attention_type": "differential"}, "ordinary self-attention"),
+        ({"rope_type": "mixed", "num_key_value_heads": 1}, "share no keys"),
         ({"num_key_value_heads": 5}, "num_key_value_heads must divide num_heads"),
         ({"block_type": "parallel", "use_mlp_layer_scale": False}, "no LayerScale of an MLP"),
         ({"distillation_output": "sum"}, "distillation_output must be one of"),

@@ -1,9 +1,11 @@
 import collections
 
 import pytest
+from modules import without_memory
 
 import kerasvit
 from kerasvit.errors import UsageError
+from kerasvit.models.opening.without_values import without_values
 from kerasvit.training.finetuning.layer_decay import layer_wise_rates
 
 TINY = {"image_shape": (16, 16, 3), "patch_size": 8, "hidden_dim": 16, "num_heads": 2}
@@ -80,6 +82,39 @@ def test_every_weight_has_a_factor_by_depth():
         "norm": 0.5,
         "head": 1.0,
     }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "beit_base_patch16_224",
+        "eva02_base_patch14_224",
+        "vit_small_patch16_dinov3",
+        "vit_pe_core_base_patch16_224",
+        "vit_small_patch16_rope_mixed_ape_224",
+        "xcit_nano_12_p16_224",
+    ],
+)
+def test_the_newer_families_have_the_factors_of_timm(timm, name):
+    from timm.optim import param_groups_layer_decay
+
+    with without_memory():
+        theirs = timm.create_model(name, num_classes=5, depth=2)
+    groups = param_groups_layer_decay(theirs, layer_decay=0.75, no_weight_decay_list=())
+    # timm's groups have no place for learned frequencies, and so the head's; here they learn as
+    # other positions do.
+    lowest = min(group["lr_scale"] for group in groups)
+    frequencies = {id(p) for name, p in theirs.named_parameters() if name == "rope.freqs"}
+    expected = _sizes(
+        (lowest if id(parameter) in frequencies else group["lr_scale"], parameter.numel())
+        for group in groups
+        for parameter in group["params"]
+    )
+    model = without_values(lambda: kerasvit.create_model(name, num_classes=5, num_layers=2))
+    rates = layer_wise_rates(model, 0.75)
+    assert set(rates) == {weight.path for weight in model.weights}
+    trained = [(rates[weight.path], _count(weight.shape)) for weight in model.trainable_weights]
+    assert _sizes(trained) == expected
 
 
 def test_distilled_and_pooled_heads_learn_at_the_full_rate():
