@@ -32,6 +32,7 @@ def check_arguments(arguments: Mapping[str, Any], block_types: Iterable[str]) ->
         if arguments[name] is not None:
             require_at_least(1, **{name: arguments[name]})
     _check_rotary(**_chosen(arguments, _check_rotary))
+    _check_shared_keys(**_chosen(arguments, _check_shared_keys))
     _check_relative(**_chosen(arguments, _check_relative))
     _check_blocks(**_chosen(arguments, _check_blocks))
     _check_distillation(**_chosen(arguments, _check_distillation))
@@ -61,7 +62,6 @@ def _check_rotary(
     attention_type: str,
     hidden_dim: int,
     num_heads: int,
-    num_key_value_heads: int | None,
 ):
     others = {
         "rope_temperature": rope_temperature is not None,
@@ -87,17 +87,21 @@ def _check_rotary(
         f"attention_type={attention_type!r}",
     )
     require(
-        not ROTARY_RULES[rope_type].is_learned or num_key_value_heads in (None, num_heads),
-        "Heads that learn angles of their own share no keys. Received: "
-        f"num_key_value_heads={num_key_value_heads} and rope_type={rope_type!r}. Leave "
-        "num_key_value_heads out",
-    )
-    require(
         rope_type == "dinov3" or rope_periods == "float32",
         f'Periods are of rope_type="dinov3". Received: rope_periods={rope_periods!r} and '
         f"rope_type={rope_type!r}",
     )
     check_periods(rope_periods, head_dim(hidden_dim, num_heads))
+
+
+def _check_shared_keys(rope_type: str | None, num_heads: int, num_key_value_heads: int | None):
+    has_own_angles = rope_type is not None and ROTARY_RULES[rope_type].is_learned
+    require(
+        not has_own_angles or num_key_value_heads in (None, num_heads),
+        "Heads that learn angles of their own share no keys. Received: "
+        f"num_key_value_heads={num_key_value_heads} and rope_type={rope_type!r}. Leave "
+        "num_key_value_heads out",
+    )
 
 
 def _check_relative(
