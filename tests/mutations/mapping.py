@@ -1,5 +1,6 @@
 """Which tests run which lines, and how long each takes: so that few tests judge a change."""
 
+import ast
 import collections
 import functools
 import json
@@ -10,8 +11,9 @@ from collections.abc import Iterable
 
 from trying import run_here
 
-# What judges a line: the quickest of the tests that run it, as far as this many seconds reach.
-SECONDS = 12.0
+# What judges a line: the quickest of the tests that run it, as far as this many seconds of one
+# processor reach.
+SECONDS = 10.0
 TESTS = 100
 
 
@@ -24,14 +26,22 @@ class Recorder:
         self.useless: set[str] = set()
 
     def pytest_runtest_logreport(self, report) -> None:
-        """Add the time of one phase of a test, and remember one that fails or is skipped anyway."""
-        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0.0) + report.duration
+        """Remember a test that fails or is skipped anyway."""
         if not report.passed:
             self.useless.add(report.nodeid)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Count what runs from here as this test's."""
         self.coverage.switch_context(nodeid)
+        self.seconds[nodeid] = -_processor_seconds()
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """Add up what the test took of the processor, whoever else used it."""
+        self.seconds[nodeid] += _processor_seconds()
+
+
+def _processor_seconds() -> float:
+    return sum(os.times()[:4])
 
 
 def record(paths: list[str], files: list[str], target: pathlib.Path) -> None:
@@ -81,13 +91,16 @@ class Map:
         self.lines: dict[str, dict[str, list[str]]] = table["lines"]
 
     def tests_of(self, file: str, line: int) -> list[str]:
-        """Return the tests that judge a line, the quickest first: those that run it.
+        """Return the tests that judge a line: those that run it, one case of each first.
 
-        A line that runs as its module is imported is no single test's: all that run any line of the
-        module judge it, or, where nothing was recorded of it, those in files that import it.
+        What runs as a module is imported is no single test's, least of all the first one's that
+        imports it: all that run functions of the module judge it or, where nothing was recorded of
+        it, those in files that import it. Defaults of a function are judged by what runs it.
         """
         of_file = self.lines.get(file, {})
-        tests = of_file.get(str(line)) or _counted(of_file) or self._importing(file)
+        lines = _judging(file, line) & set(map(int, of_file))
+        tests = {test for number in lines for test in of_file[str(number)]}
+        tests = tests or self._importing(file)
         chosen: list[str] = []
         seconds = 0.0
         for test in self._in_order(tests, file)[:TESTS]:
@@ -107,17 +120,17 @@ class Map:
             cases[function] += 1
         return sorted(places, key=places.__getitem__)
 
-    def _importing(self, file: str) -> list[str]:
+    def _importing(self, file: str) -> set[str]:
         """Return the tests whose file imports a module, or bears its name."""
         module = re.sub(r"^(?=conversion)", "kerasvit.", file.removesuffix(".py").replace("/", "."))
         words = [module.removesuffix(".__init__")]
         words.append("from {} import ".format(words[0].rpartition(".")[0]))
         words.append(words[0].rpartition(".")[2])
-        return [
+        return {
             test
             for test in self.seconds
             if _is_beside(test, file) or _mentions(test.partition("::")[0], *words)
-        ]
+        }
 
 
 @functools.cache
@@ -127,8 +140,24 @@ def _mentions(test_file: str, module: str, parent: str, name: str) -> bool:
     return module in text or any(re.search(rf"\b{name}\b", line) for line in lines)
 
 
-def _counted(of_file: dict[str, list[str]]) -> list[str]:
-    return list({test for tests in of_file.values() for test in tests})
+def _judging(file: str, line: int) -> set[int]:
+    """Return the lines whose tests judge a line: itself, or a function's or all functions'."""
+    bodies = _bodies(file)
+    if any(line in body for _, body in bodies):
+        return {line}
+    around = [body for start, body in bodies if start <= line < body.start]
+    return {number for body in around or [body for _, body in bodies] for number in body}
+
+
+@functools.cache
+def _bodies(file: str) -> list[tuple[int, range]]:
+    """Return where each function of a file begins, and the lines of its body."""
+    tree = ast.parse(pathlib.Path(file).read_text(encoding="utf-8"))
+    return [
+        (node.lineno, range(node.body[0].lineno, (node.end_lineno or 0) + 1))
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
 
 
 def _is_beside(test: str, file: str) -> bool:

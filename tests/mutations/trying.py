@@ -13,6 +13,8 @@ from typing import NoReturn
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 UNNOTICED, NOTICED, BROKEN = "NOT NOTICED", "noticed", "BROKEN"
+# A test never ended, or the machine is too busy: such verdicts are looked at when they are many.
+BY_TIME = "noticed by time"
 NOTHING_COLLECTED, ENDLESS = 5, -9
 _kept: list[object] = []
 
@@ -114,4 +116,6 @@ def verdict(code: int) -> str:
     """
     if code == NOTHING_COLLECTED:
         return f"{BROKEN}: no test was found"
+    if code == ENDLESS:
+        return BY_TIME
     return NOTICED if code else UNNOTICED
