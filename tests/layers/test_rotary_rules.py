@@ -2,6 +2,7 @@
 
 import math
 
+import keras
 import ml_dtypes
 import numpy as np
 import pytest
@@ -100,6 +101,37 @@ def test_pairs_or_halves_are_turned_and_the_prefix_is_not(tools, name, num_prefi
         expected = np.stack(parts, axis=-1).reshape(heads.shape)
     np.testing.assert_allclose(turned, expected, atol=1e-5)
     assert layer.compute_output_shape(heads.shape) == heads.shape
+
+
+def test_learned_frequencies_start_as_those_of_axial_in_any_direction(tools):
+    """Of each block and head: two directions at a right angle, which fall as axial's do."""
+    layer = RotaryEmbedding("mixed", HEAD_DIM, num_blocks=2, num_heads=3)
+    layer.build()
+    first, second = np.split(tools.to_numpy(layer.frequencies), 2, axis=-1)
+    falling = 10.0 ** -(np.arange(3) / 3)
+    for waves in (first, second):
+        lengths = np.sqrt((waves**2).sum(0))
+        np.testing.assert_allclose(lengths, np.broadcast_to(falling, (2, 3, 3)), rtol=1e-5)
+    np.testing.assert_allclose((first * second).sum(0), 0, atol=1e-6)
+    angles = np.arctan2(first[1, ..., 0], first[0, ..., 0])
+    assert len(np.unique(angles.round(6))) == 6
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="only PyTorch writes in place")
+@pytest.mark.parametrize("name", ["dinov3", "eva02"])
+def test_gradients_are_turned_back(tools, name):
+    """A rotation keeps lengths: the gradient of half the squared length is the heads."""
+    import torch
+
+    layer = RotaryEmbedding(name, HEAD_DIM)
+    heads = torch.tensor(tools.random_tokens(2, 3, 15, HEAD_DIM), requires_grad=True)
+    turned = layer(heads, grid=GRID)
+    (turned.square().sum() / 2).backward()
+    np.testing.assert_allclose(heads.grad.numpy(), tools.to_numpy(heads), atol=1e-5)
+    with torch.no_grad():
+        np.testing.assert_allclose(
+            tools.to_numpy(layer(heads, grid=GRID)), tools.to_numpy(turned), atol=1e-6
+        )
 
 
 def test_periods_are_named_or_kept():

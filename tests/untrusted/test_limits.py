@@ -125,11 +125,36 @@ def test_hdf5_at_the_limits(tmp_path, monkeypatch):
         monkeypatch.setattr(hdf5, "ENTRIES", nodes - 1)
         with pytest.raises(ValueError, match=f"more than {nodes - 1} nodes"):
             hdf5.stored_arrays(file, 32)
+    monkeypatch.undo()
     with (
         h5py.File(_nested(tmp_path / "b.h5", hdf5._DEPTH + 1)) as file,
         pytest.raises(ValueError, match="depth over"),
     ):
         hdf5.stored_arrays(file, 2**20)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "told", "is_read"),
+    [
+        ("V2", "bfloat16", True),
+        ("V2", None, False),
+        ("V2", "float8", False),
+        ("V4", "bfloat16", False),
+        ("complex64", None, False),
+        ("S3", None, False),
+    ],
+)
+def test_hdf5_of_real_numbers_alone(tmp_path, dtype, told, is_read):
+    """Keras' bfloat16 is stored as two bytes of no type, with its name beside them."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = np.zeros(3, dtype)
+        if told:
+            file["x"].attrs["dtype"] = told
+        if is_read:
+            assert hdf5.stored_arrays(file, 100)[0].shape == (3,)
+        else:
+            with pytest.raises(ValueError, match="where weights are real numbers"):
+                hdf5.stored_arrays(file, 100)
 
 
 def _archive(path, members, method=zipfile.ZIP_STORED):
