@@ -2,11 +2,12 @@
 
 import inspect
 import re
+import types
 
 import pytest
 
 from kerasvit import CaiT, VisionTransformer, XCiT
-from kerasvit.conversion.facts import huggingface, pictures
+from kerasvit.conversion.facts import huggingface, pictures, rotary
 from kerasvit.conversion.facts import timm as of_timm
 from kerasvit.conversion.facts.activations import _NAMES, activation_named, activation_of
 from kerasvit.conversion.facts.beside import _RULES
@@ -340,3 +341,35 @@ def test_numbers_of_heads_that_occur():
     assert alternatives(384, "vit") == (6, 12)
     assert 12 not in alternatives(192, "cait")
     assert alternatives(7, "vit") == ()
+
+
+def _rope(kind, **settings):
+    """A module of timm's whose rotary positions have these settings."""
+    return types.SimpleNamespace(rope=type(kind, (), settings)())
+
+
+CAT = {"in_pixels": False, "rotate_half": False, "temperature": 10000.0, "grid_offset": 0.0}
+DINOV3 = {"rotate_half": True, "grid_indexing": "ij", "normalize_coords": "separate"}
+DINOV3 |= {"grid_offset": 0.0, "periods": [1.0, 3.0], "temperature": 100.0}
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "changes"),
+    [
+        (
+            "RotaryEmbeddingMixed",
+            {"grid_indexing": "xy", "temperature": 10.0},
+            {"grid_indexing": "ij"},
+        ),
+        ("RotaryEmbeddingDinoV3", DINOV3, {"rotate_half": False}),
+        ("RotaryEmbeddingDinoV3", DINOV3, {"grid_indexing": "xy"}),
+        ("RotaryEmbeddingDinoV3", DINOV3, {"normalize_coords": "max"}),
+        ("RotaryEmbeddingDinoV3", DINOV3, {"grid_offset": 0.5}),
+        ("RotaryEmbeddingCat", {**CAT, "ref_feat_shape": None}, {"in_pixels": True}),
+        ("RotaryEmbeddingCat", {**CAT, "ref_feat_shape": None}, {"rotate_half": True}),
+    ],
+)
+def test_rotary_positions_that_no_rule_turns(kind, settings, changes):
+    assert rotary.of_timm(_rope(kind, **settings))["rope_type"]
+    with pytest.raises(InputError, match=f"Received: a {kind} with other"):
+        rotary.of_timm(_rope(kind, **{**settings, **changes}))
