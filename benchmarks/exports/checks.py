@@ -53,7 +53,9 @@ def randomised(model):
     random = np.random.default_rng(0)
     for weight in model.weights:
         scale = np.prod(weight.shape[:-1]) ** -0.5 if len(weight.shape) in (2, 4) else 0.3
-        weight.assign(random.normal(0, scale, weight.shape).astype("float32"))
+        values = random.normal(0, scale, weight.shape).astype("float32")
+        # A variance is not negative.
+        weight.assign(0.5 + abs(values) if weight.path.endswith("moving_variance") else values)
     return model
 
 
