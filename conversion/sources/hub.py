@@ -12,6 +12,8 @@ from typing import Self
 
 from kerasvit.cache import is_offline
 from kerasvit.conversion.files.sharded import INDEX_SUFFIX, USUAL_FILES, read_index
+from kerasvit.conversion.sources.connections import PrivateAddress
+from kerasvit.conversion.sources.hub_session import guarded_session
 from kerasvit.digests import SHA256, file_sha256
 from kerasvit.errors import DownloadError, KerasViTError, OutputError, UsageError
 
@@ -134,12 +136,9 @@ class HubFile:
                 if not isinstance(path, str):
                     raise _missing_offline(self)
             else:
-                path = hub.hf_hub_download(
-                    *place,
-                    revision=self.revision,
-                    library_name="kerasvit",
-                    force_download=force_download,
-                )
+                more = {"revision": self.revision, "force_download": force_download}
+                with guarded_session():
+                    path = hub.hf_hub_download(*place, library_name="kerasvit", **more)
         return pathlib.Path(path)
 
     @property
@@ -215,6 +214,8 @@ def _translated(file: HubFile, error: Exception) -> Exception:
     if isinstance(error, errors.GatedRepoError | errors.RepositoryNotFoundError):
         advice = "Check the name; for a gated or private repository, log in with: hf auth login"
         return _failure(file, error, advice)
+    if isinstance(error, PrivateAddress):
+        return _failure(file, error, "A server of the internet must not lead inside: ask its owner")
     if isinstance(error, OSError) and (
         error.filename is not None or error.errno in (errno.ENOSPC, errno.EDQUOT)
     ):

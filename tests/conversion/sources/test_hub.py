@@ -16,12 +16,14 @@ import torch
 
 from kerasvit.conversion.files.checkpoint import open_checkpoint
 from kerasvit.conversion.files.sharded import USUAL_FILES
+from kerasvit.conversion.sources import hub_session
 from kerasvit.conversion.sources.hub import HubFile, published_sha256
 from kerasvit.errors import DownloadError, InputError, OutputError, UsageError
 
 hub = pytest.importorskip("huggingface_hub")
 
 COMMIT = "a" * 40
+CLIENTS_OWN = hub.get_session().event_hooks["request"]
 WEIGHTS = bytes(range(256)) * 8
 SHA256 = hashlib.sha256(WEIGHTS).hexdigest()
 
@@ -36,9 +38,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.server.asked.append(self.path)
+        self.server.tokens.append(self.headers.get("Authorization"))
         self.answer(with_body=True)
 
     def answer(self, with_body):
+        target = self.server.targets.get(self.command)
+        if target:
+            digest = hashlib.sha256(WEIGHTS).hexdigest()
+            facts = {"X_Linked_Etag": f'"{digest}"', "X_Linked_Size": len(WEIGHTS)}
+            return self.send(302, b"", Location=target + self.path, **facts)
         repository, _, rest = self.path.lstrip("/").partition("/resolve/main/")
         refusal = self.server.refusals.get(repository)
         content = self.server.files.get(f"{repository}/{rest}")
@@ -74,6 +82,7 @@ def server(monkeypatch, tmp_path):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.files = {"org/name/model.safetensors": WEIGHTS}
         server.refusals, server.tags, server.asked, server.cache = {}, {}, [], cache
+        server.tokens, server.targets = [], {}
         constants = importlib.import_module("huggingface_hub.constants")
         endpoint = f"http://127.0.0.1:{server.server_port}"
         template = f"{endpoint}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
@@ -203,6 +212,45 @@ def test_a_repository_that_is_closed_says_how_to_open_it(server, refusal, advice
 def test_a_name_that_the_hub_forbids_is_the_users_error(server):
     with pytest.raises(UsageError, match="a--b"):
         HubFile("org/a--b").fetch()
+
+
+@pytest.fixture
+def other_host(server):
+    """Another host, with the same files."""
+    with http.server.ThreadingHTTPServer(("127.0.0.2", 0), Handler) as other:
+        other.files, other.refusals, other.tags = server.files, {}, {}
+        other.asked, other.tokens, other.targets = [], [], {}
+        other.address = f"http://127.0.0.2:{other.server_port}"
+        threading.Thread(target=other.serve_forever, args=(0.05,), daemon=True).start()
+        yield other
+        other.shutdown()
+
+
+REDIRECTED = [("HEAD", "GET"), ("GET",)]
+
+
+@pytest.mark.parametrize("methods", REDIRECTED)
+def test_a_token_of_the_hub_goes_to_no_other_host(server, other_host, monkeypatch, methods):
+    monkeypatch.setattr(hub.constants, "HF_HUB_DISABLE_IMPLICIT_TOKEN", False)
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    server.targets = dict.fromkeys(methods, other_host.address)
+    assert HubFile("org/name", "model.safetensors").fetch().read_bytes() == WEIGHTS
+    assert other_host.tokens == [None]
+
+
+@pytest.mark.parametrize("methods", REDIRECTED)
+def test_a_hub_of_the_internet_leads_nobody_inside(server, other_host, monkeypatch, methods):
+    """Its client follows wherever it is sent: to a router, or to the facts of a cloud machine."""
+    server.targets = dict.fromkeys(methods, other_host.address)
+    monkeypatch.setattr(hub_session, "is_private", lambda address: address == "127.0.0.2")
+    with pytest.raises(DownloadError, match=r"127\.0\.0\.2\. A server of the internet") as caught:
+        HubFile("org/name", "model.safetensors").fetch()
+    assert "\n" not in str(caught.value)
+    assert other_host.asked == []
+    assert hub.get_session().event_hooks["request"] == CLIENTS_OWN
+    # A mirror within a network may send its callers to its neighbours.
+    monkeypatch.setattr(hub_session, "is_private", lambda address: True)
+    assert HubFile("org/name", "model.safetensors").fetch().read_bytes() == WEIGHTS
 
 
 def test_a_damaged_copy_is_downloaded_once_more(server):
