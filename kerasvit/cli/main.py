@@ -93,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             forget_output()
         return _complain(options, error, str(error), error.exit_code)
     except KeyboardInterrupt:
+        _hear_no_more(arguments)
         return _complain(options, None, "interrupted", INTERRUPTED)
     except Exception as error:
         if is_out_of_memory(error):
@@ -102,7 +103,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = f"{type(error).__name__}: {' '.join(str(error).split())} (a bug; see --debug)"
         return _complain(options, error, message, BUG)
     finally:
+        _hear_no_more(arguments)
         signal.signal(signal.SIGTERM, previous)
+
+
+def _hear_no_more(arguments: Sequence[str] | None) -> None:
+    """Let Ctrl-C end this process at once, where the command was its own: all is tidied up.
+
+    The end of Python would show where it was disturbed.
+    """
+    if arguments is None and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -40,3 +40,24 @@ def test_a_termination_is_told_by_the_code_and_leaves_time_to_tidy_up(terminated
     finally:
         signal.signal(signal.SIGTERM, previous)
     assert terminated == ["tidied up"]
+
+
+@pytest.mark.parametrize("arguments", [None, ["list"]])
+def test_a_second_interrupt_ends_the_process_at_once_where_it_is_the_command_s_own(
+    monkeypatch, capsys, arguments
+):
+    """The end of Python showed a traceback of where it was disturbed, beside our line."""
+
+    def interrupted(options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kerasvit.cli.commands.list.run_list", interrupted)
+    monkeypatch.setattr("sys.argv", ["kerasvit", "list"])
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert command_line(arguments) == 130
+        ends_at_once = signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert ends_at_once is (arguments is None)
+    assert capsys.readouterr().err == "kerasvit: interrupted\n"

@@ -2,6 +2,8 @@
 
     python tests/injected [--kills 50] [--limits 20] [--kinds keras,npz,...] [--seed 0]
     python tests/injected --runs 50      # kerasvit train --overwrite and --resume, killed
+    python tests/injected --kinds "" --signals 5 [--commands train,app,...]   # Ctrl-C, SIGTERM
+    python tests/injected --kinds "" --crowds same,different,corrupted,pictures
 
 A command beside the suite, an hour long; `tests/injected/test_samples.py` is its sample inside. For
 each kind one process with everything imported forks writers that write over one file for ever, and
@@ -20,10 +22,13 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ |= {"KERASVIT_OFFLINE": "1", "HF_HUB_OFFLINE": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
+import crowds
 import disks
 import kills
 import runs
 from running import Damaged, in_child
+from signalled.commands import COMMANDS
+from signalled.signalling import signal_all
 from writers import WRITERS
 
 
@@ -32,7 +37,12 @@ def main(arguments=None):
     parser.add_argument("--kills", type=int, default=50, help="of each kind")
     parser.add_argument("--limits", type=int, default=20, help="sizes of full disks of each kind")
     parser.add_argument("--runs", type=int, default=0, help="kills of training runs, instead")
+    parser.add_argument(
+        "--signals", type=int, default=0, help="of each kind to commands, after those"
+    )
+    parser.add_argument("--commands", default=",".join(COMMANDS))
     parser.add_argument("--kinds", default=",".join(WRITERS))
+    parser.add_argument("--crowds", default="", help="of eight processes, after the kinds")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     import keras  # noqa: F401 - once, before the forks
@@ -42,7 +52,7 @@ def main(arguments=None):
     if options.runs:
         return _tried("training runs", runs.kill, options.runs, options.seed)
     code = 0
-    for name in options.kinds.split(","):
+    for name in filter(None, options.kinds.split(",")):
         if not WRITERS[name].is_there:
             print(f"{name}: left out, one of {', '.join(WRITERS[name].needs)} is missing")
             continue
@@ -50,6 +60,18 @@ def main(arguments=None):
             code |= _tried(f"{name}, kills", _kills, name, options.kills, options.seed)
         if options.limits:
             code |= _tried(f"{name}, full disks", _disks, name, options.limits)
+    for name in filter(None, options.crowds.split(",")):
+        code |= _tried(f"eight processes, {name}", crowds.gather, name)
+    if options.signals:
+        code |= _signals(options.commands.split(","), options.signals, options.seed)
+    return code
+
+
+def _signals(commands, count, seed):
+    code = 0
+    for name, is_kept, text in signal_all(commands, count, seed):
+        print(f"{name}: {text}", flush=True)
+        code |= not is_kept
     return code
 
 
