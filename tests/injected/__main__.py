@@ -95,7 +95,9 @@ def _kills(name, count, seed):
 
 def _disks(name, limits):
     failed = disks.fill(name, limits)
-    return ", ".join(f"{way}: {limits} sizes, {count} too small" for way, count in failed.items())
+    is_refused = failed.pop("read_only")
+    told = ", ".join(f"{way}: {limits} sizes, {count} too small" for way, count in failed.items())
+    return told + (", read-only: refused" if is_refused else "")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Full disks: a tmpfs with too little room, and a limit on the size of files, at many sizes.
+"""Full disks: a tmpfs with too little room, and a limit on the size of files, at many sizes; and
+one that may only be read.
 
 One line, exit code 5, nothing half-written, and what was there before byte for byte.
 """
@@ -19,12 +20,13 @@ _PAGE = 4096
 
 
 def fill(name, limits):
-    """Let a writer of one kind run out of disk at so many sizes, in each of the two ways.
+    """Let a writer of one kind run out of disk at so many sizes, in each of two ways.
 
     Returns:
-        How often it could not write in each way.
+        How often it could not write in each way; "read_only": whether it could not at all.
     """
-    return {way.__name__: _try_all(name, limits, way) for way in (size_limit, small_disk)}
+    failed = {way.__name__: _try_all(name, limits, way) for way in (size_limit, small_disk)}
+    return {**failed, "read_only": _try_all(name, 1, read_only)}
 
 
 @contextlib.contextmanager
@@ -53,6 +55,17 @@ def small_disk(folder, room):
 
 
 @contextlib.contextmanager
+def read_only(folder, room):
+    """Let nobody write to the disk of a folder, not even root, who may write to any folder."""
+    remount = ["mount", "-o"]
+    subprocess.run([*remount, "remount,ro", folder.parent], check=True)
+    try:
+        yield lambda function, *arguments: function(*arguments)
+    finally:
+        subprocess.run([*remount, "remount,rw", folder.parent], check=True)
+
+
+@contextlib.contextmanager
 def disk(megabytes=48):
     """Mount a small disk, which is root's right; else lend a folder.
 
@@ -73,7 +86,7 @@ def _try_all(name, limits, way):
     writer = WRITERS[name]
     failed = 0
     with disk() as (place, is_mounted):
-        if way is small_disk and not is_mounted:
+        if way is not size_limit and not is_mounted:
             return 0
         folder, scratch = place / "folder", place / "scratch"
         folder.mkdir(), scratch.mkdir()

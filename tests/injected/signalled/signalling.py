@@ -19,6 +19,8 @@ from writing import checks
 # Both as people send them: a terminal to all processes, `kill` and `docker stop` to one.
 SIGNALS = {"SIGINT": 130, "SIGTERM": 143}
 _LIMIT = 30
+# Seconds of a command that is left alone, and that one which never ends is given.
+_PATIENCE, _LONG = 300, 6.0
 _WHOLE = {
     ".png": checks.picture,
     ".npz": checks.arrays,
@@ -130,14 +132,13 @@ class _Trial:
         return f"{len(codes)} signals, {ended} of them after the end; it takes {seconds:.1f} s"
 
     def _whole(self):
-        """Let the command end by itself, twice; return how many seconds it takes."""
+        """Let the command end by itself; return how many seconds it takes."""
         if not self._command.ends:
-            return 6.0
-        for _ in range(2):
-            started = time.monotonic()
-            code, said = self._zygote.wait(self._start()[0], 300)
-            if code:
-                raise Damaged(f"left alone it ends with {code}: {said[-1500:]}")
+            return _LONG
+        started = time.monotonic()
+        code, said = self._zygote.wait(self._start()[0], _PATIENCE)
+        if code:
+            raise Damaged(f"left alone it ends with {code}: {said[-1500:]}")
         return time.monotonic() - started
 
     def _start(self):
