@@ -124,7 +124,7 @@ def folders_for_assets(make: Callable[[], str]) -> Iterator[None]:
 
 @functools.cache
 def _lend_folders() -> None:
-    module = None
+    module: Any = None
     with contextlib.suppress(ImportError):
         module = importlib.import_module("keras.src.saving.saving_lib")
     own = getattr(module, "get_temp_dir", None)

@@ -1,6 +1,8 @@
 """The processes of grain that read pictures: their beginning, their end, and what is said of it."""
 
+import atexit
 import contextlib
+import functools
 import multiprocessing
 import os
 import re
@@ -31,6 +33,7 @@ def from_workers(batches: Iterable[Any]) -> Generator[Any, None, None]:
     """
     if _COUNTED not in sys.warnoptions:
         sys.warnoptions.append(_COUNTED)
+    _leave_none()
     others, own = _processes(), set[Any]()
     read: Any = iter(batches)
     try:
@@ -101,6 +104,12 @@ def _how(code: int) -> str:
     except ValueError:
         return f"signal {-code}"
     return f"{name}, as where memory is short" if name == "SIGKILL" else name
+
+
+@functools.cache
+def _leave_none() -> None:
+    """Kill them when this process ends: grain waits half a minute for each that still starts."""
+    atexit.register(lambda: [process.kill() for process in _processes()])
 
 
 def _processes() -> set[Any]:

@@ -140,9 +140,13 @@ class Inputs:
         export_weights(shipped, self._places["WEIGHTS"])
 
     def _write_film(self) -> None:
-        self._places["FILM"] = path = self._folder / "film.gif"
-        first, *frames = (Image.fromarray(random((64, 64, 3), seed)) for seed in range(30))
-        first.save(path, save_all=True, append_images=frames)
+        from kerasvit.render.video.frames import create_video
+
+        self._places["FILM"] = path = self._folder / "film.mp4"
+        if COMMANDS["video"].is_there:
+            with create_video(path, 12) as add:
+                for seed in range(30):
+                    add(random((64, 64, 3), seed))
 
 
 def _free_port() -> int:

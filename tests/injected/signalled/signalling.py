@@ -125,8 +125,8 @@ class _Trial:
         codes = []
         for number in range(count):
             for name, code in SIGNALS.items():
-                # The first moments are those of the start; in the last it may have ended.
-                pause = draw.uniform(0, seconds) if number else seconds / 2
+                # Early, for alone it may have been slower; and anywhere, even after the end.
+                pause = draw.uniform(0, seconds) if number else seconds / 4
                 codes.append(self._signal(name, code, pause))
         ended = codes.count(0)
         return f"{len(codes)} signals, {ended} of them after the end; it takes {seconds:.1f} s"
