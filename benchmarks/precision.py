@@ -28,11 +28,13 @@ COLUMNS = ("ms", "x float32", "weights MiB", "added MiB", "logits", "scores", "r
 
 def with_precision(model, precision: str):
     """Return a model of the same weights that computes in a precision, or is quantized."""
-    policy = None if precision == "int8" else precision
-    other = type(model).from_config({**model.get_config(), "dtype": policy or "float32"})
+    from kerasvit.models.precision import in_policy
+
+    if precision != "int8":
+        return in_policy(model, precision)
+    other = type(model).from_config(model.get_config())
     other.set_weights(model.get_weights())
-    if policy is None:
-        other.quantize("int8")
+    other.quantize("int8")
     return other
 
 

@@ -19,6 +19,7 @@ from kerasvit.models.base import ScoreModel
 from kerasvit.models.factory import canonical_name
 from kerasvit.models.opening.keras_file import explain, read_keras_file
 from kerasvit.models.opening.presets import is_preset, load_preset
+from kerasvit.models.precision import in_policy
 from kerasvit.models.weight_options import Options, with_options
 from kerasvit.releases import EMBEDDED, Release, find_release, load_releases
 from kerasvit.releases.licences import TERMS, licence_of
@@ -27,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 # They change what is returned and not the weights, so that all share one converted file.
 _VIEW_ARGUMENTS = (
-    *("attention", "attention_blocks"),
+    *("attention", "attention_blocks", "dtype"),
     *CaiT.view_arguments,
     *VisionTransformer.view_arguments,
 )
@@ -65,7 +66,7 @@ def from_pretrained(
             `kerasvit.conversion.convert`.
         **options: of a foreign checkpoint, see `Options`; for all, those that change what is
             returned: `attention`, `attention_blocks`, `scores_before_mixing`,
-            `distillation_output`.
+            `distillation_output`, `dtype`.
 
     Returns:
         A `CaiT` or a `VisionTransformer`. Its `record` says where the weights come from and how
@@ -101,7 +102,8 @@ def load(path: str | os.PathLike, **view) -> ScoreModel:
 
     Args:
         path: the file.
-        **view: `attention` and `attention_blocks`, see `ScoreModel.with_attention`.
+        **view: `attention` and `attention_blocks`, see `ScoreModel.with_attention`; `dtype`, see
+            `kerasvit.models.precision.in_policy`.
 
     Raises:
         InputError: if the file is missing, damaged, or holds another kind of model.
@@ -135,7 +137,12 @@ def _check_name(model: ScoreModel, wanted: str | None, path: pathlib.Path) -> Sc
 def _viewed(model: ScoreModel, view: dict[str, Any]) -> ScoreModel:
     if not view:
         return model
-    others = dict(view)
+    others = {name: value for name, value in view.items() if value is not None}
+    dtype = others.pop("dtype", None)
+    if dtype is not None:
+        model = in_policy(model, dtype)
+    if not others:
+        return model
     attention = others.pop("attention", model.attention)
     return model.with_attention(attention, others.pop("attention_blocks", None), **others)
 
@@ -231,7 +238,7 @@ def _converted_entry(source: str, model: str | None, arguments: dict[str, Any]) 
     identity = [importlib.metadata.version("kerasvit"), policy, found.identity, model, kept]
     try:
         return Entry.of("converted", found.name, identity)
-    except TypeError:  # an argument that JSON does not hold, such as a dtype policy
+    except TypeError:  # an argument that JSON does not hold
         return None
 
 

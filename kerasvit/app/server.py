@@ -22,7 +22,10 @@ _PROXIES = ("no_proxy", "NO_PROXY")
 
 @contextlib.contextmanager
 def serving(
-    models: Sequence[str] = (), port: int | None = None, opens_browser: bool = False
+    models: Sequence[str] = (),
+    port: int | None = None,
+    opens_browser: bool = False,
+    precision: str | None = None,
 ) -> Iterator[str]:
     """Serve the page while the block runs.
 
@@ -33,6 +36,7 @@ def serving(
         models: see `ModelShelf`.
         port: None for 7860, or the next that is free.
         opens_browser: whether the page is opened.
+        precision: see `ModelShelf`.
 
     Yields:
         The page's address.
@@ -42,7 +46,7 @@ def serving(
         OutputError: if the port is taken.
         UsageError: if Gradio is not installed.
     """
-    shelf = ModelShelf(models)
+    shelf = ModelShelf(models, precision)
     with _private_folder() as folder:
         _import_gradio()
         from kerasvit.app.answers import Answers
@@ -62,6 +66,7 @@ def serve(
     port: int | None = None,
     opens_browser: bool = False,
     say: Callable[[str], None] = print,
+    precision: str | None = None,
 ) -> None:
     """Serve the page until the process is interrupted; see `serving`.
 
@@ -70,8 +75,9 @@ def serve(
         port: see `serving`.
         opens_browser: whether the page is opened.
         say: told the address.
+        precision: see `ModelShelf`.
     """
-    with serving(models, port, opens_browser) as address:
+    with serving(models, port, opens_browser, precision) as address:
         say(f"{address}  (Ctrl+C ends it)")
         threading.Event().wait()
 

@@ -20,13 +20,16 @@ class ModelShelf:
     Args:
         sources: `.keras` files, folders of them, or releases; the first model is shown first. Those
             that lie in the package follow.
+        precision: what layers compute in, one of `kerasvit.models.precision.PRECISIONS`; None for
+            what each model says.
 
     Raises:
         InputError: if there is no such file, or a folder holds no `.keras` file.
         UsageError: if there is no such release.
     """
 
-    def __init__(self, sources: Sequence[str] = ()) -> None:
+    def __init__(self, sources: Sequence[str] = (), precision: str | None = None) -> None:
+        self._precision = precision
         named = [source for text in sources for source in _expanded(text)]
         shipped = [name for name, release in load_releases().items() if release.embedded]
         self._sources = _labelled([*named, *shipped])
@@ -49,7 +52,9 @@ class ModelShelf:
                 f"The page does not offer this model. Received: {name!r}. "
                 f"Choose among {', '.join(self._sources)}, or start it with: kerasvit app -m MODEL"
             )
-        return self._loaded.get(name, lambda: load_model(self._sources[name]))
+        return self._loaded.get(
+            name, lambda: load_model(self._sources[name], precision=self._precision)
+        )
 
 
 def _expanded(text: str) -> list[str]:

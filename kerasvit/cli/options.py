@@ -15,6 +15,17 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         help="a .keras file of kerasvit, or a release; defaults to the small CaiT in the package, "
         f"{EMBEDDED}",
     )
+    add_precision(parser)
+
+
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    """Add `--precision`: what the layers compute in."""
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16", "float16"),
+        help="what layers compute in, weights being kept in float32; defaults to what the model "
+        "says; lower ones are faster where the processor has them",
+    )
 
 
 def add_inputs(
@@ -132,9 +143,23 @@ def load_model(options: argparse.Namespace, **view):
     from kerasvit import look
     from kerasvit.memory import reuse_memory
 
-    loaded = look.load_model(options.model, **view)
+    loaded = look.load_model(options.model, precision=options.precision, **view)
     reuse_memory()
     return loaded.model, loaded.preprocessing
+
+
+def load_explainer(options: argparse.Namespace, settings):
+    """Load the model of `-m` for what draws from its features; return a `look.Explainer`.
+
+    Raises:
+        UsageError: as `load_model`.
+    """
+    from kerasvit import look
+    from kerasvit.memory import reuse_memory
+
+    loaded = look.load_model(options.model, precision=options.precision, attention="none")
+    reuse_memory()
+    return look.Explainer(loaded, settings)
 
 
 def load_resized_model(options: argparse.Namespace, **view):

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasvit.errors import UsageError
+from kerasvit.models.precision import PRECISIONS
 from kerasvit.render import STYLES
 from kerasvit.render.figures import FIGURE_FORMATS, check_dpi
 from kerasvit.saliency import METHODS
@@ -29,6 +30,8 @@ def check_values(settings: Any) -> None:
     if settings.formats is not None:
         _check_names("format", settings.chosen_formats, FORMATS)
     _check_names("fit", (settings.fit,), FITS)
+    if settings.precision is not None:
+        _check_names("precision", (settings.precision,), tuple(PRECISIONS))
     _check_names("style", (settings.style,), DRAWN_STYLES)
     _check_names("mode", (settings.video_mode,), MODES)
     for name, lowest in (("resize", 1), ("max_pixels", 1), ("frame", 0)):

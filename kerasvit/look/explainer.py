@@ -81,9 +81,10 @@ class Explainer:
     """
 
     def __init__(self, model: Any = None, settings: Settings | None = None) -> None:
-        loaded: LoadedModel = load_model(model)
+        self.settings = settings or Settings()
+        loaded: LoadedModel = load_model(model, precision=self.settings.precision)
         self.model, self.preprocessing = loaded.model, loaded.preprocessing
-        self.label, self.settings = loaded.label, settings or Settings()
+        self.label = loaded.label
         # A regression has values, none of which a sheet could name as the class.
         has_classes = bool(self.model.num_classes) and not self.model.problem.is_regression
         self.classifier = self.model.with_attention("none") if has_classes else None

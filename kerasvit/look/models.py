@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasvit.images import Preprocessing
 from kerasvit.images.records import recorded_preprocessing
+from kerasvit.models.precision import in_policy, policy_of
 from kerasvit.pretrained import from_pretrained
 from kerasvit.releases import EMBEDDED
 from kerasvit.saliency.backends import to_numpy
@@ -33,12 +34,15 @@ class LoadedModel:
 
     def facts(self) -> dict[str, str]:
         """Return what a manifest says of the model."""
-        digest = weights_sha256(self.model)
-        return {"name": self.label, "source": self.source, "weights_sha256": digest}
+        return {"source": self.source, **model_facts(self.model, self.label)}
 
 
 def load_model(
-    model: Any = None, *, preprocessing: Preprocessing | None = None, **view: Any
+    model: Any = None,
+    *,
+    preprocessing: Preprocessing | None = None,
+    precision: str | None = None,
+    **view: Any,
 ) -> LoadedModel:
     """Return a model with its preprocessing.
 
@@ -46,6 +50,8 @@ def load_model(
         model: a release or a file, as `kerasvit.from_pretrained` takes them; a kerasvit model; or
             what this function returned. None: the small CaiT in the package.
         preprocessing: None for the one in the model's record.
+        precision: what layers compute in, one of `kerasvit.models.precision.PRECISIONS`; None for
+            what the model says.
         **view: further arguments of `kerasvit.from_pretrained`, such as `attention="none"`.
 
     Raises:
@@ -54,13 +60,16 @@ def load_model(
         UsageError: if there is no such release, or the model's record does not say how pictures
             are prepared for it.
     """
+    policy = policy_of(precision)
     if isinstance(model, LoadedModel):
-        return model
+        own = model.model if policy is None else in_policy(model.model, policy)
+        return dataclasses.replace(model, model=own)
     source = EMBEDDED if model is None else model
     if isinstance(source, str | os.PathLike):
-        model, name = from_pretrained(source, **view), os.fspath(source)
+        model, name = from_pretrained(source, dtype=policy, **view), os.fspath(source)
     else:
         model, name = source, getattr(source, "name", "model")
+        model = model if policy is None else in_policy(model, policy)
     if preprocessing is None:
         preprocessing = recorded_preprocessing(model.record, name)
     given = name if isinstance(source, str | os.PathLike) else "memory"
@@ -70,6 +79,18 @@ def load_model(
 def model_label(model: Any, name: str | os.PathLike[str]) -> str:
     """Return what outputs call a model: its release, or the file's name."""
     return model.record.get("release") or pathlib.Path(name).name
+
+
+def model_facts(model: Any, label: str) -> dict[str, str]:
+    """Return what reports say of a model: its weights, and what it computes in unless float32.
+
+    Args:
+        model: a kerasvit model.
+        label: what the report calls it.
+    """
+    policy = model.dtype_policy.name
+    facts = {"name": label, "weights_sha256": weights_sha256(model)}
+    return facts if policy == "float32" else {**facts, "dtype": policy}
 
 
 def weights_sha256(model: Any) -> str:

@@ -131,7 +131,7 @@ def _draw_all(
         stack.callback(remove_empty, plan.new_folders)
         if plan.left_out:
             listener.left_out(plan.left_out)
-        loaded = load_model(model)
+        loaded = load_model(model, precision=settings.precision)
         desk = Desk(loaded, settings, plan.folder, plan.overwrite, listener)
         jobs = {job.picture.path: job for job in plan.jobs}
         drawn: list[Drawn] = []

@@ -49,6 +49,8 @@ class Settings:
             training.
         fit: how a picture becomes the model's input: `"aspect"`, the whole picture; `"crop"`, the
             evaluation's; `"exact"`, its own pixels.
+        precision: what layers compute in, one of `kerasvit.models.precision.PRECISIONS`; None for
+            what the model says.
         frame: which picture of an animation or page of a TIFF is drawn, from 0; None: the first.
         max_pixels: largest width x height that is decoded; None for the default.
         style: how a map lies over its photograph or frame, see `kerasvit.render.overlay`:
@@ -78,6 +80,7 @@ class Settings:
     options: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     resize: int | None = None
     fit: str = "aspect"
+    precision: str | None = None
     frame: int | None = None
     max_pixels: int | None = None
     style: str = "fade"
@@ -186,6 +189,7 @@ class Settings:
             "options": {method: dict(options) for method, options in self.options.items()},
             "resize": self.resize,
             "fit": self.fit,
+            **({} if self.precision is None else {"precision": self.precision}),
             "frame": self.frame,
             "max_pixels": self.max_pixels,
             "style": self.drawn_style,

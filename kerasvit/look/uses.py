@@ -79,6 +79,7 @@ USERS: dict[str, tuple[str, ...]] = {
     "stage": ("layers",),
     "resize": tuple(OUTPUTS),
     "fit": tuple(OF_PICTURES),
+    "precision": tuple(OUTPUTS),
     "frame": tuple(OF_PICTURES),
     "max_pixels": tuple(OF_PICTURES),
     "style": ("sheet", "layers", "overlay"),

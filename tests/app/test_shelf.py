@@ -7,7 +7,7 @@ import kerasvit
 from kerasvit.app.shelf import ModelShelf
 from kerasvit.errors import InputError, UsageError
 
-SHIPPED = ["cait_nano_patch4_32.cifar10", "vit_nano_patch4_32.cifar10"]
+SHIPPED = [f"{family}_nano_patch4_32.cifar10" for family in ("cait", "vit", "xcit")]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_the_models_in_the_package_are_offered_by_themselves():
 def test_files_folders_and_releases_come_first_and_names_tell_them_apart(folder):
     sources = [str(folder / "one"), str(folder / "two" / "mine.keras"), "dino_vits8", SHIPPED[1]]
     names = ModelShelf(sources).names
-    assert names == ["mine", "two/mine", "dino_vits8", SHIPPED[1], SHIPPED[0]]
+    assert names == ["mine", "two/mine", "dino_vits8", SHIPPED[1], SHIPPED[0], *SHIPPED[2:]]
 
 
 def test_a_model_is_loaded_once(folder):

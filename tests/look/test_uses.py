@@ -26,6 +26,7 @@ OTHERS = {
     "stage": "sa",
     "resize": 64,
     "fit": "crop",
+    "precision": "bfloat16",
     "frame": 1,
     "max_pixels": 100_000,
     "style": "modulate",

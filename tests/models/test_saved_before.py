@@ -10,6 +10,7 @@ import pytest
 
 import kerasvit
 from kerasvit.models import CaiT, VisionTransformer
+from kerasvit.releases import list_releases
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden"
 sys.path.insert(0, str(GOLDEN))
@@ -56,7 +57,7 @@ def test_weights_saved_before_go_into_a_model_of_today(folder, name):
     _assert_as_before(model, folder, name)
 
 
-@pytest.mark.parametrize("name", ["cait_nano_patch4_32.cifar10", "vit_nano_patch4_32.cifar10"])
+@pytest.mark.parametrize("name", [release.name for release in list_releases() if release.embedded])
 def test_the_packaged_models_load_as_they_lie_there(name):
     path = pathlib.Path(kerasvit.__file__).parent / "pretrained" / f"{name}.keras"
     model = keras.saving.load_model(path)

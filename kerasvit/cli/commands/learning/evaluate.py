@@ -50,7 +50,7 @@ def run(options) -> int:
     from kerasvit.errors import InputError, UsageError
     from kerasvit.evaluation.files import ending_of
     from kerasvit.files import atomic_path, check_outputs
-    from kerasvit.look.models import model_label, weights_sha256
+    from kerasvit.look.models import model_facts, model_label
     from kerasvit.training.data.features import preprocessing_of
 
     output = pathlib.Path(options.output)
@@ -69,10 +69,7 @@ def run(options) -> int:
     report, folders = measure(options, model, preprocessing)
     facts = {
         "version": __version__,
-        "model": {
-            "name": model_label(model, options.model),
-            "weights_sha256": weights_sha256(model),
-        },
+        "model": model_facts(model, model_label(model, options.model)),
         "data": {"path": options.data, "split": options.split, "limit": options.limit},
         "preprocessing": preprocessing.to_dict(),
     }

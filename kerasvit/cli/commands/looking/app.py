@@ -2,6 +2,7 @@
 
 import argparse
 
+from kerasvit.cli.options import add_precision
 from kerasvit.cli.speech import say
 
 _PORTS = (1, 65535)
@@ -23,6 +24,7 @@ def add_parsers(subparsers, common) -> None:
         help="a .keras file of kerasvit, a folder of them, or a release; may be given several "
         "times; the models in the package are offered in any case",
     )
+    add_precision(parser)
     parser.add_argument(
         "--port", type=_port, help="where the page is served; defaults to 7860 or the next free one"
     )
@@ -51,5 +53,6 @@ def run(options) -> int:
         options.port,
         not options.no_browser,
         lambda line: say(line, flush=True),
+        options.precision,
     )
     return 0

@@ -83,7 +83,7 @@ def run(options) -> int:
     from kerasvit.errors import InputError
     from kerasvit.evaluation import evaluate_files, write_plot, write_report
     from kerasvit.files import check_outputs
-    from kerasvit.look.models import model_label, weights_sha256
+    from kerasvit.look.models import model_facts, model_label
 
     methods, metrics = _names(options)
     own_options = parse_method_options(options.option, methods)
@@ -110,7 +110,7 @@ def run(options) -> int:
             batch_size=options.batch_size,
             reference=options.reference,
         )
-    facts = {"name": model_label(model, options.model), "weights_sha256": weights_sha256(model)}
+    facts = model_facts(model, model_label(model, options.model))
     write_report({"model": facts, **report}, options.output, options.overwrite)
     if options.plot:
         write_plot(report, options.plot, options.overwrite)

@@ -5,7 +5,15 @@ import pathlib
 from typing import TYPE_CHECKING, Any
 
 from kerasvit.cli.figures import add_figure
-from kerasvit.cli.options import add_fit, add_inputs, add_model, add_output, add_resize, at_least
+from kerasvit.cli.options import (
+    add_fit,
+    add_inputs,
+    add_model,
+    add_output,
+    add_resize,
+    at_least,
+    load_explainer,
+)
 from kerasvit.cli.speech import say
 
 if TYPE_CHECKING:
@@ -178,13 +186,11 @@ def _extract(
     options: argparse.Namespace, settings: Any, paths: list[pathlib.Path]
 ) -> tuple[list["PatchFeatures"], str, int]:
     """Return the features of the pictures that can be read, the model's label, the exit code."""
-    from kerasvit import features, look
+    from kerasvit import features
     from kerasvit.cli.pictures import each_picture
     from kerasvit.errors import InputError
-    from kerasvit.memory import reuse_memory
 
-    explainer = look.Explainer(look.load_model(options.model, attention="none"), settings)
-    reuse_memory()
+    explainer = load_explainer(options, settings)
     found: dict[pathlib.Path, PatchFeatures] = {}
 
     def keep(path, picture, progress):

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kerasvit.cli.figures import add_figure
-from kerasvit.cli.options import add_fit, add_inputs, add_model, add_output, add_resize
+from kerasvit.cli.options import (
+    add_fit,
+    add_inputs,
+    add_model,
+    add_output,
+    add_resize,
+    load_explainer,
+)
 
 if TYPE_CHECKING:
     from kerasvit.images.inputs import PictureFile
@@ -36,7 +43,6 @@ def run(options) -> int:
     from kerasvit.cli.values import parse_number, split_names
     from kerasvit.files import check_outputs
     from kerasvit.look.spelling import COMMAND
-    from kerasvit.memory import reuse_memory
     from kerasvit.render.drawing import UNITS_AN_INCH
     from kerasvit.render.figures import FIGURE_FORMATS, write_figure
     from kerasvit.render.patches import patch_drawing
@@ -58,8 +64,7 @@ def run(options) -> int:
     files = plan_files(pictures, kinds, pathlib.Path(options.output))
     every = [file for own in files.values() for file in own.values()]
     check_outputs(every, overwrite=options.overwrite, inputs=paths, make_folders=True)
-    explainer = look.Explainer(look.load_model(options.model, attention="none"), settings)
-    reuse_memory()
+    explainer = load_explainer(options, settings)
     dpi = UNITS_AN_INCH if settings.dpi is None else settings.dpi
 
     def draw(path, picture, progress):

@@ -155,6 +155,7 @@ def read_settings(options):
         options=parse_method_options(options.option, asked),
         resize=options.resize,
         fit=options.fit,
+        precision=options.precision,
         frame=options.frame,
         max_pixels=options.max_pixels,
         style=options.style,
