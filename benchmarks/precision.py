@@ -28,7 +28,7 @@ COLUMNS = ("ms", "x float32", "weights MiB", "added MiB", "logits", "scores", "r
 
 def with_precision(model, precision: str):
     """Return a model of the same weights that computes in a precision, or is quantized."""
-    from kerasvit.models.precision import in_policy
+    from kerasvit.models.opening.precision import in_policy
 
     if precision != "int8":
         return in_policy(model, precision)

@@ -18,8 +18,8 @@ from kerasvit.models import CaiT, VisionTransformer
 from kerasvit.models.base import ScoreModel
 from kerasvit.models.factory import canonical_name
 from kerasvit.models.opening.keras_file import explain, read_keras_file
+from kerasvit.models.opening.precision import in_policy
 from kerasvit.models.opening.presets import is_preset, load_preset
-from kerasvit.models.precision import in_policy
 from kerasvit.models.weight_options import Options, with_options
 from kerasvit.releases import EMBEDDED, Release, find_release, load_releases
 from kerasvit.releases.licences import TERMS, licence_of
@@ -103,7 +103,7 @@ def load(path: str | os.PathLike, **view) -> ScoreModel:
     Args:
         path: the file.
         **view: `attention` and `attention_blocks`, see `ScoreModel.with_attention`; `dtype`, see
-            `kerasvit.models.precision.in_policy`.
+            `kerasvit.models.opening.precision.in_policy`.
 
     Raises:
         InputError: if the file is missing, damaged, or holds another kind of model.

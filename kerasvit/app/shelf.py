@@ -20,7 +20,7 @@ class ModelShelf:
     Args:
         sources: `.keras` files, folders of them, or releases; the first model is shown first. Those
             that lie in the package follow.
-        precision: what layers compute in, one of `kerasvit.models.precision.PRECISIONS`; None for
+        precision: what layers compute in, `"float32"`, `"bfloat16"` or `"float16"`; None for
             what each model says.
 
     Raises:

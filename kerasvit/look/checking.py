@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasvit.errors import UsageError
-from kerasvit.models.precision import PRECISIONS
+from kerasvit.models.opening.precision import PRECISIONS
 from kerasvit.render import STYLES
 from kerasvit.render.figures import FIGURE_FORMATS, check_dpi
 from kerasvit.saliency import METHODS

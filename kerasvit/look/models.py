@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasvit.images import Preprocessing
 from kerasvit.images.records import recorded_preprocessing
-from kerasvit.models.precision import in_policy, policy_of
+from kerasvit.models.opening.precision import in_policy, policy_of
 from kerasvit.pretrained import from_pretrained
 from kerasvit.releases import EMBEDDED
 from kerasvit.saliency.backends import to_numpy
@@ -50,7 +50,7 @@ def load_model(
         model: a release or a file, as `kerasvit.from_pretrained` takes them; a kerasvit model; or
             what this function returned. None: the small CaiT in the package.
         preprocessing: None for the one in the model's record.
-        precision: what layers compute in, one of `kerasvit.models.precision.PRECISIONS`; None for
+        precision: what layers compute in, `"float32"`, `"bfloat16"` or `"float16"`; None for
             what the model says.
         **view: further arguments of `kerasvit.from_pretrained`, such as `attention="none"`.
 

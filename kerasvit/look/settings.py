@@ -49,7 +49,7 @@ class Settings:
             training.
         fit: how a picture becomes the model's input: `"aspect"`, the whole picture; `"crop"`, the
             evaluation's; `"exact"`, its own pixels.
-        precision: what layers compute in, one of `kerasvit.models.precision.PRECISIONS`; None for
+        precision: what layers compute in, `"float32"`, `"bfloat16"` or `"float16"`; None for
             what the model says.
         frame: which picture of an animation or page of a TIFF is drawn, from 0; None: the first.
         max_pixels: largest width x height that is decoded; None for the default.

@@ -8,7 +8,7 @@ from keras import ops
 import kerasvit
 from kerasvit.errors import UsageError
 from kerasvit.look.models import load_model
-from kerasvit.models.precision import PRECISIONS, in_policy, policy_of
+from kerasvit.models.opening.precision import PRECISIONS, in_policy, policy_of
 
 SIZES = {"image_shape": (12, 8, 3), "num_classes": 3, "hidden_dim": 16}
 SIZES |= {"num_layers": 2, "num_heads": 2, "mlp_dim": 24}
