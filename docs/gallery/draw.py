@@ -1,7 +1,7 @@
 """Draw the pictures of the gallery: `python docs/gallery/draw.py BACKBONE.keras`.
 
-Photographs of scikit-image, CC0 or in the public domain, by the CaiT and the ViT in the package and by a
-converted DINOv2 ViT-S/14.
+Photographs of scikit-image, CC0 or in the public domain, by the CaiT and the ViT in the package and
+by a converted DINOv2 ViT-S/14.
 """
 
 import io

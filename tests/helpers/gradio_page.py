@@ -47,7 +47,7 @@ class Server:
 
 @contextlib.contextmanager
 def running_app(folder, *arguments):
-    """Run `kerasvit app` in a process of its own until the block ends; then interrupt it."""
+    """Run `kerasvit app` in a process of its own until the block ends; then end it."""
     log, temporary = folder / "connections.txt", folder / "temporary"
     temporary.mkdir()
     code = _WATCHED.format(log=str(log), arguments=["app", "--no-browser", *arguments])
@@ -63,8 +63,9 @@ def running_app(folder, *arguments):
         assert address, (line, process.stderr.read())
         yield Server(process, address[0], time.monotonic() - started, log)
     finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        # Not Ctrl-C's, which is ignored by what a script started in the background.
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=120)
 
 
 class AppPage(Page):
@@ -83,7 +84,7 @@ class AppPage(Page):
             width=width, height=height, deviceScaleFactor=1, mobile=mobile,
         )  # fmt: skip
 
-    def wait(self, expression, seconds=40):
+    def wait(self, expression, seconds=120):
         """Wait until a JavaScript expression is true; return its value."""
         deadline = time.monotonic() + seconds
         while not (value := self.run(f"Promise.resolve({expression}).then({_PLAIN})")):
@@ -156,8 +157,14 @@ class AppPage(Page):
         )
 
     def opened(self, name):
-        """Open an accordion."""
-        self.tap(f"#{name} button")
+        """Open an accordion, which may move away from under a pointer while the page grows."""
+        button = f"document.querySelector('#{name} button')"
+        self.wait(f"{button} && ({button}.classList.contains('open') || ({button}.click(), false))")
+
+    def press(self, name):
+        """Press a button wherever it lies."""
+        self.wait(f"document.querySelector('#{name}')")
+        self.run(f"document.querySelector('#{name}').click()")
 
     def text(self, selector):
         """Return what an element says, with single blanks."""
