@@ -135,8 +135,6 @@ def _check_name(model: ScoreModel, wanted: str | None, path: pathlib.Path) -> Sc
 
 
 def _viewed(model: ScoreModel, view: dict[str, Any]) -> ScoreModel:
-    if not view:
-        return model
     others = {name: value for name, value in view.items() if value is not None}
     dtype = others.pop("dtype", None)
     if dtype is not None:

@@ -84,9 +84,7 @@ def _problem_of_beit(model: Any) -> str | None:
 
 
 def _problem_of_grid(model: Any) -> str | None:
-    height, width = (
-        side // patch for side, patch in zip(model.image_shape, model.patch_size, strict=False)
-    )
+    height, width = model.token_layout().grid
     if height == width:
         return None
     return f"it knows square grids of patches alone, and this model's is {height}x{width}"

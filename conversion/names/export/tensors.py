@@ -28,8 +28,9 @@ def tensors_in(model: ScoreModel, chosen: ExportLayout, layout: str) -> Tensors:
         UsageError: if it has no way back from the model's weights.
     """
     variables = {path: _stored(variable) for path, variable in variables_by_path(model).items()}
-    _check_ways_back(chosen.rules.for_model(model), model, layout)
-    tensors = _backwards(chosen.rules.for_model(model), variables)
+    rules = chosen.rules.for_model(model)
+    _check_ways_back(rules, model, layout)
+    tensors = _backwards(rules, variables)
     if chosen.renaming is not None:
         tensors = _renamed(tensors, chosen.renaming, model, layout, chosen.keeps_others)
     for name, array in chosen.constants.items():

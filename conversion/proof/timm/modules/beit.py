@@ -20,15 +20,13 @@ class BEiTModule(EvaLike):
     same = SAME
     handled = frozenset({"use_relative_position_bias", "use_key_bias"})
 
-    def arguments(self) -> dict[str, Any]:
-        """Return timm's arguments, the pooling always among them."""
-        arguments = super().arguments()
-        arguments["global_pool"] = TIMMS_POOLINGS[self.model.pooling]
-        arguments["use_fc_norm"] = self.model.normed_after_pooling
-        return arguments if self.is_named else arguments | self._kind()
+    def _read_out(self) -> dict[str, Any]:
+        return {
+            "global_pool": TIMMS_POOLINGS[self.model.pooling],
+            "use_fc_norm": self.model.normed_after_pooling,
+        }
 
     def _kind(self) -> dict[str, Any]:
-        """Return what tells timm's class which kind of model it is."""
         return {
             "swiglu_mlp": self.model.mlp_type == "gated",
             "scale_mlp": self.model.use_mlp_sub_norm,

@@ -21,6 +21,19 @@ _TIMMS_RULES = {"dinov3": "dinov3", "mixed": "mixed"}
 class EvaLike(TimmModule):
     """What the modules of EVA and BEiT share."""
 
+    def arguments(self) -> dict[str, Any]:
+        """Return timm's arguments; a class is told which kind of model it is, too."""
+        arguments = super().arguments() | self._read_out()
+        return arguments if self.is_named else arguments | self._kind()
+
+    def _read_out(self) -> dict[str, Any]:
+        """Return the pooling and the place of the last norm, which are always told."""
+        raise NotImplementedError
+
+    def _kind(self) -> dict[str, Any]:
+        """Return what tells timm's class which kind of model it is."""
+        raise NotImplementedError
+
     def objects(self) -> dict[str, TimmObject]:
         """Return the norm, where the model has another than timm's of its name."""
         has_own = {"layer_norm_epsilon", "norm_type"} & set(self.differing)
@@ -63,16 +76,17 @@ class EvaModule(EvaLike):
     )
 
     def arguments(self) -> dict[str, Any]:
-        """Return timm's arguments, the pooling always among them."""
-        model, arguments = self.model, super().arguments()
+        """Return timm's arguments, further widths among them."""
+        return super().arguments() | self._widths()
+
+    def _read_out(self) -> dict[str, Any]:
+        model = self.model
         has_norm_after = model.use_final_norm and model.normed_after_pooling
-        arguments |= {
-            **self._widths(),
+        return {
             **self.always_told(),
             "use_fc_norm": has_norm_after,
             "use_post_transformer_norm": model.use_final_norm and not has_norm_after,
         }
-        return arguments if self.is_named else arguments | self._kind()
 
     def always_told(self) -> dict[str, Any]:
         """Return the pooling: timm's own of DINOv3 is another than its authors'."""
@@ -91,7 +105,6 @@ class EvaModule(EvaLike):
         return widths
 
     def _kind(self) -> dict[str, Any]:
-        """Return what tells timm's class which kind of model it is."""
         model = self.model
         rule = RULES.get(model.rope_type)
         kind = {
