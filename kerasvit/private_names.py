@@ -93,6 +93,28 @@ def unlock_state(layer: keras.layers.Layer) -> None:
         _warn("derived classes make their layers before super().__init__()")
 
 
+@functools.cache
+def _autocast_scope() -> Callable[[None], contextlib.AbstractContextManager] | None:
+    with contextlib.suppress(ImportError):
+        module = importlib.import_module("keras.src.backend.common.variables")
+        return getattr(module, "AutocastScope", None)
+    return None
+
+
+def knows_autocast() -> bool:
+    """Tell whether `without_autocast` can be called; warn once if not."""
+    if _autocast_scope() is None:
+        _warn("blocks are compiled one by one, and the first step of `fit` takes longer")
+        return False
+    return True
+
+
+def without_autocast() -> contextlib.AbstractContextManager:
+    """Read weights in their own dtype inside, where a layer in mixed precision casts them."""
+    scope = _autocast_scope()
+    return contextlib.nullcontext() if scope is None else scope(None)
+
+
 def mark_called(model: keras.Model) -> keras.Model:
     """Have Keras export a Functional model that was never called, and return it."""
     if hasattr(model, "_called"):

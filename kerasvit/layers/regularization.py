@@ -1,5 +1,10 @@
 """LayerScale and stochastic depth: what acts on a residual branch before it is added."""
 
+import contextlib
+import contextvars
+from collections.abc import Iterator
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -47,6 +52,23 @@ class LayerScale(ConfiguredLayer):
         return input_shape
 
 
+_rate_in_loop: contextvars.ContextVar[Any] = contextvars.ContextVar("rate_in_loop", default=None)
+
+
+@contextlib.contextmanager
+def rate_in_loop(rate: Any) -> Iterator[None]:
+    """Drop at this rate inside, where one layer stands for those of many blocks.
+
+    Args:
+        rate: scalar tensor, above 0 where the layers' own rates are.
+    """
+    token = _rate_in_loop.set(rate)
+    try:
+        yield
+    finally:
+        _rate_in_loop.reset(token)
+
+
 @keras.saving.register_keras_serializable(PACKAGE)
 class StochasticDepth(ConfiguredLayer):
     """Drops the residual branch of whole samples while training, and rescales the others.
@@ -85,11 +107,12 @@ class StochasticDepth(ConfiguredLayer):
         """Drop samples while training."""
         if not training or self.rate == 0.0:
             return tokens
-        keep_probability = 1.0 - self.rate
+        rate = _rate_in_loop.get()
+        keep_probability = 1.0 - (self.rate if rate is None else rate)
         mask_shape = (ops.shape(tokens)[0],) + (1,) * (len(tokens.shape) - 1)
         uniform = keras.random.uniform(mask_shape, dtype="float32", seed=self.seed_generator)
         keep = ops.cast(uniform < keep_probability, tokens.dtype)
-        return tokens * keep / keep_probability
+        return tokens * keep / ops.cast(keep_probability, tokens.dtype)
 
     def compute_output_shape(self, input_shape):
         """Return the shape of the tokens, unchanged."""

@@ -27,9 +27,12 @@ class LogitSteps(keras.Model):
         scores_in_steps: whether the scores are made in a step too. A class that has a step, a loss
             or metrics of its own may read them there, and has them unless it says False; one that
             reads them in a call of its own says True.
+        loops_blocks: whether a step that JAX compiles has a loop over blocks that are alike, so
+            that one of them is compiled. A class whose blocks are watched from outside says False.
     """
 
     scores_in_steps: ClassVar[bool] = False
+    loops_blocks: ClassVar[bool] = True
 
     attention: str
     image_shape: Any
@@ -45,6 +48,20 @@ class LogitSteps(keras.Model):
         """What a call returns here and now: `attention`, or "none" in a step of `fit`."""
         return "none" if _stepping.get() is self else self.attention
 
+    @property
+    def loops_here(self) -> bool:
+        """Whether blocks that are alike are a loop here and now: in a step that JAX compiles.
+
+        Weights that lie on many devices are left where they are.
+        """
+        return (
+            _stepping.get() is self
+            and self.loops_blocks
+            and bool(self.jit_compile)
+            and keras.backend.backend() == "jax"
+            and keras.distribution.distribution() is None
+        )
+
     @contextlib.contextmanager
     def _without_scores(self) -> Iterator[None]:
         token = _stepping.set(None if self.scores_in_steps else self)
@@ -56,7 +73,19 @@ class LogitSteps(keras.Model):
     def fit(self, x=None, *args, **kwargs):
         """Train as Keras does; images that do not fit are named before the first batch is made."""
         check_given(x, self.image_shape)
+        self._build_optimizer()
         return super().fit(x, *args, **kwargs)
+
+    def _build_optimizer(self) -> None:
+        """Make the optimiser's variables before TensorFlow traces a step.
+
+        A trace that makes variables is traced a second time without them, and takes twice as long.
+        """
+        optimizer = getattr(self, "optimizer", None)
+        if keras.backend.backend() != "tensorflow" or optimizer is None or optimizer.built:
+            return
+        with self.distribute_strategy.scope():
+            optimizer.build(self.trainable_variables)
 
     def evaluate(self, x=None, *args, **kwargs):
         """Evaluate as Keras does; see `fit` for images that do not fit."""

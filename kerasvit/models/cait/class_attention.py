@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from kerasvit.layers import LearnedTokens
 from kerasvit.layers.base import kernel_initializer, require
+from kerasvit.layers.blocks.loop import pass_blocks
 from kerasvit.layers.primitives.dense import Dense
 from kerasvit.layers.primitives.dropout import Dropout
 from kerasvit.layers.primitives.norms import make_norm
@@ -96,6 +97,8 @@ class ClassAttentionModel(ScoreModel):
         patches = self.position(self._embed(images, training), grid=grid)
         patches = self.position_dropout(patches, training=training)
         more = self._block_arguments(grid)
+        if self.loops_here and taps is NO_TAPS:
+            return pass_blocks(self.blocks, patches, [more] * self.num_layers, training), {}
         scores = {}
         for index, block in enumerate(self.blocks):
             wanted = self.returned_scores == "full" and self._wants_scores(index)

@@ -4,6 +4,7 @@ import keras
 
 from kerasvit.errors import UsageError
 from kerasvit.layers.base import PACKAGE, kept_arguments
+from kerasvit.layers.blocks.loop import pass_blocks
 from kerasvit.models import forms
 from kerasvit.models.arguments import Converted
 from kerasvit.models.base import ScoreModel
@@ -230,6 +231,8 @@ class VisionTransformer(TokenEmbedding, ReadOut, ScoreModel):
         read_tokens = self.use_class_token + self.use_distillation_token
         rows = {"full": None, "cls": read_tokens, "none": 0}[self.returned_scores]
         places = self._places(grid)
+        if self.loops_here and taps is NO_TAPS and self.head_blocks == 1:
+            return [self._norm_tokens(pass_blocks(self.blocks, tokens, places, training))], {}
         outputs, scores = [], {}
         for index, block in enumerate(self.blocks):
             arguments = taps.arguments(block, rows if self._wants_scores(index) else 0)
