@@ -21,7 +21,12 @@ MODELS = {"cait": CAIT, "vit": VIT}
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=["cait"])
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        default=["cait"],
+        help=f"{', '.join(MODELS)} (small ones for small pictures), or architectures of timm",
+    )
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--size", type=int, default=32, help="of the images in pixels")
     parser.add_argument(
@@ -31,7 +36,9 @@ def main() -> int:
     options = parser.parse_args()
     names = tables.chosen(TRAINING, options.contenders)
     sizes = (options.batch, options.size, options.threads, options.reuse_memory)
-    cells = [[Task(name, MODELS[each], *sizes) for name in names] for each in options.models]
+    cells = [
+        [Task(name, MODELS.get(each, each), *sizes) for name in names] for each in options.models
+    ]
     busyness = machine.Busyness()
     measured = tables.measure(cells, tables.effort(options), lambda task: 0.0, {})
     output = options.output or tables.RESULTS / "training.json"

@@ -43,8 +43,10 @@ class Loop:
         }
         if task.model == CAIT:
             self.model = models.cait.Cait(**arguments, depth_token_only=CLASS_LAYERS)
-        else:
+        elif task.model == VIT:
             self.model = models.vision_transformer.VisionTransformer(**arguments)
+        else:
+            self.model = models.create_model(task.model, num_classes=CLASSES, img_size=task.size)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), LEARNING_RATE)
         self.examples = [torch.from_numpy(array) for array in examples(task, channels_first=True)]
 
@@ -97,18 +99,26 @@ class Fit:
 def _model(task, mode: str):
     import kerasvit
 
+    attention = "none" if mode == "none" else "full"
+    shape = (task.size, task.size, 3)
+    if task.model not in (CAIT, VIT):
+        if mode == "kept":
+            raise ValueError(f"kept is measured for {CAIT!r} and {VIT!r}. Received: {task.model!r}")
+        return kerasvit.create_model(
+            task.model, num_classes=CLASSES, image_shape=shape, attention=attention
+        )
     is_cait = task.model == CAIT
     family = kerasvit.CaiT if is_cait else kerasvit.VisionTransformer
     if mode == "kept":
         family = type("Derived", (family,), {})
     return family(
-        image_shape=(task.size, task.size, 3),
+        image_shape=shape,
         patch_size=PATCH,
         num_classes=CLASSES,
         hidden_dim=WIDTH,
         num_layers=LAYERS,
         num_heads=HEADS,
         mlp_dim=4 * WIDTH,
-        attention="none" if mode == "none" else "full",
+        attention=attention,
         **({"num_class_layers": CLASS_LAYERS} if is_cait else {}),
     )

@@ -88,8 +88,9 @@ def multiply_heads(scores, kernel, bias=None):
 def sum_heads(scores, kernel, bias=None):
     """Mix by adding the weighted heads up one by one; see `mix_heads`."""
     inputs, outputs = kernel.shape
+    heads = lean_ops.unstack(scores, inputs, axis=1)
     mixed = [
-        sum(scores[:, head] * kernel[head, output] for head in range(inputs))
+        sum(heads[head] * kernel[head, output] for head in range(inputs))
         for output in range(outputs)
     ]
     if bias is not None:

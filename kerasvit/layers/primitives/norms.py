@@ -94,7 +94,10 @@ def _torch_layer_norm(inputs, gamma, beta, epsilon, compute_dtype):
     # Of the weights, where there are any: a trace takes the inputs' for no constant.
     weight = gamma if beta is None else beta
     shape = (inputs.shape[-1],) if weight is None else tuple(weight.shape)
-    outputs = torch.nn.functional.layer_norm(inputs.to(wide), shape, gamma, beta, epsilon)
+    # On a CPU PyTorch takes half precision beside weights of float32, and computes in float32.
+    mixes = inputs.device.type == "cpu" and not torch.compiler.is_compiling()
+    inputs = inputs if mixes else inputs.to(wide)
+    outputs = torch.nn.functional.layer_norm(inputs, shape, gamma, beta, epsilon)
     return outputs.to(getattr(torch, compute_dtype))
 
 
