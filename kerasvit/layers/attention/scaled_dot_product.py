@@ -215,7 +215,7 @@ def _torch_fused_attention(query, key, value):
 
 
 def _torch_softmax(logits):
-    """PyTorch adds a row of half precision in float32 by itself: as exact, in a fifth of the time."""
+    """PyTorch adds rows of half precision in float32 itself: as exact, in a fifth of the time."""
     import torch
 
     # In place: a second tensor of this size costs half the memory of all scores again.
