@@ -26,3 +26,20 @@ def create_array(
         with open(path, "r+b") as file:
             os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
     return array
+
+
+def write_array(path: str | os.PathLike[str], array: np.ndarray) -> None:
+    """Write a `.npy` file in a place that `atomic_path` lends.
+
+    `numpy.save` leaves the last of what it writes to C, which says nothing where the disk is full.
+
+    Args:
+        path: the file.
+        array: what it holds.
+
+    Raises:
+        OSError: if there is no room.
+    """
+    mapped = create_array(path, array.dtype, array.shape)
+    mapped[...] = array
+    mapped.flush()

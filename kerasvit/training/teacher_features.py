@@ -224,15 +224,23 @@ def precompute_features(
             numbers = range(start, min(start + batch_size, count))
             pixels = [preprocessing.evaluate(read(number)).pixels for number in numbers]
             for variant in range(1 + mirrored):
-                outputs = _run(model, np.stack(pixels), batch_size, bool(variant))
-                tokens[start : numbers.stop, variant] = outputs.reshape(-1, *grid, shape[-1])
+                outputs = run_filled(model, np.stack(pixels), batch_size, bool(variant))
+                outputs = outputs[: len(pixels)].reshape(-1, *grid, shape[-1])
+                tokens[start : numbers.stop, variant] = outputs
         tokens.flush()
     return TeacherFeatures.load(path)
 
 
-def _run(model: Any, pixels: np.ndarray, batch_size: int, mirror: bool) -> np.ndarray:
-    """Run one batch, filled up to a size that is compiled only once."""
+def run_filled(model: Any, pixels: np.ndarray, batch_size: int, mirror: bool) -> Any:
+    """Run one batch, filled up to a size that is compiled only once, and return all of it.
+
+    Args:
+        model: what runs.
+        pixels: `(B, h, w, 3)`, B at most `batch_size`.
+        batch_size: int.
+        mirror: whether the pictures are mirrored left to right.
+    """
     pixels = pixels[:, :, ::-1] if mirror else pixels
     missing = batch_size - len(pixels)
     filled = np.concatenate([pixels, np.repeat(pixels[-1:], missing, axis=0)])
-    return model.predict_on_batch(filled)[: len(pixels)]
+    return model.predict_on_batch(filled)

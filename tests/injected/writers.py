@@ -114,6 +114,7 @@ WRITERS = {
     "state": Writer(("kerasvit.training.run.checkpoints",), "x.npz", training.of_state),
     "log": Writer(("kerasvit.training.run.log",), "x.csv", training.of_log),
     "teacher": Writer(("kerasvit.training.teacher_features",), "x.npy", training.of_teacher_tokens),
+    "logits": Writer(("kerasvit.training.teacher_logits",), "x.npy", training.of_teacher_logits),
     "convolutional": Writer(
         ("kerasvit.training.distillation.convolutional_teacher",),
         "x",

@@ -21,7 +21,7 @@ from kerasvit.training.data.order import Order
 from kerasvit.training.data.recipe_data import RunData, scaled
 from kerasvit.training.fitting import fit_steps
 from kerasvit.training.losses import LabelAccuracy, LabelCrossEntropy
-from kerasvit.training.mapped_files import create_array
+from kerasvit.training.mapped_files import create_array, write_array
 from kerasvit.training.recipe.reading import RECIPE, as_written
 from kerasvit.training.recipe.tables import Augmentation, Recipe, Teacher
 from kerasvit.training.schedules import warmup_cosine
@@ -186,8 +186,8 @@ def write_targets(
                 tokens_file[part, mirrored] = (tokens - mean) / deviation
                 said[part] += outputs / 2
         tokens_file.flush()
-    with atomic_path(logits, overwrite=True) as temporary, open(temporary, "wb") as file:
-        np.save(file, said)
+    with atomic_path(logits, overwrite=True) as temporary:
+        write_array(temporary, said)
 
 
 def _optimizer(settings: Teacher, steps: int) -> keras.optimizers.Optimizer:

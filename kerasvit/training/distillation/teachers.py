@@ -24,6 +24,7 @@ from kerasvit.training.distillation.student import DistilledTraining
 from kerasvit.training.losses import FeatureDistillation, SoftDistillation
 from kerasvit.training.recipe.tables import CONVOLUTIONAL, Distillation, Recipe
 from kerasvit.training.teacher_features import TeacherFeatures, precompute_features
+from kerasvit.training.teacher_logits import precompute_logits
 
 
 class Follow(Protocol):
@@ -140,7 +141,8 @@ def _following(
     features = _features(settings, pictures, folder, grid)
     labels = None
     if settings.logits_share:
-        logits = _logits(settings.logits, pictures, student.num_classes)
+        path = settings.logits or _say_logits(settings, pictures, folder)
+        logits = _logits(path, pictures, student.num_classes)
         labels = _shared_labels(pictures.labels, logits, settings)
     options = {
         "teacher_loss": FeatureDistillation(settings.distance),
@@ -189,6 +191,17 @@ def _features(
     if tokens.ndim == 3 and tokens.shape[1] == grid[0] * grid[1]:
         tokens = tokens.reshape(len(tokens), 1, *grid, -1)
     return TeacherFeatures(tokens)
+
+
+def _say_logits(settings: Distillation, pictures: Pictures, folder: pathlib.Path) -> str:
+    """Return the file of the teacher's logits beside the run, computed once."""
+    path = folder / "teacher_logits.npy"
+    if not path.exists():
+        teacher = from_pretrained(settings.teacher, attention="none")
+        preprocessing = _preprocessing(teacher, settings)
+        read = pictures.images.__getitem__
+        precompute_logits(teacher, read, len(pictures), preprocessing, path, progress=True)
+    return os.fspath(path)
 
 
 def _logits(path: str, pictures: Pictures, num_classes: int) -> np.ndarray:

@@ -163,8 +163,9 @@ class Distillation:
     `(N, patches, width)` in the order of the training pictures; empty for a file beside the run.
     For "hard" and "soft" it is a file of logits `(N, K)`; empty for a teacher that runs along.
     Beside features the labels can become a mean of themselves and of the teacher's probabilities
-    at `temperature`, which have `logits_share` of it: `logits` is such a file. `mirrored` computes
-    the tokens of mirrored pictures too instead of mirroring the others.
+    at `temperature`, which have `logits_share` of it: `logits` is such a file; empty for one beside
+    the run, computed once. `mirrored` computes the tokens of mirrored pictures too instead of
+    mirroring the others.
     """
 
     kind: str = choice("none", "none", "hard", "soft", "features")

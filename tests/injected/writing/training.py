@@ -41,6 +41,20 @@ def of_teacher_tokens():
     return write, npy
 
 
+def of_teacher_logits():
+    from kerasvit.images.preprocessing import Preprocessing
+    from kerasvit.training.teacher_logits import precompute_logits
+
+    model, pictures = tiny(attention="none"), random((200, 16, 16, 3))
+    half = (0.5, 0.5, 0.5)
+    preprocessing = Preprocessing((16, 16), crop_fraction=1.0, mean=half, std=half)
+
+    def write(path):
+        precompute_logits(model, pictures.__getitem__, 200, preprocessing, path)
+
+    return write, npy
+
+
 def of_convolutional_teacher():
     """The files of `convolutional_targets`, without the training before them."""
     from kerasvit.images.preprocessing import Preprocessing

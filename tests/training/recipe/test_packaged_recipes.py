@@ -27,6 +27,9 @@ SMALL = [
 @pytest.mark.parametrize("name", list_recipes())
 def test_recipe_takes_real_steps_at_reduced_size(name, coloured, tmp_path):
     recipe = read_recipe(name, [*SMALL, f"data.path={coloured}"])
+    if recipe.distillation.teacher.endswith(".cifar10"):
+        # A teacher of ten classes has no say in the labels of three.
+        recipe = read_recipe(name, [*SMALL, f"data.path={coloured}", "distillation.logits_share=0"])
     result = train(recipe, tmp_path / "run")
     assert result.step == 2
     with np.load(tmp_path / "run" / "state.npz") as state:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import kerasvit
-from kerasvit.errors import OutputError, UsageError
+from kerasvit.errors import InputError, OutputError, UsageError
 from kerasvit.training.data.in_memory import MemoryBatches
+from kerasvit.training.data.recipe_data import RunData
 from kerasvit.training.run import train as running
 from kerasvit.training.run.train import train
 
@@ -150,6 +151,24 @@ def test_teacher_takes_part(tiny, tmp_path, kind):
     (row,) = _rows(tmp_path / "run")
     assert float(row["teacher_loss"]) > 0
     assert (tmp_path / "run" / "teacher.npy").exists() == (kind == "features")
+
+
+def test_a_teachers_own_logits_share_in_the_labels_and_are_computed_once(tiny, tmp_path):
+    path = train(tiny(schedule={"epochs": 1, "warmup_epochs": 0}), tmp_path / "teacher").path
+    recipe = tiny(
+        schedule={"epochs": 1, "warmup_epochs": 0},
+        distillation={"kind": "features", "teacher": str(path), "logits_share": 0.5},
+    )
+    train(recipe, tmp_path / "run")
+    logits = tmp_path / "run" / "teacher_logits.npy"
+    pixels = RunData(recipe.data, recipe.preprocessing).decoded().images
+    inputs = np.stack([recipe.preprocessing.evaluate(one).pixels for one in pixels])
+    teacher = kerasvit.from_pretrained(path)
+    views = [np.asarray(teacher.predict(one, verbose=0)[0]) for one in (inputs, inputs[:, :, ::-1])]
+    np.testing.assert_allclose(np.load(logits), (views[0] + views[1]) / 2, atol=1e-5)
+    np.save(logits, np.zeros((24, 2)))
+    with pytest.raises(InputError, match="a teacher's logits"):
+        train(recipe, tmp_path / "run", resume=True)
 
 
 def test_convolutional_teacher_is_trained_once_and_then_learned_from(tiny, tmp_path):
