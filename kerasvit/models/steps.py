@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import keras
 
+from kerasvit.layers.base import nested_layers
 from kerasvit.layers.primitives.fusing import inside_compiled_step
 from kerasvit.models.fitting_images import check_given
 
@@ -80,9 +81,12 @@ class LogitSteps(keras.Model):
         """Make the optimiser's variables before TensorFlow traces a step.
 
         A trace that makes variables is traced a second time without them, and takes twice as long.
+        Where a derived class has layers whose weights a first call makes, that is left to Keras.
         """
         optimizer = getattr(self, "optimizer", None)
         if keras.backend.backend() != "tensorflow" or optimizer is None or optimizer.built:
+            return
+        if not all(layer.built for layer in nested_layers(self)):
             return
         with self.distribute_strategy.scope():
             optimizer.build(self.trainable_variables)
