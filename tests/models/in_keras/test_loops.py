@@ -127,6 +127,21 @@ def test_a_block_that_is_computed_again_for_the_gradient_is_so_in_the_loop(monke
 
 
 @on_jax
+def test_a_block_whose_call_was_replaced_is_called_so(loops):
+    model = _make("CaiT", num_layers=7)
+    block, calls = model.blocks[3], []
+
+    def call(*arguments, inner=block.call, **named):
+        calls.append(1)
+        return inner(*arguments, **named)
+
+    block.call = call
+    _values_after(model)
+    assert calls
+    assert set(loops) == {3}
+
+
+@on_jax
 def test_scores_taps_and_steps_run_eagerly_need_the_blocks_one_by_one(loops):
     model = _make("CaiT")
     model(IMAGES)
