@@ -14,6 +14,8 @@ from kerasvit.models import CaiT, VisionTransformer
 from kerasvit.training.finetuning.lora import enable_lora
 from kerasvit.training.run.rematerialisation import rematerialise
 
+pytestmark = pytest.mark.backend
+
 on_jax = pytest.mark.skipif(
     keras.backend.backend() != "jax", reason="the other backends write their blocks out"
 )
@@ -166,7 +168,6 @@ def test_without_the_name_that_reads_weights_uncast_blocks_are_written_out(monke
     assert not loops
 
 
-@pytest.mark.backend
 @pytest.mark.skipif(
     keras.backend.backend() == "tensorflow",
     reason="TensorFlow's loop takes no states of random numbers, and is not used",
@@ -181,7 +182,6 @@ def test_the_loop_is_the_same_run_eagerly():
     np.testing.assert_allclose(to_numpy(found), to_numpy(expected), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.backend
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow",
     reason="Keras on JAX makes the optimiser's variables before, PyTorch traces no step",
