@@ -19,7 +19,7 @@ from kerasvit.pretrained import from_pretrained
 from kerasvit.training.data.augmentation import Moves, one_hot
 from kerasvit.training.data.datasets import Pictures
 from kerasvit.training.data.recipe_data import RunData
-from kerasvit.training.distillation.convolutional_teacher import convolutional_targets
+from kerasvit.training.distillation import convolutional_teacher as convolutional
 from kerasvit.training.distillation.student import DistilledTraining
 from kerasvit.training.losses import FeatureDistillation, SoftDistillation
 from kerasvit.training.recipe.tables import CONVOLUTIONAL, Distillation, Recipe
@@ -107,7 +107,7 @@ def with_teacher(
     if settings.kind == "none":
         return student, None
     if settings.teacher == CONVOLUTIONAL and not settings.cache:
-        features, logits = convolutional_targets(recipe, data, preprocessing, folder)
+        features, logits = convolutional.convolutional_targets(recipe, data, preprocessing, folder)
         cache = features if settings.kind == "features" else logits
         settings = dataclasses.replace(settings, cache=os.fspath(cache), logits=os.fspath(logits))
     follow: Follow | None = None
@@ -175,7 +175,7 @@ def _features(
     folder: pathlib.Path,
     grid: tuple[int, int],
 ) -> TeacherFeatures:
-    path = pathlib.Path(settings.cache or folder / "teacher.npy")
+    path = pathlib.Path(settings.cache or folder / convolutional.FEATURES)
     if not os.path.exists(path):
         teacher = from_pretrained(settings.teacher, attention="none")
         precompute_features(
@@ -195,7 +195,7 @@ def _features(
 
 def _say_logits(settings: Distillation, pictures: Pictures, folder: pathlib.Path) -> str:
     """Return the file of the teacher's logits beside the run, computed once."""
-    path = folder / "teacher_logits.npy"
+    path = folder / convolutional.LOGITS
     if not path.exists():
         teacher = from_pretrained(settings.teacher, attention="none")
         preprocessing = _preprocessing(teacher, settings)

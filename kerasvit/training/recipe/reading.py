@@ -165,7 +165,11 @@ def _contradictions(recipe: Recipe) -> Iterator[tuple[str, Any]]:
         yield "distillation.teacher must be a release or a .keras file", "nothing"
     if distillation.logits_share and distillation.kind != "features":
         yield "distillation.logits_share goes with features", distillation.kind
-    if distillation.logits_share and not (distillation.logits or distillation.teacher):
+    # The convolutional teacher is not trained where its tokens are there, and says no logits then.
+    is_asked = distillation.teacher and not (
+        distillation.teacher == CONVOLUTIONAL and distillation.cache
+    )
+    if distillation.logits_share and not (distillation.logits or is_asked):
         yield "distillation.logits must name a file of the teacher's logits", "nothing"
     sides = [side for side, _ in recipe.teacher.stages or [recipe.preprocessing.image_size]]
     if distillation.teacher == CONVOLUTIONAL and any(side % 8 for side in sides):

@@ -90,6 +90,17 @@ def test_change_of_another_form_is_refused(change):
             {"distillation": {"kind": "features", "teacher": "x"}, "augmentation": {"mixup": 0.8}},
             "features follow",
         ),
+        (
+            {
+                "distillation": {
+                    "kind": "features",
+                    "teacher": "convolutional",
+                    "cache": "tokens.npy",
+                    "logits_share": 0.5,
+                }
+            },
+            r"distillation\.logits must name a file",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(tables, message):
