@@ -167,13 +167,6 @@ class Computation:
 
 def _require_open_positions(model: ScoreModel) -> None:
     """Raise `UsageError` if a model's positions are computed in NumPy, for a known grid alone."""
-    rope_type = getattr(model, "rope_type", None)
-    if rope_type is not None:
-        raise UsageError(
-            "A model with rotary positions is exported for one size. Received: "
-            f"image_size={DYNAMIC!r}, rope_type={rope_type!r}. Write one file a size: "
-            "image_size=(224, 224)."
-        )
     if getattr(model, "use_relative_position_bias", False):
         raise UsageError(
             "A model with relative position biases is exported for one size. Received: "

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ from keras import ops
 
 from kerasvit.layers.base import PACKAGE, ConfiguredLayer, require
 from kerasvit.layers.primitives.dense import Dense, make_dense
+from kerasvit.layers.traced_resampling import are_known
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -52,7 +54,8 @@ class FourierPositions(ConfiguredLayer):
 
     def call(self, tokens, grid):
         """Add the encoding of each token's place."""
-        waves = fourier_waves(*grid, self.num_waves, self.temperature)
+        make = fourier_waves if are_known(*grid) else traced_waves
+        waves = make(*grid, self.num_waves, self.temperature)
         return tokens + self.projection(ops.cast(ops.convert_to_tensor(waves), tokens.dtype))
 
     def compute_output_shape(self, input_shape):
@@ -67,16 +70,36 @@ def fourier_waves(rows: int, columns: int, num_waves: int, temperature: float) -
     The place of row y, counted from 1, is `2 pi y / rows`. Of each wavelength there are the sine
     and the cosine, side by side.
     """
-    wave = np.arange(num_waves, dtype=np.float32) // 2 * 2
-    wavelengths = np.float32(temperature) ** (wave / np.float32(num_waves))
+    lengths = _wavelengths(num_waves, temperature)
 
     def waves(length):
         places = np.arange(1, length + 1, dtype=np.float32)
         places = places / (places[-1] + np.float32(1e-6)) * np.float32(2 * math.pi)
-        angles = places[:, None] / wavelengths
+        angles = places[:, None] / lengths
         return np.stack([np.sin(angles[:, 0::2]), np.cos(angles[:, 1::2])], 2).reshape(length, -1)
 
     shape = (rows, columns, num_waves)
     by_row = np.broadcast_to(waves(rows)[:, None], shape)
     by_column = np.broadcast_to(waves(columns)[None], shape)
     return np.concatenate([by_row, by_column], axis=2).reshape(1, rows * columns, 2 * num_waves)
+
+
+def traced_waves(rows: Any, columns: Any, num_waves: int, temperature: float):
+    """Do what `fourier_waves` does as operations, for whole scalars of the backend."""
+    lengths = ops.convert_to_tensor(_wavelengths(num_waves, temperature))
+
+    def waves(length):
+        numbers = ops.arange(length, dtype="int32")
+        last = ops.cast(0 * numbers + length, "float32") + 1e-6
+        angles = (2 * math.pi * (ops.cast(numbers + 1, "float32") / last))[:, None] / lengths
+        pairs = ops.stack([ops.sin(angles[:, 0::2]), ops.cos(angles[:, 1::2])], axis=2)
+        return ops.reshape(pairs, (-1, num_waves))
+
+    by_row, by_column = waves(rows)[:, None], waves(columns)[None]
+    of_patches = ops.concatenate([by_row + 0.0 * by_column, by_column + 0.0 * by_row], axis=2)
+    return ops.reshape(of_patches, (1, -1, 2 * num_waves))
+
+
+def _wavelengths(num_waves: int, temperature: float) -> np.ndarray:
+    wave = np.arange(num_waves, dtype=np.float32) // 2 * 2
+    return np.float32(temperature) ** (wave / np.float32(num_waves))

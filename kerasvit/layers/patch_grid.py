@@ -1,6 +1,10 @@
 """Which grid of patches an image is cut into."""
 
+from typing import Any
+
 from kerasvit.layers.base import require
+from kerasvit.layers.primitives import lean_ops
+from kerasvit.layers.traced_resampling import are_known
 
 
 def patch_grid(
@@ -30,3 +34,17 @@ def patch_grid(
         "with kerasvit.images.Preprocessing.",
     )
     return height // patch_height, width // patch_width
+
+
+def grid_of_images(
+    images: Any, patch_size: tuple[int, ...], ignore_remainder: bool = False
+) -> tuple[Any, Any]:
+    """Return `(rows, columns)` of the patches of images `(B, height, width, C)`.
+
+    They are whole scalars of the backend where a trace leaves the size open. The other arguments
+    and what it raises are those of `patch_grid`.
+    """
+    height, width = lean_ops.shape(images)[1:3]
+    if height is None or width is None or are_known(height, width):
+        return patch_grid(height, width, patch_size, ignore_remainder)
+    return height // patch_size[0], width // patch_size[1]

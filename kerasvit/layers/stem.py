@@ -10,10 +10,12 @@ from kerasvit.layers.base import (
     require_at_least,
     uniform_initializer,
 )
-from kerasvit.layers.patch_grid import patch_grid
+from kerasvit.layers.patch_grid import grid_of_images, patch_grid
+from kerasvit.layers.primitives import lean_ops
 from kerasvit.layers.primitives.activations import activation_function
 from kerasvit.layers.primitives.convolutions import Convolution
 from kerasvit.layers.primitives.norms import BatchNormalization
+from kerasvit.layers.traced_resampling import are_known
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -103,8 +105,11 @@ class ConvolutionalStem(ConfiguredLayer):
         self.built = True
 
     def grid_of(self, images) -> tuple[int, int]:
-        """Return `(rows, columns)` of the patches of images, whose size must be known."""
-        return self.grid(*images.shape[1:3])
+        """Return `(rows, columns)` of the patches of images `(B, height, width, C)`.
+
+        They are whole scalars of the backend where a trace leaves the size open.
+        """
+        return grid_of_images(images, self.patch_size)
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Return `(rows, columns)` of the patches of an image of this size."""
@@ -116,7 +121,9 @@ class ConvolutionalStem(ConfiguredLayer):
         for index, convolution in enumerate(self.convolutions):
             images = self._activate(images) if index else images
             images = self.norms[index](convolution(images), training=training)
-        return ops.reshape(images, (-1, rows * columns, self.hidden_dim))
+        # The batch keeps an open size that the patches don't divide from mixing images.
+        batch = -1 if are_known(rows, columns) else lean_ops.shape(images)[0]
+        return ops.reshape(images, (batch, rows * columns, self.hidden_dim))
 
     def compute_output_shape(self, input_shape):
         """Return `(B, P, D)`."""

@@ -10,9 +10,8 @@ from kerasvit.layers.base import (
     require,
     require_at_least,
 )
-from kerasvit.layers.patch_grid import patch_grid
+from kerasvit.layers.patch_grid import grid_of_images, patch_grid
 from kerasvit.layers.position_resampling import RULES
-from kerasvit.layers.primitives import lean_ops
 from kerasvit.layers.primitives.patch_projection import PatchProjection
 from kerasvit.layers.traced_resampling import are_known, resampled, resampling_matrices
 
@@ -82,10 +81,7 @@ class PatchEmbedding(ConfiguredLayer):
 
         They are whole scalars of the backend where a trace leaves the size open.
         """
-        height, width = lean_ops.shape(images)[1:3]
-        if height is None or width is None or are_known(height, width):
-            return self.grid(height, width)
-        return height // self.patch_size[0], width // self.patch_size[1]
+        return grid_of_images(images, self.patch_size, self.ignore_remainder)
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Return `(rows, columns)` of the patches of an image of this size."""

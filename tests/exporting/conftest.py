@@ -25,7 +25,13 @@ KINDS = {
         kerasvit.VisionTransformer,
         {"position_embedding": "none", "rope_type": "dinov3"},
     ),
+    "mixed": (
+        kerasvit.VisionTransformer,
+        {"rope_type": "mixed", "position_embedding": "patches"},
+    ),
+    "biases": (kerasvit.VisionTransformer, {"use_relative_position_bias": True}),
     "pooling": (kerasvit.VisionTransformer, {"use_class_token": False, "pooling": "attention"}),
+    "xcit": (kerasvit.XCiT, {"num_class_layers": 1}),
 }
 # Not square, so that height and width can't be mistaken for each other.
 IMAGE_SHAPE = (16, 24, 3)
@@ -64,7 +70,9 @@ def make_model(preprocessing_record):
         model = model_type(record=record, **arguments)
         random = np.random.default_rng(seed)
         for weight in model.weights:
-            weight.assign(random.normal(0, 0.3, weight.shape).astype("float32"))
+            values = random.normal(0, 0.3, weight.shape).astype("float32")
+            # A variance is not negative.
+            weight.assign(0.5 + abs(values) if weight.path.endswith("moving_variance") else values)
         return model
 
     return make

@@ -1,4 +1,4 @@
-"""Files that take pictures of any size: the position embedding is resampled inside."""
+"""Files that take pictures of any size: positions are computed inside."""
 
 import keras
 import numpy as np
@@ -26,12 +26,22 @@ def _flat(model, images):
     return {name: keras.ops.convert_to_numpy(value) for name, value in outputs.items()}
 
 
-def test_one_file_takes_every_size(format_name, make_model, output):
-    """The rule with an offset, which leaves the trained grid alone and shifts any other."""
+# The rule with an offset, which leaves the trained grid alone and shifts any other; angles of a
+# formula, and of learned frequencies; waves beside convolutions.
+POSITIONS = {
+    "distilled": {"position_resampling": "bicubic_offset"},
+    "rotary": {},
+    "mixed": {},
+    "xcit": {},
+}
+
+
+@pytest.mark.parametrize("kind", POSITIONS)
+def test_one_file_takes_every_size(kind, format_name, make_model, output):
     if format_name == "openvino":
         pytest.skip("made from the ONNX file; benchmarks/exports/checks.py runs it")
-    arguments = {"position_resampling": "bicubic_offset", "num_layers": 1}
-    model, path = make_model("distilled", **arguments), output(format_name)
+    model = make_model(kind, num_layers=1, **POSITIONS[kind])
+    path = output(format_name)
     written = kerasvit.export(model, path, format_name, image_size="dynamic")
     assert written.check["worst"] < 1e-5
     run = FORMATS[format_name].load(path)
@@ -43,12 +53,15 @@ def test_one_file_takes_every_size(format_name, make_model, output):
         for name, value in wanted.items():
             np.testing.assert_allclose(given[name], value, atol=1e-5 * max(1, abs(value).max()))
     assert written.facts["input"]["shape"] == ["batch", "height", "width", 3]
-    assert written.facts["outputs"]["sa_ffn_block_00_att"] == ["batch", 2, "tokens", "tokens"]
+    name, sides = ("xca", [8, 8]) if kind == "xcit" else ("sa", ["tokens", "tokens"])
+    assert written.facts["outputs"][f"{name}_ffn_block_00_att"] == ["batch", 2, *sides]
     assert written.facts["tokens"]["sa"]["grid"] == ["rows", "columns"]
     assert len({tuple(size) for size in written.check["sizes"]}) == 3
     if format_name in REFUSALS:
-        with pytest.raises(Exception, match=REFUSALS[format_name]):
-            run(np.zeros((2, 20, 24, 3), np.float32))
+        # Of two rows and a half, or of one and a half: three rows of a convolution are no two.
+        for batch, size in ((2, (20, 24)), (4, (12, 24)), (2, (16, 20))):
+            with pytest.raises(Exception, match=REFUSALS[format_name]):
+                run(np.zeros((batch, *size, 3), np.float32))
 
 
 def test_the_map_has_the_grid_of_the_picture(make_model, output):

@@ -55,7 +55,7 @@ def test_wrong_arguments_are_told_in_a_line(make_model, tmp_path, name, argument
         ("vit", {"blocks": [2]}, "block numbers"),
         ("pooling", {"saliency": "rollout"}, "class token"),
         ("vit", {"preprocess": True}, "no preprocessing"),
-        ("rotary", {"image_size": "dynamic"}, "rotary.*one file a size"),
+        ("biases", {"image_size": "dynamic"}, "biases.*one file a size"),
     ],
 )
 def test_what_a_model_cannot_give_is_told_in_a_line(make_model, tmp_path, kind, arguments, words):

@@ -13,7 +13,7 @@ from kerasvit.layers.base import (
     weight_initializer,
     without_random_start,
 )
-from kerasvit.layers.fourier_positions import fourier_waves
+from kerasvit.layers.fourier_positions import fourier_waves, traced_waves
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 5), (4, 3)])
@@ -30,6 +30,16 @@ def test_waves_are_the_formula(rows, columns, num_waves, temperature):
                     turned = angle / temperature ** (2 * pair / num_waves)
                     expected += [math.sin(turned), math.cos(turned)]
             np.testing.assert_allclose(waves[0, row * columns + column], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 5), (3, 70)])
+@pytest.mark.parametrize(("num_waves", "temperature"), [(2, 100.0), (32, 10000.0)])
+def test_operations_give_the_numbers(tools, rows, columns, num_waves, temperature):
+    """What a file of any size holds, against what a model computes in NumPy."""
+    given = tools.to_numpy(traced_waves(rows, columns, num_waves, temperature))
+    wanted = fourier_waves(rows, columns, num_waves, temperature)
+    assert given.shape == wanted.shape
+    np.testing.assert_allclose(given, wanted, atol=5e-6)
 
 
 def test_the_projected_waves_are_added(tools):

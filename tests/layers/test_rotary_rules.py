@@ -18,6 +18,7 @@ from kerasvit.layers.rotary.rules import (
     named_periods,
     rotary_tables,
 )
+from kerasvit.layers.rotary.traced import traced_coordinates, traced_tables
 
 # How each family counts: centred or not, which coordinate comes first, how frequencies fall.
 FAMILIES = {
@@ -71,6 +72,21 @@ def test_tables_are_the_formulas(name, reference, offset):
     np.testing.assert_allclose(cos, np.cos(angles), atol=2e-6)
     np.testing.assert_allclose(sin, np.sin(angles), atol=2e-6)
     assert cos.dtype == sin.dtype == np.float32
+
+
+@pytest.mark.parametrize("name", sorted(FAMILIES))
+@pytest.mark.parametrize(("reference", "offset"), [(None, 0.0), ((7, 4), 0.25)])
+@pytest.mark.parametrize("grid", [GRID, (1, 70)])
+def test_operations_give_the_numbers(tools, name, reference, offset, grid):
+    """What a file of any size holds, against what a model computes in NumPy."""
+    rule = RULES[name]
+    places = tools.to_numpy(traced_coordinates(rule, grid, reference, offset))
+    np.testing.assert_allclose(places, coordinates(rule, grid, reference, offset), atol=2e-6)
+    for periods in ("float32", "bfloat16", (1.0, 3.0, 5.0)):
+        arguments = (rule, HEAD_DIM, grid, 2, reference, offset, periods)
+        tables = zip(traced_tables(*arguments), rotary_tables(*arguments), strict=True)
+        for given, wanted in tables:
+            np.testing.assert_allclose(tools.to_numpy(given), wanted, atol=2e-5)
 
 
 @pytest.mark.parametrize("name", sorted(FAMILIES))

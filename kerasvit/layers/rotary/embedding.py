@@ -5,7 +5,6 @@ import math
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from kerasvit.layers.base import (
@@ -25,6 +24,8 @@ from kerasvit.layers.rotary.rules import (
     coordinates,
     rotary_tables,
 )
+from kerasvit.layers.rotary.traced import traced_coordinates, traced_tables
+from kerasvit.layers.traced_resampling import are_known
 
 
 class Rotation:
@@ -186,17 +187,18 @@ class RotaryEmbedding(ConfiguredLayer):
         if self.rule.is_learned:
             return self._learned_rotations(grid, num_prefix)
         periods = self.periods if isinstance(self.periods, str) else tuple(self.periods)
-        tables = rotary_tables(
+        make = rotary_tables if are_known(*grid) else traced_tables
+        tables = make(
             self.rule, self.head_dim, grid, num_prefix, self.reference_grid, self.offset, periods
         )
         cos, sin = (ops.convert_to_tensor(table) for table in tables)
         return [Rotation(cos, sin, self.rule.layout)] * self.num_blocks
 
     def _learned_rotations(self, grid, num_prefix):
+        make = coordinates if are_known(*grid) else traced_coordinates
+        places = ops.convert_to_tensor(make(self.rule, grid, self.reference_grid, self.offset))
         # A token at the origin is not turned.
-        places = np.zeros((num_prefix + grid[0] * grid[1], 2), "float32")
-        places[num_prefix:] = coordinates(self.rule, grid, self.reference_grid, self.offset)
-        places = ops.convert_to_tensor(places)
+        places = ops.concatenate([ops.zeros((num_prefix, 2), places.dtype), places], axis=0)
         first, second = (
             ops.cast(part, "float32")[:, :, None]
             for part in (self.frequencies[0], self.frequencies[1])
