@@ -139,7 +139,7 @@ class RotaryEmbedding(ConfiguredLayer):
         self.rope_type = rope_type
         self.head_dim = head_dim
         self.temperature = temperature
-        self.reference_grid = None if reference_grid is None else tuple(reference_grid)
+        self.reference_grid = reference_grid and (reference_grid[0], reference_grid[1])
         self.offset = offset
         self.periods = periods if isinstance(periods, str) else [float(one) for one in periods]
         self.num_blocks = num_blocks
