@@ -91,11 +91,14 @@ def _make_model(work):
 def _compile(work, mesh, weights, outputs, loss, image_shape):
     import jax
 
+    from kerasvit.layers.primitives.devices import compiling_for
+
     images = _spec(mesh, (work.batch, *image_shape), axes=("batch",))
-    if not work.gradient:
-        return cost(outputs, *weights, images)
-    classes = _spec(mesh, (work.batch,), "int32", ("batch",))
-    return cost(jax.grad(loss), *weights, images, classes)
+    with compiling_for("tpu"):
+        if not work.gradient:
+            return cost(outputs, *weights, images)
+        classes = _spec(mesh, (work.batch,), "int32", ("batch",))
+        return cost(jax.grad(loss), *weights, images, classes)
 
 
 def _loss(logits, classes):

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from kerasvit.layers.primitives import lean_ops
+from kerasvit.layers.primitives.devices import is_jax_on_cpu
 from kerasvit.layers.primitives.fusing import fused_in_graphs
 
 QUERY_CHUNK = 256
@@ -64,7 +65,7 @@ def attention(query, key, value):
         heads: `(B, H, N, d)`.
         scores: `(B, H, N, N)`, see `attention_scores`.
     """
-    if _runs_jax_on_cpu() and _are_large((*query.shape[:3], key.shape[2])):
+    if is_jax_on_cpu() and _are_large((*query.shape[:3], key.shape[2])):
         return attention_by_sample(query, key, value)
     return attention_at_once(query, key, value)
 
@@ -91,14 +92,6 @@ def attention_by_sample(query, key, value):
 
 def _are_large(shape) -> bool:
     return all(isinstance(size, int) for size in shape) and 4 * math.prod(shape) > LARGE_BLOCK
-
-
-def _runs_jax_on_cpu() -> bool:
-    if keras.backend.backend() != "jax":
-        return False
-    import jax
-
-    return jax.default_backend() == "cpu"
 
 
 def softmax(logits):

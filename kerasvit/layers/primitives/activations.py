@@ -5,16 +5,20 @@ from collections.abc import Callable
 from keras import ops
 
 from kerasvit.errors import UsageError
+from kerasvit.layers.primitives.fusing import fused_in_graphs
 
 
+@fused_in_graphs
 def _gelu(values):
     return ops.gelu(values, approximate=False)
 
 
+@fused_in_graphs
 def _gelu_tanh(values):
     return ops.gelu(values, approximate=True)
 
 
+@fused_in_graphs
 def _quick_gelu(values):
     return values * ops.sigmoid(1.702 * values)
 

@@ -7,6 +7,7 @@ from keras import ops
 
 from kerasvit.layers.base import PACKAGE, kernel_initializer
 from kerasvit.layers.direct_calls import DirectCalls
+from kerasvit.layers.primitives import lean_ops
 from kerasvit.layers.primitives.lean_ops import weight_tensor
 
 
@@ -70,7 +71,7 @@ def affine(inputs, kernel, bias=None):
 
 def wide_affine(inputs, kernel, bias=None):
     """Do what `affine` does with the leading axes as they are."""
-    outputs = ops.matmul(inputs, kernel)
+    outputs = lean_ops.matmul(inputs, ops.convert_to_tensor(kernel))
     return outputs if bias is None else ops.add(outputs, bias)
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 import keras
 
 _is_compiled = contextvars.ContextVar("is_compiled", default=False)
+# Whether the operations being traced are inside a function that XLA compiles.
+_is_in_xla = contextvars.ContextVar("is_in_xla", default=False)
 # Whether graphs are to hold plain operations, none that XLA must compile.
 _plain = contextvars.ContextVar("plain", default=False)
 
@@ -79,8 +81,21 @@ def _is_in_graph():
     return tf.inside_function()
 
 
+def is_traced_for_xla() -> bool:
+    """Tell whether TensorFlow traces a part that `fused_in_graphs` has XLA compile."""
+    return _is_in_xla.get()
+
+
 @functools.cache
 def _compiled(function):
     import tensorflow as tf
 
-    return tf.function(function, jit_compile=True, autograph=False)
+    @functools.wraps(function)
+    def traced(*tensors):
+        token = _is_in_xla.set(True)
+        try:
+            return function(*tensors)
+        finally:
+            _is_in_xla.reset(token)
+
+    return tf.function(traced, jit_compile=True, autograph=False)

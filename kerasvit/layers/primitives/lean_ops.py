@@ -11,6 +11,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasvit.layers.primitives import half_products
+
 
 def are_torch(*tensors: Any) -> bool:
     """Tell whether all of these are tensors of PyTorch, and PyTorch the backend."""
@@ -56,6 +58,8 @@ def matmul(first, second):
     """Multiply the last two axes as matrices of one float dtype."""
     if are_torch(first, second) and first.dtype is second.dtype and first.is_floating_point():
         return first @ second
+    if half_products.pays_for(first, second):
+        return half_products.half_product(first, second)
     return ops.matmul(first, second)
 
 
