@@ -7,7 +7,12 @@ import kerasvit
 from kerasvit.app.shelf import ModelShelf
 from kerasvit.errors import InputError, UsageError
 
-SHIPPED = [f"{family}_nano_patch4_32.cifar10" for family in ("cait", "vit", "xcit")]
+SHIPPED = [
+    "cait_nano_patch4_32.cifar10",
+    "vit_nano_patch4_32.cifar10",
+    "vit_nano_patch4_32.cifar10_rotary",
+    "xcit_nano_patch4_32.cifar10",
+]
 
 
 @pytest.fixture(scope="module")
