@@ -9,7 +9,8 @@ CLASSES = 1000
 class Subject:
     """A model by timm's name, and the sizes that its operations are counted from.
 
-    `timm` and `kerasvit` hold arguments that differ from those of the name.
+    `timm` and `kerasvit` hold arguments that differ from those of the name. `mixes_channels`: XCiT,
+    whose patches are mixed among channels and by two convolutions of 3x3.
     """
 
     name: str
@@ -18,6 +19,7 @@ class Subject:
     layers: int
     heads: int
     class_layers: int = 0
+    mixes_channels: bool = False
     size: int = 224
     timm: dict = dataclasses.field(default_factory=dict)
     kerasvit: dict = dataclasses.field(default_factory=dict)
@@ -32,8 +34,12 @@ class Subject:
         """Count the multiplications and additions of the matrix products for one image."""
         patches, width = (size // self.patch) ** 2, self.width
         tokens = patches if self.class_layers else patches + 1
-        block = 2 * tokens * width * 12 * width + 4 * tokens**2 * width
-        if self.class_layers:
+        block = 2 * tokens * width * 12 * width
+        if self.mixes_channels:
+            block += 4 * tokens * width**2 // self.heads + 36 * tokens * width
+        else:
+            block += 4 * tokens**2 * width
+        if self.class_layers and not self.mixes_channels:
             block += 4 * self.heads**2 * tokens**2
         embedding = 2 * patches * width * 3 * self.patch**2
         head = 2 * width * CLASSES
@@ -50,6 +56,16 @@ _SUBJECTS = (
     Subject("vit_small_patch16_224", patch=16, width=384, layers=12, heads=6),
     Subject("vit_small_patch8_224", patch=8, width=384, layers=12, heads=6),
     Subject("vit_base_patch16_224", patch=16, width=768, layers=12, heads=12),
+    Subject("vit_small_patch16_dinov3", patch=16, width=384, layers=12, heads=6),
+    Subject(
+        "xcit_nano_12_p16_224",
+        patch=16,
+        width=128,
+        layers=12,
+        heads=4,
+        class_layers=2,
+        mixes_channels=True,
+    ),
 )
 # Two layers of a narrow ViT: shows in seconds that the benchmark runs, and nothing else.
 QUICK = Subject(

@@ -10,8 +10,8 @@ from kerasvit.errors import InputError, UsageError
 SHIPPED = [
     "cait_nano_patch4_32.cifar10",
     "vit_nano_patch4_32.cifar10",
-    "vit_nano_patch4_32.cifar10_rotary",
     "xcit_nano_patch4_32.cifar10",
+    "vit_nano_patch4_32.cifar10_rotary",
 ]
 
 
