@@ -41,9 +41,21 @@ class Subject:
             block += 4 * tokens**2 * width
         if self.class_layers and not self.mixes_channels:
             block += 4 * self.heads**2 * tokens**2
-        embedding = 2 * patches * width * 3 * self.patch**2
+        embedding = self._stem(size) if self.mixes_channels else self._projection(patches)
         head = 2 * width * CLASSES
         return embedding + self.layers * block + self.class_layers * self._reading(patches) + head
+
+    def _projection(self, patches):
+        return 2 * patches * self.width * 3 * self.patch**2
+
+    def _stem(self, size):
+        """Count convolutions of 3x3 that halve the image, each with twice the channels."""
+        count = self.patch.bit_length() - 1
+        widths = [3, *(self.width >> step for step in reversed(range(count)))]
+        return sum(
+            18 * widths[step] * widths[step + 1] * (size >> (step + 1)) ** 2
+            for step in range(count)
+        )
 
     def _reading(self, patches):
         """Count a block of class attention: one query, keys and values of all tokens."""
