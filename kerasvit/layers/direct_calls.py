@@ -17,6 +17,8 @@ class _Pass(NamedTuple):
     policy: keras.dtype_policies.DTypePolicy
     dtype: Any
     training: bool
+    # Whether weights are what they hold: no scope casts or replaces them.
+    holds_values: bool
 
     def suits(self, layer: keras.layers.Layer, values: tuple) -> bool:
         """Tell whether `layer.call` with these values does all that calling the layer would."""
@@ -73,10 +75,17 @@ class DirectCalls:
             with _entered(None):
                 return super().__call__(*args, **kwargs)
         if not current.suits(self, (*args, *kwargs.values())):
-            return super().__call__(*args, **kwargs)
+            with _entered(current._replace(holds_values=False)):
+                return super().__call__(*args, **kwargs)
         if current.training and self._takes_training:
             kwargs["training"] = True
         return self.call(*args, **kwargs)
+
+
+def holds_values() -> bool:
+    """Tell whether a pass goes on here in which weights are the tensors that they hold."""
+    current = _here.current
+    return current is not None and current.holds_values
 
 
 def direct_calls(
@@ -123,4 +132,11 @@ def _torch_pass(model, weight, inputs, training):
         # Keras' scope for mixed precision, which a model's own call opens.
         and weight.value.dtype is dtype
     )
-    return _Pass(policy, dtype, training) if is_plain else None
+    if not is_plain:
+        return None
+    holds_values = (
+        policy.compute_dtype == policy.variable_dtype
+        and weight.value is private_names.held_value(weight)
+        and inputs.device == weight.value.device
+    )
+    return _Pass(policy, dtype, training, holds_values)

@@ -1,9 +1,9 @@
 """XCiT's exchange between neighbouring patches, which its attention leaves to this layer."""
 
 import keras
-from keras import ops
 
 from kerasvit.layers.base import PACKAGE, ConfiguredLayer, uniform_initializer
+from kerasvit.layers.primitives import lean_ops
 from kerasvit.layers.primitives.activations import activation_function
 from kerasvit.layers.primitives.convolutions import DepthwiseConvolution
 from kerasvit.layers.primitives.norms import BatchNormalization
@@ -71,10 +71,10 @@ class LocalInteraction(ConfiguredLayer):
     def call(self, tokens, grid, training=None):
         """Lay the tokens out on their grid and let neighbours exchange."""
         width = tokens.shape[-1]
-        images = ops.reshape(tokens, (-1, *grid, width))
+        images = lean_ops.reshape(tokens, (-1, *grid, width))
         images = self._activate(self.convolution_1(images))
         images = self.convolution_2(self.norm(images, training=training))
-        return ops.reshape(images, (-1, grid[0] * grid[1], width))
+        return lean_ops.reshape(images, (-1, grid[0] * grid[1], width))
 
     def compute_output_shape(self, input_shape):
         """Return the shape of the tokens, unchanged."""

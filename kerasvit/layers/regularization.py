@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from kerasvit.layers.base import PACKAGE, ConfiguredLayer, require_rate
+from kerasvit.layers.primitives import lean_ops
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -45,7 +46,7 @@ class LayerScale(ConfiguredLayer):
 
     def call(self, tokens):
         """Scale the channels."""
-        return tokens * self.gamma.value
+        return tokens * lean_ops.weight_tensor(self.gamma)
 
     def compute_output_shape(self, input_shape):
         """Return the shape of the tokens, unchanged."""

@@ -12,6 +12,7 @@ from kerasvit.layers.base import (
 )
 from kerasvit.layers.patch_grid import grid_of_images, patch_grid
 from kerasvit.layers.position_resampling import RULES
+from kerasvit.layers.primitives import lean_ops
 from kerasvit.layers.primitives.patch_projection import PatchProjection
 from kerasvit.layers.traced_resampling import are_known, resampled, resampling_matrices
 
@@ -137,7 +138,7 @@ class LearnedTokens(ConfiguredLayer):
 
     def call(self, tokens):
         """Put the learned tokens first."""
-        return ops.concatenate([self.broadcast(tokens), tokens], axis=1)
+        return lean_ops.concatenate([self.broadcast(tokens), tokens], axis=1)
 
     def broadcast(self, tokens):
         """Return the learned tokens repeated over the batch of `tokens`: `(B, num_tokens, D)`."""

@@ -157,3 +157,31 @@ def test_what_a_layer_is_told_of_training_reaches_the_layers_inside(tools, image
         block.call = lambda tokens, how=training, **_: (block.mlp(tokens, training=how), None)
         model(images, training=True)
     assert told == [True, False, True]
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, "XCiT"])
+def test_weights_that_a_scope_replaces_count(tools, images, family):
+    model, other = tools.make(family), tools.make(family)
+    random = np.random.default_rng(5)
+    for weight in other.trainable_weights:
+        weight.assign(random.normal(0.2, 0.3, weight.shape))
+    pairs = zip(model.weights, (weight.value for weight in other.weights), strict=True)
+    with keras.StatelessScope(list(pairs)):
+        replaced = tools.run(model, images)[0]
+    assert np.array_equal(replaced, tools.run(other, images)[0])
+    assert not np.array_equal(replaced, tools.run(model, images)[0])
+
+
+def test_weights_of_a_layer_of_another_dtype_are_cast(tools, images):
+    model = tools.make("ViT")
+    before = tools.run(model, images)[0]
+    model.blocks[0].mlp.dense_1.dtype_policy = "mixed_bfloat16"
+    after = tools.run(model, images)[0]
+    assert 0 < np.abs(after - before).max() < 0.2 * np.abs(before).max()
+
+
+def test_a_model_without_a_device_computes_shapes(tools):
+    model = tools.make("ViT")
+    with keras.device("meta"):
+        logits = model(keras.ops.zeros((2, *model.image_shape)))[0]
+    assert (logits.device.type, tuple(logits.shape)) == ("meta", (2, model.num_classes))

@@ -65,7 +65,9 @@ class CrossCovarianceAttention(Attention):
         query, key, value = split_channels(self.qkv(tokens), self.num_heads)
         query, key = unit_length(query), unit_length(key)
         products = lean_ops.matmul(query, lean_ops.transpose(key, (0, 1, 3, 2)))
-        scores = self._tapped(softmax(products * self.temperature.value), score_tap)
+        scores = self._tapped(
+            softmax(products * lean_ops.weight_tensor(self.temperature)), score_tap
+        )
         outputs = merge_channels(self._attend(scores, value, training))
         return self._project(outputs, training), None if score_rows == 0 else scores
 
@@ -75,7 +77,7 @@ def split_channels(joint, num_heads: int):
     batch, length, width = lean_ops.shape(joint)
     channels = lean_ops.reshape(joint, (batch, length, 3, num_heads, width // (3 * num_heads)))
     channels = lean_ops.transpose(channels, (2, 0, 3, 4, 1))
-    return channels[0], channels[1], channels[2]
+    return lean_ops.unstack(channels, 3)
 
 
 def merge_channels(channels):
@@ -88,8 +90,12 @@ def merge_channels(channels):
 
 def unit_length(vectors):
     """Scale the vectors along the last axis to a length of 1, measured in float32 at least."""
-    wide = keras.backend.result_type(vectors.dtype, "float32")
-    squares = ops.sum(ops.square(ops.cast(vectors, wide)), axis=-1, keepdims=True)
+    wide = lean_ops.widened(vectors)
+    if lean_ops.are_torch(vectors):
+        from torch.nn.functional import normalize
+
+        return lean_ops.cast_like(normalize(wide, dim=-1, eps=_SMALLEST_NORM), vectors)
+    squares = ops.sum(ops.square(wide), axis=-1, keepdims=True)
     # By the squares: the gradient of a root at zero is no number.
     scale = ops.rsqrt(ops.maximum(squares, _SMALLEST_NORM**2))
     return vectors * ops.cast(scale, vectors.dtype)

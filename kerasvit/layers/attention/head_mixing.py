@@ -44,7 +44,8 @@ class HeadMixing(ConfiguredLayer):
 
     def parameters(self, scale=1.0, use_bias=True):
         """Return what `mix_heads` takes: the kernel times the scale, and the bias or None."""
-        return self.kernel.value * scale, self.bias.value if use_bias else None
+        bias = lean_ops.weight_tensor(self.bias) if use_bias else None
+        return lean_ops.weight_tensor(self.kernel) * scale, bias
 
     def compute_output_shape(self, input_shape):
         """Return the shape of the scores, unchanged."""

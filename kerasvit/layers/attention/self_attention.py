@@ -15,7 +15,7 @@ from kerasvit.layers.attention.scaled_dot_product import (
 )
 from kerasvit.layers.base import PACKAGE, head_dim, require
 from kerasvit.layers.primitives.dense import Dense
-from kerasvit.layers.primitives.lean_ops import concatenate, matmul
+from kerasvit.layers.primitives.lean_ops import concatenate, matmul, weight_tensor
 from kerasvit.layers.primitives.norms import make_norm
 
 
@@ -179,7 +179,7 @@ class SelfAttention(Attention):
         joint = self.qkv(tokens)
         if not self.use_qkv_bias or self.use_key_bias:
             return joint
-        query, value = self.query_bias.value, self.value_bias.value
+        query, value = weight_tensor(self.query_bias), weight_tensor(self.value_bias)
         return joint + concatenate((query, ops.zeros_like(value), value), axis=0)
 
     def _heads(self, joint):

@@ -1,13 +1,13 @@
 """XCiT's two blocks: channels attend to channels, and class attention."""
 
 import keras
-from keras import ops
 
 from kerasvit.layers.attention.class_attention import ClassAttention
 from kerasvit.layers.attention.cross_covariance import CrossCovarianceAttention
 from kerasvit.layers.base import PACKAGE
 from kerasvit.layers.blocks.frame import Block
 from kerasvit.layers.local_interaction import LocalInteraction
+from kerasvit.layers.primitives import lean_ops
 from kerasvit.layers.regularization import LayerScale, StochasticDepth
 
 
@@ -119,7 +119,7 @@ class XCiTClassBlock(Block):
         outputs, scores = self.attention(
             inputs, score_rows=score_rows, score_tap=score_tap, training=training
         )
-        outputs = ops.concatenate([outputs, inputs[:, 1:]], axis=1)
+        outputs = lean_ops.concatenate([outputs, inputs[:, 1:]], axis=1)
         tokens = tokens + self._attention_branch(outputs, training)
         if self.use_tokens_norm:
             tokens = self.mlp_norm(tokens)
@@ -129,6 +129,6 @@ class XCiTClassBlock(Block):
         outputs = self.mlp(class_token, training=training)
         if self._scales("mlp"):
             outputs = self.mlp_scale(outputs)
-        outputs = ops.concatenate([outputs, tokens[:, 1:]], axis=1)
-        tokens = ops.concatenate([class_token, tokens[:, 1:]], axis=1)
+        outputs = lean_ops.concatenate([outputs, tokens[:, 1:]], axis=1)
+        tokens = lean_ops.concatenate([class_token, tokens[:, 1:]], axis=1)
         return tokens + self.mlp_drop(outputs, training=training), scores

@@ -5,17 +5,18 @@ from collections.abc import Callable
 from keras import ops
 
 from kerasvit.errors import UsageError
+from kerasvit.layers.primitives import lean_ops
 from kerasvit.layers.primitives.fusing import fused_in_graphs
 
 
 @fused_in_graphs
 def _gelu(values):
-    return ops.gelu(values, approximate=False)
+    return lean_ops.gelu(values, approximate=False)
 
 
 @fused_in_graphs
 def _gelu_tanh(values):
-    return ops.gelu(values, approximate=True)
+    return lean_ops.gelu(values, approximate=True)
 
 
 @fused_in_graphs

@@ -11,6 +11,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasvit import private_names
+from kerasvit.layers.direct_calls import holds_values
 from kerasvit.layers.primitives import half_products
 
 
@@ -36,7 +38,9 @@ def may_write_over(*tensors: Any) -> bool:
 
 def weight_tensor(weight):
     """Return the tensor of a weight, of a tensor made of weights, or None for None."""
-    return weight.value if isinstance(weight, keras.Variable) else weight
+    if not isinstance(weight, keras.Variable):
+        return weight
+    return private_names.held_value(weight) if holds_values() else weight.value
 
 
 def shape(tensor) -> tuple:
@@ -77,6 +81,15 @@ def widened(tensor):
 
         return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
     return ops.cast(tensor, keras.backend.result_type(tensor.dtype, "float32"))
+
+
+def gelu(tensor, approximate: bool):
+    """Return the Gaussian error linear unit, exact or by its tanh."""
+    if are_torch(tensor):
+        from torch.nn.functional import gelu
+
+        return gelu(tensor, approximate="tanh" if approximate else "none")
+    return ops.gelu(tensor, approximate=approximate)
 
 
 def concatenate(tensors: Sequence[Any], axis: int):
