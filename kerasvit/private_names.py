@@ -174,6 +174,57 @@ def _lend_folders() -> None:
     return None
 
 
+_LEAVES_TUNING: contextvars.ContextVar[bool] = contextvars.ContextVar(
+    "leaves_tuning", default=False
+)
+
+
+@contextlib.contextmanager
+def without_tuning() -> Iterator[None]:
+    """Have TensorFlow tune no data set that Keras reads inside, in this thread.
+
+    Its tuning thread sleeps 0.01, 0.02, 0.04 ... 60 s. When an iterator ends it wakes the thread
+    before it says that it has ended (`CancellationManager::StartCancel`, 2.21), so that the thread
+    may go to sleep again, and the end of an epoch, an evaluation or a prediction waits for it: 2.4
+    of 5.1 s, by a debugger. A data set whose options say something of tuning keeps them.
+    """
+    if keras.backend.backend() == "tensorflow":
+        _leave_tuning()
+    token = _LEAVES_TUNING.set(True)
+    try:
+        yield
+    finally:
+        _LEAVES_TUNING.reset(token)
+
+
+@functools.cache
+def _leave_tuning() -> None:
+    import tensorflow as tf
+
+    module: Any = None
+    with contextlib.suppress(ImportError):
+        module = importlib.import_module("keras.src.backend.tensorflow.trainer")
+    reader = getattr(module, "TFEpochIterator", None)
+    own = getattr(reader, "_get_iterator", None)
+    if reader is None or own is None:
+        return _warn("an epoch on TensorFlow may end seconds late")
+
+    def get_iterator(self: Any) -> Any:
+        dataset = own(self)
+        is_plain = isinstance(dataset, tf.data.Dataset)
+        if (
+            not (_LEAVES_TUNING.get() and is_plain)
+            or dataset.options().autotune.enabled is not None
+        ):
+            return dataset
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        return dataset.with_options(options)
+
+    reader._get_iterator = get_iterator
+    return None
+
+
 @functools.cache
 def _warn(consequence: str) -> None:
     warnings.warn(

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import keras
 
+from kerasvit import private_names
 from kerasvit.layers.base import nested_layers
 from kerasvit.layers.primitives.fusing import inside_compiled_step
 from kerasvit.models.fitting_images import check_given
@@ -75,7 +76,8 @@ class LogitSteps(keras.Model):
         """Train as Keras does; images that do not fit are named before the first batch is made."""
         check_given(x, self.image_shape)
         self._build_optimizer()
-        return super().fit(x, *args, **kwargs)
+        with private_names.without_tuning():
+            return super().fit(x, *args, **kwargs)
 
     def _build_optimizer(self) -> None:
         """Make the optimiser's variables before TensorFlow traces a step.
@@ -94,12 +96,14 @@ class LogitSteps(keras.Model):
     def evaluate(self, x=None, *args, **kwargs):
         """Evaluate as Keras does; see `fit` for images that do not fit."""
         check_given(x, self.image_shape)
-        return super().evaluate(x, *args, **kwargs)
+        with private_names.without_tuning():
+            return super().evaluate(x, *args, **kwargs)
 
     def predict(self, x, *args, **kwargs):
         """Return the outputs of many images as arrays, as Keras does; see `fit`."""
         check_given(x, self.image_shape)
-        return super().predict(x, *args, **kwargs)
+        with private_names.without_tuning():
+            return super().predict(x, *args, **kwargs)
 
     def train_step(self, *args, **kwargs):
         """Take a step of `fit`; the arguments are those of the backend."""
