@@ -1,5 +1,6 @@
 """Scaled dot-product attention: written out where the scores are wanted, fused where not."""
 
+import functools
 import math
 
 import keras
@@ -54,7 +55,7 @@ def attention_scores(query, key, bias=None):
     return softmax(logits if bias is None else logits + lean_ops.cast_like(bias, logits))
 
 
-@fused_in_graphs
+@functools.partial(fused_in_graphs, is_kept=True)
 def attention(query, key, value):
     """Attend with every score written out.
 

@@ -14,7 +14,7 @@ _is_in_xla = contextvars.ContextVar("is_in_xla", default=False)
 _plain = contextvars.ContextVar("plain", default=False)
 
 
-def fused_in_graphs(function: Callable) -> Callable:
+def fused_in_graphs(function: Callable, is_kept: bool = False) -> Callable:
     """Have XLA compile a function of tensors where it becomes part of a TensorFlow graph.
 
     Attention over 197 tokens takes 27.6 ms as operations of a graph and 12.7 ms compiled (batch 8,
@@ -25,12 +25,20 @@ def fused_in_graphs(function: Callable) -> Callable:
     Args:
         function: takes tensors or None by position and returns tensors; what it calls is
             `keras.ops`. It stays reachable as the attribute `__wrapped__` of the result.
+        is_kept: whether all that it computes on the way is kept for the gradient, which computes
+            the function once more otherwise. Of talking heads those are six tensors of the scores'
+            size for each block: a training step of CaiT-XXS24 at 224 pixels, batch 16, takes 5.0 GB
+            so, and 3.2 without, in less time.
     """
 
     @functools.wraps(function)
     def call(*tensors):
         compiles = _is_in_graph() and not _is_compiled.get()
-        return (_compiled(function) if compiles else function)(*tensors)
+        if not compiles:
+            return function(*tensors)
+        is_given = tuple(tensor is not None for tensor in tensors)
+        given = [tensor for tensor in tensors if tensor is not None]
+        return (_kept if is_kept else _recomputed)(function, is_given)(*given)
 
     return call
 
@@ -87,15 +95,45 @@ def is_traced_for_xla() -> bool:
 
 
 @functools.cache
-def _compiled(function):
+def _kept(function, is_given):
     import tensorflow as tf
 
-    @functools.wraps(function)
-    def traced(*tensors):
+    return tf.function(_traced(function, is_given), jit_compile=True, autograph=False)
+
+
+def _traced(function, is_given):
+    """Return the function of the tensors that are given, the others being None."""
+
+    def traced(*given):
+        left = iter(given)
         token = _is_in_xla.set(True)
         try:
-            return function(*tensors)
+            return function(*[next(left) if is_here else None for is_here in is_given])
         finally:
             _is_in_xla.reset(token)
 
-    return tf.function(traced, jit_compile=True, autograph=False)
+    return traced
+
+
+@functools.cache
+def _recomputed(function, is_given):
+    import tensorflow as tf
+
+    forward = _kept(function, is_given)
+
+    @functools.partial(tf.function, jit_compile=True, autograph=False)
+    def backward(given, upstream):
+        with tf.GradientTape() as tape:
+            tape.watch(given)
+            outputs = _traced(function, is_given)(*given)
+        zero = tf.UnconnectedGradients.ZERO
+        return tape.gradient(outputs, given, upstream, unconnected_gradients=zero)
+
+    @tf.custom_gradient
+    def recomputed(*given):
+        outputs = forward(*given)
+        is_one = not isinstance(outputs, (tuple, list))
+        return outputs, lambda *upstream: backward(given, upstream[0] if is_one else upstream)
+
+    # A variable among its arguments would be asked for as one of its own.
+    return lambda *given: recomputed(*map(tf.convert_to_tensor, given))
