@@ -58,23 +58,28 @@ def test_only_a_graph_fuses_on_tensorflow():
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="XLA in TensorFlow's graphs")
-def test_gradients_and_unknown_batch_sizes_on_tensorflow(tools):
+@pytest.mark.parametrize("function", [attention, talking_heads])
+def test_gradients_and_unknown_batch_sizes_on_tensorflow(tools, function):
+    """Of heads and of weights that mix them, through outputs that are read and that are not."""
     import tensorflow as tf
 
-    heads = [tf.constant(tools.random_tokens(2, 3, 7, 4, seed=seed)) for seed in range(3)]
+    arguments = _arguments(tools, function, 2)
+    heads, rest = arguments[:3], arguments[3:]
+    sources = [each for each in arguments if each is not None]
 
     def gradients(function):
         with tf.GradientTape() as tape:
-            tape.watch(heads)
-            value = tf.reduce_sum(tf.square(function(*heads)[0]))
-        return tape.gradient(value, heads)
+            tape.watch(sources)
+            value = tf.reduce_sum(tf.square(function(*heads, *rest)[0]))
+        return tape.gradient(value, sources)
 
-    fused = tf.function(lambda: gradients(attention), autograph=False)()
-    for ours, neutral in zip(fused, gradients(attention.__wrapped__), strict=True):
+    fused = tf.function(lambda: gradients(function), autograph=False)()
+    for ours, neutral in zip(fused, gradients(function.__wrapped__), strict=True):
         np.testing.assert_allclose(ours, neutral, rtol=1e-4, atol=1e-5)
     spec = [tf.TensorSpec((None, 3, 7, 4))] * 3
-    unknown = tf.function(attention, input_signature=spec, autograph=False)
-    np.testing.assert_allclose(unknown(*heads)[0], attention.__wrapped__(*heads)[0], atol=1e-5)
+    unknown = tf.function(lambda *heads: function(*heads, *rest)[0], spec, autograph=False)
+    wanted = function.__wrapped__(*heads, *rest)[0]
+    np.testing.assert_allclose(unknown(*heads), wanted, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("chunk", [3, 16])
