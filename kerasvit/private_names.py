@@ -1,8 +1,8 @@
 """The private names of Keras and PyTorch that this package leans on: here, and nowhere else.
 
-Whoever removes or renames one of these breaks no promise. So each is looked up once, at import, and
-where one is missing, what needs it is off and says so once: Keras' own way is taken instead, which
-is always right. A test keeps such names out of all other rooms.
+Whoever removes or renames one of these breaks no promise. So each is looked up before it is used,
+and where one is missing, what needs it is off and says so once: Keras' own way is taken instead,
+which is always right. A test keeps such names out of all other rooms.
 """
 
 import contextlib
@@ -70,12 +70,25 @@ def is_unwatched() -> bool:
     return not torch.nn.modules.module._has_any_global_hook()
 
 
-def held_value(weight: keras.Variable) -> Any:
-    """Return the tensor that a weight holds: its value where no scope gives it another one.
+@functools.cache
+def _asks_for_scopes() -> Callable[[], bool]:
+    """Return what tells whether a scope may give weights other values; without the name, all do."""
+    with contextlib.suppress(ImportError):
+        module = importlib.import_module("keras.src.backend.common.stateless_scope")
+        if hasattr(module, "in_stateless_scope"):
+            return module.in_stateless_scope
+    _warn("weights are read through Keras' scopes, which is slower")
+    return lambda: True
 
-    On PyTorch reading `value` looks for scopes and devices, 5 to 10 us for each weight. Where the
+
+def held_value(weight: keras.Variable) -> Any:
+    """Return the tensor that a weight holds: its value, unless a `StatelessScope` is open.
+
+    On PyTorch reading `value` looks for scopes and devices, 5 to 10 us for each weight. Where a
     name is missing, or the weight holds nothing yet, it is read so.
     """
+    if _asks_for_scopes()():
+        return weight.value
     held = getattr(weight, _OF_WEIGHTS[0], _warn)
     if held is _warn:
         _warn("weights are read through Keras' scopes, which is slower")
@@ -186,7 +199,8 @@ def without_tuning() -> Iterator[None]:
     Its tuning thread sleeps 0.01, 0.02, 0.04 ... 60 s. When an iterator ends it wakes the thread
     before it says that it has ended (`CancellationManager::StartCancel`, 2.21), so that the thread
     may go to sleep again, and the end of an epoch, an evaluation or a prediction waits for it: 2.4
-    of 5.1 s, by a debugger. A data set whose options say something of tuning keeps them.
+    of 5.1 s, by a debugger. A data set whose options say something of tuning keeps them, and one
+    that a `tf.distribute` strategy has taken apart is tuned.
     """
     if keras.backend.backend() == "tensorflow":
         _leave_tuning()

@@ -172,6 +172,37 @@ def test_weights_that_a_scope_replaces_count(tools, images, family):
     assert not np.array_equal(replaced, tools.run(model, images)[0])
 
 
+@pytest.mark.parametrize("family", [*FAMILIES, "XCiT"])
+def test_a_single_weight_that_a_scope_replaces_counts(tools, images, family):
+    """Each kind of weight for itself, the others being left out or given as they are."""
+    model = tools.make(family)
+    plain = tools.run(model, images)[0]
+    values = [weight.value for weight in model.trainable_variables]
+    state = [weight.value for weight in model.non_trainable_variables]
+    for index, weight in enumerate(model.trainable_variables):
+        held = weight.value.detach().clone()
+        other = (held + 0.5).requires_grad_()
+        replaced = [*values[:index], other, *values[index + 1 :]]
+        logits = model.stateless_call(replaced, state, images, training=False)[0][0]
+        with keras.StatelessScope([(weight, other)]):
+            scoped = model(images)[0]
+        weight.assign(other)
+        expected = tools.run(model, images)[0]
+        weight.assign(held)
+        for given in (logits, scoped):
+            assert np.array_equal(keras.ops.convert_to_numpy(given), expected), weight.path
+        if not np.array_equal(plain, expected):
+            logits.square().sum().backward()
+            assert other.grad is not None
+
+
+def test_a_position_projection_of_low_rank_is_called(tools, images):
+    model = tools.make("XCiT")
+    before = tools.run(model, images)[0]
+    model.position.projection.enable_lora(2)
+    assert np.array_equal(tools.run(model, images)[0], before)
+
+
 def test_weights_of_a_layer_of_another_dtype_are_cast(tools, images):
     model = tools.make("ViT")
     before = tools.run(model, images)[0]

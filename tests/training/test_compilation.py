@@ -60,7 +60,13 @@ def test_parts_of_a_compiled_step_are_not_compiled_by_themselves(monkeypatch, is
     if keras.backend.backend() == "torch" and jit:
         pytest.skip("PyTorch compiles nothing")
     parts = []
-    monkeypatch.setattr(fusing, "_compiled", lambda function: parts.append(function) or function)
+
+    def compiled(function, is_given):
+        parts.append(function)
+        return fusing._traced(function, is_given)
+
+    for name in ("_kept", "_recomputed"):
+        monkeypatch.setattr(fusing, name, compiled)
     model = CaiT(
         image_shape=(8, 8, 3),
         patch_size=4,

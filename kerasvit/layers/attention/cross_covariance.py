@@ -96,6 +96,6 @@ def unit_length(vectors):
 
         return lean_ops.cast_like(normalize(wide, dim=-1, eps=_SMALLEST_NORM), vectors)
     squares = ops.sum(ops.square(wide), axis=-1, keepdims=True)
-    # By the squares: the gradient of a root at zero is no number.
+    # By the squares: the gradient of a root at zero is no number, but where PyTorch says so.
     scale = ops.rsqrt(ops.maximum(squares, _SMALLEST_NORM**2))
     return vectors * ops.cast(scale, vectors.dtype)

@@ -10,7 +10,7 @@ _platform: contextvars.ContextVar[str | None] = contextvars.ContextVar("platform
 
 
 def is_jax_on_cpu() -> bool:
-    """Tell whether JAX traces, or computes, for a CPU."""
+    """Tell whether JAX is the backend, and a CPU its first device or what it compiles for."""
     if keras.backend.backend() != "jax":
         return False
     import jax

@@ -139,7 +139,10 @@ class RotaryEmbedding(ConfiguredLayer):
         self.rope_type = rope_type
         self.head_dim = head_dim
         self.temperature = temperature
-        self.reference_grid = reference_grid and (reference_grid[0], reference_grid[1])
+        self.reference_grid: Grid | None = None
+        if reference_grid is not None:
+            rows, columns = reference_grid
+            self.reference_grid = rows, columns
         self.offset = offset
         self.periods = periods if isinstance(periods, str) else [float(one) for one in periods]
         self.num_blocks = num_blocks

@@ -53,5 +53,5 @@ def traced_tables(
     else:
         angles = places * ops.convert_to_tensor(axial_frequencies(head_dim, rule.temperature))
     angles = ops.reshape(angles, (-1, head_dim // 2))
-    angles = ops.concatenate([ops.zeros((num_prefix, head_dim // 2)), angles], axis=0)
+    angles = ops.concatenate([ops.zeros((num_prefix, head_dim // 2), "float32"), angles], axis=0)
     return ops.cos(angles), ops.sin(angles)

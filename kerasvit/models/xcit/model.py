@@ -134,7 +134,8 @@ class XCiT(ClassAttentionModel):
 
     @property
     def _plain_weight(self) -> keras.Variable:
-        return self.position.projection.kernel
+        # A bias: low-rank adaptation makes a tensor of a kernel.
+        return self.position.projection.bias
 
     def token_layout(
         self, image_shape: tuple[int, ...] | None = None, stage: str = "sa"
