@@ -2,6 +2,7 @@
 
 import math
 
+import keras
 import numpy as np
 import pytest
 
@@ -59,6 +60,8 @@ def test_a_bad_argument_is_named_in_one_line(num_waves):
 
 def test_weights_start_as_their_papers_say(tools):
     """Within 1 over the root of the inputs as PyTorch's layers, or cut off at two deviations."""
+    # On PyTorch Keras draws each value four times, and one in 230,000 lies outside all the same.
+    keras.utils.set_random_seed(0)
     drawn = tools.to_numpy(uniform_initializer(25)((2000,)))
     assert abs(drawn).max() <= 0.2
     assert drawn.min() < -0.19
