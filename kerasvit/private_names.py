@@ -27,6 +27,16 @@ _OF_WEIGHTS = ("_value",)
 _OF_POLICIES = ("_dtype_policy",)
 
 
+_SAVING = "keras.src.saving.saving_lib"
+
+
+def _name_in(module: str, name: str) -> Any:
+    """Return what a module calls by this name, or None where either is missing."""
+    with contextlib.suppress(ImportError):
+        return getattr(importlib.import_module(module), name, None)
+    return None
+
+
 def _resolve(has: Callable[[object, str], bool] = hasattr) -> tuple[bool, bool]:
     """Tell whether layers may be called directly, and whether a layer can be given a policy.
 
@@ -73,12 +83,10 @@ def is_unwatched() -> bool:
 @functools.cache
 def _asks_for_scopes() -> Callable[[], bool]:
     """Return what tells whether a scope may give weights other values; without the name, all do."""
-    with contextlib.suppress(ImportError):
-        module = importlib.import_module("keras.src.backend.common.stateless_scope")
-        if hasattr(module, "in_stateless_scope"):
-            return module.in_stateless_scope
-    _warn("weights are read through Keras' scopes, which is slower")
-    return lambda: True
+    asks = _name_in("keras.src.backend.common.stateless_scope", "in_stateless_scope")
+    if asks is None:
+        _warn("weights are read through Keras' scopes, which is slower")
+    return asks or (lambda: True)
 
 
 def held_value(weight: keras.Variable) -> Any:
@@ -122,10 +130,7 @@ def unlock_state(layer: keras.layers.Layer) -> None:
 
 @functools.cache
 def _autocast_scope() -> Callable[[None], contextlib.AbstractContextManager] | None:
-    with contextlib.suppress(ImportError):
-        module = importlib.import_module("keras.src.backend.common.variables")
-        return getattr(module, "AutocastScope", None)
-    return None
+    return _name_in("keras.src.backend.common.variables", "AutocastScope")
 
 
 def knows_autocast() -> bool:
@@ -173,16 +178,14 @@ def folders_for_assets(make: Callable[[], str]) -> Iterator[None]:
 
 @functools.cache
 def _lend_folders() -> None:
-    module: Any = None
-    with contextlib.suppress(ImportError):
-        module = importlib.import_module("keras.src.saving.saving_lib")
-    own = getattr(module, "get_temp_dir", None)
-    if module is None or own is None:
+    own = _name_in(_SAVING, "get_temp_dir")
+    if own is None:
         return _warn("saves that fail leave empty folders among the temporary files")
 
     def get_temp_dir() -> str:
         return (_MAKES_FOLDERS.get() or own)()
 
+    module: Any = importlib.import_module(_SAVING)
     module.get_temp_dir = get_temp_dir
     return None
 
@@ -215,12 +218,9 @@ def without_tuning() -> Iterator[None]:
 def _leave_tuning() -> None:
     import tensorflow as tf
 
-    module: Any = None
-    with contextlib.suppress(ImportError):
-        module = importlib.import_module("keras.src.backend.tensorflow.trainer")
-    reader = getattr(module, "TFEpochIterator", None)
+    reader = _name_in("keras.src.backend.tensorflow.trainer", "TFEpochIterator")
     own = getattr(reader, "_get_iterator", None)
-    if reader is None or own is None:
+    if own is None:
         return _warn("an epoch on TensorFlow may end seconds late")
 
     def get_iterator(self: Any) -> Any:

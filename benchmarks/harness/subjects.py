@@ -34,16 +34,18 @@ class Subject:
         """Count the multiplications and additions of the matrix products for one image."""
         patches, width = (size // self.patch) ** 2, self.width
         tokens = patches if self.class_layers else patches + 1
-        block = 2 * tokens * width * 12 * width
-        if self.mixes_channels:
-            block += 4 * tokens * width**2 // self.heads + 36 * tokens * width
-        else:
-            block += 4 * tokens**2 * width
-        if self.class_layers and not self.mixes_channels:
-            block += 4 * self.heads**2 * tokens**2
+        block = 2 * tokens * width * 12 * width + self._mixing(tokens)
         embedding = self._stem(size) if self.mixes_channels else self._projection(patches)
         head = 2 * width * CLASSES
         return embedding + self.layers * block + self.class_layers * self._reading(patches) + head
+
+    def _mixing(self, tokens):
+        """Count what mixes the tokens of a block."""
+        width, heads = self.width, self.heads
+        if self.mixes_channels:
+            return 4 * tokens * width**2 // heads + 36 * tokens * width
+        talking = 4 * heads**2 * tokens**2 if self.class_layers else 0
+        return 4 * tokens**2 * width + talking
 
     def _projection(self, patches):
         return 2 * patches * self.width * 3 * self.patch**2

@@ -137,6 +137,5 @@ def _torch_pass(model, weight, inputs, training):
     holds_values = (
         policy.compute_dtype == policy.variable_dtype
         and weight.value is private_names.held_value(weight)
-        and inputs.device == weight.value.device
     )
     return _Pass(policy, dtype, training, holds_values)
