@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from kerasvit.exporting.formats.web.runtime import FILES, find_runtime
-from kerasvit.models.problem import problem_of
 
 _HERE = pathlib.Path(__file__).parent
 MODEL = "model.onnx"
@@ -105,6 +104,9 @@ def _page_facts(facts: dict[str, Any]) -> dict[str, Any]:
 
 def _outcome(facts: dict[str, Any]) -> dict[str, Any]:
     """Return what the logits mean, see `kerasvit.models.problem.Problem`."""
+    # Keras is imported with it, and before it a backend is chosen.
+    from kerasvit.models.problem import problem_of
+
     if not facts["classes"]:
         return {"has_classes": False, "class_names": [], "reading": "classes"}
     problem = problem_of(facts, facts["classes"])
