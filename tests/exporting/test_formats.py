@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -114,9 +112,3 @@ def test_the_sidecar_tells_what_was_compared(format_name, make_model, output):
     made = {file.relative_to(path.parent).as_posix() for file in path.parent.rglob("*")}
     files = {name for name in made if (path.parent / name).is_file()}
     assert files == {*sidecar["files"], f"{path.name}.json"}
-
-
-def test_formats_are_known_before_a_backend_is_chosen():
-    """The command asks them which backend they need: Keras must not be there yet."""
-    program = "import sys, kerasvit.exporting.formats; sys.exit('keras' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
