@@ -14,7 +14,7 @@ from kerasvit.models.arguments import DeclaredArguments, check_policy
 from kerasvit.models.fitting_images import check_images
 from kerasvit.models.forms import Blocks, ImageShape, PatchSize, Pooling, Record
 from kerasvit.models.problem import problem_of
-from kerasvit.models.steps import LogitSteps
+from kerasvit.models.steps.logits import LogitSteps
 from kerasvit.models.taps import NO_TAPS, Taps
 from kerasvit.models.views import Views
 from kerasvit.private_names import unlock_state

@@ -34,13 +34,13 @@ def without(monkeypatch):
         calls, policies = private_names._resolve(has)
         monkeypatch.setattr(private_names, "_KNOWS_CALLS", calls)
         monkeypatch.setattr(private_names, "_KNOWS_POLICIES", policies)
-        private_names._warn.cache_clear()
+        private_names.warn.cache_clear()
         if not calls:
             monkeypatch.delattr(private_names, "is_plain")
             monkeypatch.delattr(private_names, "is_unwatched")
 
     yield remove
-    private_names._warn.cache_clear()
+    private_names.warn.cache_clear()
 
 
 TINY = {

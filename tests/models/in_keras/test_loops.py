@@ -161,10 +161,10 @@ def test_scores_taps_and_steps_run_eagerly_need_the_blocks_one_by_one(loops):
 @on_jax
 def test_without_the_name_that_reads_weights_uncast_blocks_are_written_out(monkeypatch, loops):
     monkeypatch.setattr(private_names, "_autocast_scope", lambda: None)
-    private_names._warn.cache_clear()
+    private_names.warn.cache_clear()
     with pytest.warns(UserWarning, match="first step of `fit` takes longer"):
         _values_after(_make("CaiT"))
-    private_names._warn.cache_clear()
+    private_names.warn.cache_clear()
     assert not loops
 
 

@@ -9,11 +9,12 @@ import contextlib
 import contextvars
 import functools
 import importlib
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
+
+from kerasvit.private_names.lookup import name_in, warn
 
 # Of every layer: how it keeps less for the gradient, if it does (`keras.RematScope`).
 _OF_LAYERS = ("_remat_mode",)
@@ -28,13 +29,6 @@ _OF_POLICIES = ("_dtype_policy",)
 
 
 _SAVING = "keras.src.saving.saving_lib"
-
-
-def _name_in(module: str, name: str) -> Any:
-    """Return what a module calls by this name, or None where either is missing."""
-    with contextlib.suppress(ImportError):
-        return getattr(importlib.import_module(module), name, None)
-    return None
 
 
 def _resolve(has: Callable[[object, str], bool] = hasattr) -> tuple[bool, bool]:
@@ -59,7 +53,7 @@ _KNOWS_CALLS, _KNOWS_POLICIES = _resolve()
 def knows_calls() -> bool:
     """Tell whether `is_plain` and `is_unwatched` can be asked; warn once if not."""
     if not _KNOWS_CALLS:
-        _warn("layers are called through Keras' general preparations, which is slower")
+        warn("layers are called through Keras' general preparations, which is slower")
     return _KNOWS_CALLS
 
 
@@ -83,9 +77,9 @@ def is_unwatched() -> bool:
 @functools.cache
 def _asks_for_scopes() -> Callable[[], bool]:
     """Return what tells whether a scope may give weights other values; without the name, all do."""
-    asks = _name_in("keras.src.backend.common.stateless_scope", "in_stateless_scope")
+    asks = name_in("keras.src.backend.common.stateless_scope", "in_stateless_scope")
     if asks is None:
-        _warn("weights are read through Keras' scopes, which is slower")
+        warn("weights are read through Keras' scopes, which is slower")
     return asks or (lambda: True)
 
 
@@ -97,10 +91,10 @@ def held_value(weight: keras.Variable) -> Any:
     """
     if _asks_for_scopes()():
         return weight.value
-    held = getattr(weight, _OF_WEIGHTS[0], _warn)
-    if held is _warn:
-        _warn("weights are read through Keras' scopes, which is slower")
-    return weight.value if held is None or held is _warn else held
+    held = getattr(weight, _OF_WEIGHTS[0], warn)
+    if held is warn:
+        warn("weights are read through Keras' scopes, which is slower")
+    return weight.value if held is None or held is warn else held
 
 
 def set_policy(layer: keras.layers.Layer, policy: keras.dtype_policies.DTypePolicy) -> None:
@@ -112,7 +106,7 @@ def set_policy(layer: keras.layers.Layer, policy: keras.dtype_policies.DTypePoli
     if _KNOWS_POLICIES:
         layer._dtype_policy = policy
     else:
-        _warn("a model that is loaded quantized cannot be saved again")
+        warn("a model that is loaded quantized cannot be saved again")
 
 
 def unlock_state(layer: keras.layers.Layer) -> None:
@@ -125,18 +119,18 @@ def unlock_state(layer: keras.layers.Layer) -> None:
     if unlock is not None:
         unlock()
     else:
-        _warn("derived classes make their layers before super().__init__()")
+        warn("derived classes make their layers before super().__init__()")
 
 
 @functools.cache
 def _autocast_scope() -> Callable[[None], contextlib.AbstractContextManager] | None:
-    return _name_in("keras.src.backend.common.variables", "AutocastScope")
+    return name_in("keras.src.backend.common.variables", "AutocastScope")
 
 
 def knows_autocast() -> bool:
     """Tell whether `without_autocast` can be called; warn once if not."""
     if _autocast_scope() is None:
-        _warn("blocks are compiled one by one, and the first step of `fit` takes longer")
+        warn("blocks are compiled one by one, and the first step of `fit` takes longer")
         return False
     return True
 
@@ -178,9 +172,9 @@ def folders_for_assets(make: Callable[[], str]) -> Iterator[None]:
 
 @functools.cache
 def _lend_folders() -> None:
-    own = _name_in(_SAVING, "get_temp_dir")
+    own = name_in(_SAVING, "get_temp_dir")
     if own is None:
-        return _warn("saves that fail leave empty folders among the temporary files")
+        return warn("saves that fail leave empty folders among the temporary files")
 
     def get_temp_dir() -> str:
         return (_MAKES_FOLDERS.get() or own)()
@@ -188,61 +182,3 @@ def _lend_folders() -> None:
     module: Any = importlib.import_module(_SAVING)
     module.get_temp_dir = get_temp_dir
     return None
-
-
-_LEAVES_TUNING: contextvars.ContextVar[bool] = contextvars.ContextVar(
-    "leaves_tuning", default=False
-)
-
-
-@contextlib.contextmanager
-def without_tuning() -> Iterator[None]:
-    """Have TensorFlow tune no data set that Keras reads inside, in this thread.
-
-    Its tuning thread sleeps 0.01, 0.02, 0.04 ... 60 s. When an iterator ends it wakes the thread
-    before it says that it has ended (`CancellationManager::StartCancel`, 2.21), so that the thread
-    may go to sleep again, and the end of an epoch, an evaluation or a prediction waits for it: 2.4
-    of 5.1 s, by a debugger. A data set whose options say something of tuning keeps them, and one
-    that a `tf.distribute` strategy has taken apart is tuned.
-    """
-    if keras.backend.backend() == "tensorflow":
-        _leave_tuning()
-    token = _LEAVES_TUNING.set(True)
-    try:
-        yield
-    finally:
-        _LEAVES_TUNING.reset(token)
-
-
-@functools.cache
-def _leave_tuning() -> None:
-    import tensorflow as tf
-
-    reader = _name_in("keras.src.backend.tensorflow.trainer", "TFEpochIterator")
-    own = getattr(reader, "_get_iterator", None)
-    if own is None:
-        return _warn("an epoch on TensorFlow may end seconds late")
-
-    def get_iterator(self: Any) -> Any:
-        dataset = own(self)
-        is_plain = isinstance(dataset, tf.data.Dataset)
-        if (
-            not (_LEAVES_TUNING.get() and is_plain)
-            or dataset.options().autotune.enabled is not None
-        ):
-            return dataset
-        options = tf.data.Options()
-        options.autotune.enabled = False
-        return dataset.with_options(options)
-
-    reader._get_iterator = get_iterator
-    return None
-
-
-@functools.cache
-def _warn(consequence: str) -> None:
-    warnings.warn(
-        f"Keras {keras.__version__} or its backend lacks a private name that kerasvit knows: "
-        f"{consequence}. Look for a newer kerasvit.",
-        stacklevel=4,
-    )

@@ -1,0 +1,89 @@
+"""What `fit`, `evaluate` and `predict` of Keras keep to themselves."""
+
+import contextlib
+import contextvars
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from kerasvit.private_names.lookup import name_in, warn
+
+_LEAVES_TUNING: contextvars.ContextVar[bool] = contextvars.ContextVar(
+    "leaves_tuning", default=False
+)
+
+
+@contextlib.contextmanager
+def without_tuning() -> Iterator[None]:
+    """Have TensorFlow tune no data set that Keras reads inside, in this thread.
+
+    Its tuning thread sleeps 0.01, 0.02, 0.04 ... 60 s. When an iterator ends it wakes the thread
+    before it says that it has ended (`CancellationManager::StartCancel`, 2.21), so that the thread
+    may go to sleep again, and the end of an epoch, an evaluation or a prediction waits for it: 2.4
+    of 5.1 s, by a debugger. A data set whose options say something of tuning keeps them, and one
+    that a `tf.distribute` strategy has taken apart is tuned.
+    """
+    if keras.backend.backend() == "tensorflow":
+        _leave_tuning()
+    token = _LEAVES_TUNING.set(True)
+    try:
+        yield
+    finally:
+        _LEAVES_TUNING.reset(token)
+
+
+@functools.cache
+def _leave_tuning() -> None:
+    import tensorflow as tf
+
+    reader = name_in("keras.src.backend.tensorflow.trainer", "TFEpochIterator")
+    own = getattr(reader, "_get_iterator", None)
+    if own is None:
+        return warn("an epoch on TensorFlow may end seconds late")
+
+    def get_iterator(self: Any) -> Any:
+        dataset = own(self)
+        is_plain = isinstance(dataset, tf.data.Dataset)
+        if (
+            not (_LEAVES_TUNING.get() and is_plain)
+            or dataset.options().autotune.enabled is not None
+        ):
+            return dataset
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        return dataset.with_options(options)
+
+    reader._get_iterator = get_iterator
+    return None
+
+
+# Of a model on JAX: the state of `fit` while it is apart from the weights, and whether it is not.
+_OF_STATES = ("_jax_state", "_jax_state_synced")
+# Of every optimiser: whether a weight is decayed.
+_OF_OPTIMIZERS = ("_use_weight_decay",)
+
+
+def knows_state() -> bool:
+    """Tell whether `state_apart` and `is_decayed` can be asked; warn once if not."""
+    sync = getattr(keras.Model, "jax_state_sync", None)
+    code = getattr(sync, "__code__", None)
+    words = {*code.co_names, *code.co_consts} if code else set()
+    knows = words.issuperset(_OF_STATES) and all(
+        hasattr(keras.optimizers.Optimizer, name) for name in _OF_OPTIMIZERS
+    )
+    if not knows:
+        warn("the optimiser is compiled weight by weight, and the first step of `fit` takes longer")
+    return knows
+
+
+def state_apart(model: keras.Model) -> dict[str, Any] | None:
+    """Return the state of `fit` that a model's weights do not have yet, which may be changed."""
+    is_apart = not getattr(model, _OF_STATES[1], True)
+    return getattr(model, _OF_STATES[0], None) if is_apart else None
+
+
+def is_decayed(optimizer: keras.optimizers.Optimizer, weight: keras.Variable) -> bool:
+    """Tell whether an optimiser that decays weights decays this one."""
+    return bool(getattr(optimizer, _OF_OPTIMIZERS[0])(weight))
