@@ -40,7 +40,7 @@ ORDER = {
     "kerasvit.exporting": ["formats"],
     "kerasvit.layers": ["direct_calls", "base", "primitives", "attention rotary", "blocks"],
     "kerasvit.look": ["records", "planning"],
-    "kerasvit.models": ["base", "cait vit", "xcit", "factory", "opening"],
+    "kerasvit.models": ["steps", "base", "cait vit", "xcit", "factory", "opening"],
     "kerasvit.render": [
         "colour",
         "sheet",

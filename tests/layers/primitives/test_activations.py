@@ -32,6 +32,23 @@ def test_an_activation_equals_torchs(tools, name):
     np.testing.assert_allclose(ours, expected, atol=2e-6)
 
 
+@pytest.mark.backend
+@pytest.mark.parametrize("name", ["gelu", "gelu_tanh"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_gelu_in_half_precision_is_rounded_once(tools, name, dtype):
+    """Made in half precision, small values left of zero would be 0 or of the wrong size."""
+    import torch
+
+    values = keras.ops.cast(VALUES, dtype)
+    wide = torch.tensor(tools.to_numpy(keras.ops.cast(values, "float32")))
+    expected = _references()[name](wide.double()).numpy()
+    ours = activation_function(name)(values)
+    assert keras.backend.standardize_dtype(ours.dtype) == dtype
+    ours = tools.to_numpy(keras.ops.cast(ours, "float32"))
+    rounding = {"bfloat16": 2.0**-8, "float16": 2.0**-10}[dtype]
+    np.testing.assert_allclose(ours, expected, rtol=rounding, atol=5e-6)
+
+
 def test_gelu_is_exact_and_not_the_tanh_approximation(tools):
     exact, tanh = (tools.to_numpy(activation_function(n)(VALUES)) for n in ("gelu", "gelu_tanh"))
     assert np.abs(exact - tanh).max() > 1e-4

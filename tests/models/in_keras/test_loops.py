@@ -129,6 +129,25 @@ def test_a_block_that_is_computed_again_for_the_gradient_is_so_in_the_loop(monke
 
 
 @on_jax
+def test_attended_values_are_kept_for_the_gradient_and_scores_are_not():
+    """Among tokens of heads whose elements are fewer, as in all models but the smallest ones."""
+    import jax
+    from jax import numpy as jnp
+
+    def products(tokens, kernel):
+        scores = jnp.einsum("bhnd,bhmd->bhnm", tokens, tokens)
+        return jnp.einsum("bhnm,bhmd->bhnd", scores, tokens) @ kernel
+
+    jaxpr = jax.make_jaxpr(products)(jnp.ones((2, 3, 10, 4)), jnp.ones((4, 6)))
+    kept = [
+        loop._is_kept(step.primitive, *(one.aval for one in step.invars), **step.params)
+        for step in jaxpr.jaxpr.eqns
+        if step.primitive.name == "dot_general"
+    ]
+    assert kept == [False, True, True]
+
+
+@on_jax
 def test_a_block_whose_call_was_replaced_is_called_so(loops):
     model = _make("CaiT", num_layers=7)
     block, calls = model.blocks[3], []
