@@ -2,22 +2,15 @@
 
 import contextlib
 import contextvars
-import functools
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
 
 from kerasvit.layers.base import nested_layers
 from kerasvit.layers.primitives.fusing import inside_compiled_step
 from kerasvit.models.fitting_images import check_given
-from kerasvit.models.steps.side_by_side import (
-    Layouts,
-    applied_side_by_side,
-    layouts_of,
-    weights_at_hand,
-)
-from kerasvit.private_names.fitting import state_apart, without_tuning
+from kerasvit.private_names.fitting import without_tuning
 
 # Methods in which a class may read its scores in a step.
 _READS_SCORES = ("train_step", "test_step", "compute_loss", "compute_metrics")
@@ -25,11 +18,13 @@ _READS_SCORES = ("train_step", "test_step", "compute_loss", "compute_metrics")
 # The model whose step runs in this thread.
 _stepping: contextvars.ContextVar[Any] = contextvars.ContextVar("stepping", default=None)
 
-# The model whose `fit` runs in this thread.
-_fitting: contextvars.ContextVar[Any] = contextvars.ContextVar("fitting", default=None)
+if TYPE_CHECKING or keras.backend.backend() != "jax":
+    from keras import Model as Base
+else:
+    from kerasvit.models.steps.joined_state import JoinedState as Base
 
 
-class LogitSteps(keras.Model):
+class LogitSteps(Base):
     """What makes a `keras.Model` that returns `(logits, sa_scores, ca_scores)` train on the logits.
 
     A step runs as in `attention="none"`; the model itself, calls in between and `predict` stay as
@@ -48,8 +43,6 @@ class LogitSteps(keras.Model):
 
     attention: str
     image_shape: Any
-    # How the state of `fit` lies on JAX while its weights lie side by side.
-    _layouts: Layouts | None = None
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -77,11 +70,11 @@ class LogitSteps(keras.Model):
         )
 
     @property
-    def _loops_in_steps(self) -> bool:
-        """Whether all steps of `fit` are this class's own and have loops."""
+    def steps_are_loops(self) -> bool:
+        """Whether each step of `fit` is this class's own, and a loop over blocks that are alike."""
         own = type(self)
         is_own = all(
-            getattr(own, name) is getattr(LogitSteps, name)
+            getattr(own, name, None) is getattr(LogitSteps, name, None)
             for name in ("train_step", "compute_loss_and_updates", "jax_state_sync")
         )
         with self._without_scores():
@@ -99,12 +92,8 @@ class LogitSteps(keras.Model):
         """Train as Keras does; images that do not fit are named before the first batch is made."""
         check_given(x, self.image_shape)
         self._build_optimizer()
-        token = _fitting.set(self)
-        try:
-            with without_tuning():
-                return super().fit(x, *args, **kwargs)
-        finally:
-            _fitting.reset(token)
+        with without_tuning():
+            return super().fit(x, *args, **kwargs)
 
     def _build_optimizer(self) -> None:
         """Make the optimiser's variables before TensorFlow traces a step.
@@ -134,60 +123,8 @@ class LogitSteps(keras.Model):
 
     def train_step(self, *args, **kwargs):
         """Take a step of `fit`; the arguments are those of the backend."""
-        layouts = self._layouts_of(args[0][0]) if keras.backend.backend() == "jax" else None
-        with (
-            self._without_scores(),
-            inside_compiled_step(bool(self.jit_compile)),
-            applied_side_by_side(self, layouts) if layouts else contextlib.nullcontext(),
-        ):
+        with self._without_scores(), inside_compiled_step(bool(self.jit_compile)):
             return super().train_step(*args, **kwargs)
-
-    def make_train_function(self, force=False):
-        """Make the function that takes a step, as Keras does.
-
-        On JAX it lays the state out anew where `fit` begins an epoch: see
-        `kerasvit.models.steps.side_by_side`.
-        """
-        before = self.train_function
-        super().make_train_function(force)
-        if keras.backend.backend() == "jax" and self.train_function is not before:
-            self.train_function = functools.partial(self._step_side_by_side, self.train_function)
-
-    def _step_side_by_side(self, take_step, state, batches):
-        if _fitting.get() is self and not self._layouts_of(state[0]):
-            self._layouts = layouts_of(self) if self._loops_in_steps else None
-            state = self._layouts.join(state) if self._layouts else state
-        return take_step(state, batches)
-
-    def _layouts_of(self, weights) -> Layouts | None:
-        """Return how weights lie side by side; None where they lie as Keras has them."""
-        layouts = self._layouts
-        return layouts if layouts is not None and layouts.is_of(weights) else None
-
-    def compute_loss_and_updates(self, trainable_variables, *args, **kwargs):
-        """Compute the loss on JAX, as Keras does, of weights that may lie side by side."""
-        layouts = self._layouts_of(trainable_variables)
-        if layouts is None:
-            return super().compute_loss_and_updates(trainable_variables, *args, **kwargs)
-        slots = kwargs.pop("optimizer_variables")
-        with weights_at_hand(self, layouts.weights, trainable_variables):
-            return super().compute_loss_and_updates(
-                layouts.weights.split(trainable_variables),
-                *args,
-                optimizer_variables=layouts.slots.split(slots),
-                **kwargs,
-            )
-
-    def jax_state_sync(self):
-        """Give the weights what they are in a step of `fit`, which has them apart on JAX."""
-        state = state_apart(self)
-        weights = state.get("trainable_variables") if state else None
-        layouts = self._layouts_of(weights) if weights else None
-        if layouts is not None:
-            state["trainable_variables"] = layouts.weights.split(weights)
-            state["optimizer_variables"] = layouts.slots.split(state["optimizer_variables"])
-            self._layouts = None
-        super().jax_state_sync()
 
     def test_step(self, *args, **kwargs):
         """Take a step of `evaluate`; the arguments are those of the backend."""

@@ -12,12 +12,11 @@ from kerasvit.models.steps.logits import LogitSteps
 from kerasvit.private_names import fitting
 from kerasvit.training.optimizers import make_optimizer
 
-pytestmark = [
-    pytest.mark.backend,
-    pytest.mark.skipif(
-        keras.backend.backend() != "jax", reason="the other backends have no state apart"
-    ),
-]
+pytestmark = pytest.mark.backend
+
+on_jax = pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="the other backends have no state apart"
+)
 
 IMAGES, LABELS = families.images_of(), np.arange(4)
 DROPPING = {"drop_path_rate": 0.3, "dropout_rate": 0.1}
@@ -95,7 +94,7 @@ def _check_same(values, expected):
 
 
 def _one_by_one(monkeypatch):
-    monkeypatch.setattr(LogitSteps, "_loops_in_steps", False)
+    monkeypatch.setattr(LogitSteps, "steps_are_loops", False)
 
 
 def _check_both(monkeypatch, make, train=_fit):
@@ -112,6 +111,7 @@ def _check_both(monkeypatch, make, train=_fit):
     _check_same(_values(model), _values(other))
 
 
+@on_jax
 @pytest.mark.parametrize("name", PLAIN)
 def test_an_optimiser_does_what_it_does_to_weights_one_by_one(monkeypatch, joined, name):
     _check_both(monkeypatch, lambda: _compiled(_optimizer(name)))
@@ -119,6 +119,7 @@ def test_an_optimiser_does_what_it_does_to_weights_one_by_one(monkeypatch, joine
     assert joined == [len(_model().blocks[1].trainable_variables)] * 2
 
 
+@on_jax
 def test_random_numbers_are_those_of_weights_one_by_one(monkeypatch, joined):
     """A CaiT of blocks that drop: the first block drops no path, and has no such numbers."""
     adam = keras.optimizers.Adam
@@ -132,11 +133,13 @@ def _layouts(optimizer):
     return side_by_side.layouts_of(model)
 
 
+@on_jax
 @pytest.mark.parametrize("name", OTHERS)
 def test_other_optimisers_have_weights_one_by_one(name):
     assert _layouts(_optimizer(name)) is None
 
 
+@on_jax
 def test_a_class_of_somebody_else_has_weights_one_by_one():
     class Own(keras.optimizers.SGD):
         """Doubles the rate of one block, by the weight it is handed."""
@@ -149,6 +152,7 @@ def test_a_class_of_somebody_else_has_weights_one_by_one():
     assert _layouts(Own(0.1)) is None
 
 
+@on_jax
 def test_a_decay_that_spares_some_blocks_has_weights_one_by_one():
     model = _compiled(keras.optimizers.AdamW(0.01, weight_decay=5.0))
     model.optimizer.exclude_from_weight_decay(var_list=model.blocks[2].trainable_variables)
@@ -156,6 +160,7 @@ def test_a_decay_that_spares_some_blocks_has_weights_one_by_one():
     assert side_by_side.layouts_of(model) is None
 
 
+@on_jax
 def test_the_recipes_optimiser_lies_side_by_side(monkeypatch, joined):
     def make():
         model = _model()
@@ -168,6 +173,7 @@ def test_the_recipes_optimiser_lies_side_by_side(monkeypatch, joined):
     assert joined
 
 
+@on_jax
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "bfloat16"])
 def test_weights_keep_their_type(joined, precision):
     model = _compiled(keras.optimizers.AdamW(1e-3), dtype=precision)
@@ -177,6 +183,7 @@ def test_weights_keep_their_type(joined, precision):
     assert joined
 
 
+@on_jax
 def test_frozen_blocks_and_penalties_are_those_of_weights_one_by_one(monkeypatch, joined):
     def make():
         model = _model(num_layers=6)
@@ -202,6 +209,7 @@ class _Reader(keras.callbacks.Callback):
             weight.assign(weight + 1.0)
 
 
+@on_jax
 def test_callbacks_read_and_write_weights_in_the_middle_of_an_epoch(monkeypatch, joined):
     _check_both(
         monkeypatch,
@@ -211,6 +219,7 @@ def test_callbacks_read_and_write_weights_in_the_middle_of_an_epoch(monkeypatch,
     assert len(joined) == 4
 
 
+@on_jax
 def test_batches_one_by_one_several_in_a_call_and_validation(monkeypatch, joined):
     def train(model):
         model.train_on_batch(IMAGES, LABELS)
@@ -228,6 +237,7 @@ def test_batches_one_by_one_several_in_a_call_and_validation(monkeypatch, joined
     assert len(joined) == 2
 
 
+@on_jax
 def test_an_interrupted_epoch_leaves_the_weights_whole(joined):
     class Stops(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -242,6 +252,7 @@ def test_an_interrupted_epoch_leaves_the_weights_whole(joined):
     _fit(model)
 
 
+@on_jax
 def test_a_step_of_somebody_else_sees_weights_one_by_one(joined):
     class Own(VisionTransformer):
         """Counts what a step is handed."""
@@ -259,6 +270,7 @@ def test_a_step_of_somebody_else_sees_weights_one_by_one(joined):
     assert not joined
 
 
+@on_jax
 def test_a_saved_state_is_that_of_weights_one_by_one(joined, tmp_path):
     model = _compiled(keras.optimizers.Adam(0.01))
     _fit(model)
@@ -271,6 +283,7 @@ def test_a_saved_state_is_that_of_weights_one_by_one(joined, tmp_path):
     assert joined
 
 
+@on_jax
 def test_a_layout_gives_back_what_it_was_given():
     layout = side_by_side.Layout(6, ((0, 3), (2, 5)))
     values = [np.full((2, 3), float(number)) for number in range(6)]
@@ -280,6 +293,13 @@ def test_a_layout_gives_back_what_it_was_given():
         assert np.array_equal(ours, theirs)
 
 
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX has a state apart")
+def test_other_backends_do_not_look_as_if_they_had_a_state_apart():
+    assert not hasattr(_model(), "jax_state_sync")
+    assert not hasattr(_model(), "compute_loss_and_updates")
+
+
+@on_jax
 def test_without_the_names_weights_are_one_by_one(monkeypatch, joined):
     monkeypatch.setattr(fitting, "_OF_STATES", ("_renamed", "_renamed_too"))
     fitting.warn.cache_clear()
