@@ -84,6 +84,12 @@ def state_apart(model: keras.Model) -> dict[str, Any] | None:
     return getattr(model, _OF_STATES[0], None) if is_apart else None
 
 
+def forget_state(model: keras.Model) -> None:
+    """Drop the state that a model's weights had last, before they get another."""
+    if getattr(model, _OF_STATES[0], None) is not None:
+        setattr(model, _OF_STATES[0], None)
+
+
 def is_decayed(optimizer: keras.optimizers.Optimizer, weight: keras.Variable) -> bool:
     """Tell whether an optimiser that decays weights decays this one."""
     return bool(getattr(optimizer, _OF_OPTIMIZERS[0])(weight))

@@ -16,9 +16,9 @@ from kerasvit.layers.regularization import rate_in_loop
 # Fewer blocks than this are written out: stacking their weights would cost more than it saves.
 FEWEST = 3
 
-# Arrays of the values of several weights, by the weights.
-_stacks: contextvars.ContextVar[dict[tuple[int, ...], Any] | None] = contextvars.ContextVar(
-    "stacks", default=None
+# Arrays of several weights' values, and these values, by the first of them.
+_stacks: contextvars.ContextVar[dict[int, tuple[Sequence[Any], Any]] | None] = (
+    contextvars.ContextVar("stacks", default=None)
 )
 
 
@@ -88,7 +88,10 @@ def _kind(block) -> tuple[Any, ...]:
 
 def _config(block) -> dict[str, Any]:
     if type(block).get_config is not ConfiguredLayer.get_config:
-        return block.get_config()
+        try:
+            return block.get_config()
+        except NotImplementedError:
+            return {"block": id(block)}
     # Keras would import TensorFlow, if it is there, to write the policy down: 2.5 s.
     return {**kept_arguments(block, block.arguments), "policy": block.dtype_policy}
 
@@ -122,26 +125,26 @@ def loop(blocks: Sequence[Any], tokens: Any, arguments: dict[str, Any], training
 
 
 @contextlib.contextmanager
-def given_side_by_side(stacks: Iterable[tuple[Sequence[keras.Variable], Any]]) -> Iterator[None]:
+def given_side_by_side(stacks: Iterable[tuple[Sequence[Any], Any]]) -> Iterator[None]:
     """Have loops take the values of weights from arrays that have them side by side, inside.
 
     Args:
-        stacks: weights of blocks, in order, and the array of their values, uncast.
+        stacks: values of the weights of blocks, in order, and the array of them, uncast.
     """
-    token = _stacks.set({_key(variables): stack for variables, stack in stacks})
+    token = _stacks.set({id(values[0]): (values, stack) for values, stack in stacks})
     try:
         yield
     finally:
         _stacks.reset(token)
 
 
-def _key(variables):
-    return tuple(id(variable) for variable in variables)
-
-
 def _side_by_side(variables):
-    given = (_stacks.get() or {}).get(_key(variables))
-    return ops.stack([variable.value for variable in variables]) if given is None else given
+    # What the scope at hand has: a loss may call the model with other weights.
+    values = [variable.value for variable in variables]
+    given, stack = (_stacks.get() or {}).get(id(values[0]), ((), None))
+    is_all = len(given) == len(values)
+    is_given = is_all and all(one is other for one, other in zip(given, values, strict=True))
+    return stack if is_given else ops.stack(values)
 
 
 def _keeping_products(step):

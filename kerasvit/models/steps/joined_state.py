@@ -2,21 +2,41 @@
 
 import contextlib
 import contextvars
+import dataclasses
 import functools
+import itertools
 from typing import Any
 
 import keras
 
-from kerasvit.models.steps.side_by_side import (
-    Layouts,
-    applied_side_by_side,
-    layouts_of,
-    weights_at_hand,
-)
-from kerasvit.private_names.fitting import state_apart
+from kerasvit.models.steps.layouts import Layouts
+from kerasvit.models.steps.side_by_side import applied_side_by_side, layouts_of, weights_at_hand
+from kerasvit.private_names.fitting import forget_state, state_apart
 
 # The model whose `fit` runs in this thread.
 _fitting: contextvars.ContextVar[Any] = contextvars.ContextVar("fitting", default=None)
+# So many times in a row a state is laid out for one step alone, where a callback reads the model
+# after each, until steps are compiled for a state as Keras has it.
+_PATIENCE = 20
+
+
+@dataclasses.dataclass
+class _Turn:
+    """The steps since a state was laid out.
+
+    Attributes:
+        steps: how many there were.
+        short_turns: how many turns of one step came right before.
+        state: what the last step returned: the very lists that `fit` holds too.
+    """
+
+    short_turns: int = 0
+    steps: int = 0
+    state: Any = None
+
+    def next(self) -> "_Turn":
+        """Return the turn after this one."""
+        return _Turn(self.short_turns + 1 if self.steps == 1 else 0)
 
 
 class JoinedState(keras.Model):
@@ -29,13 +49,16 @@ class JoinedState(keras.Model):
     steps_are_loops: bool
     # How the state lies, from the step that laid it out until the weights have their values again.
     _layouts: Layouts | None = None
+    _turn: _Turn | None = None
 
     def fit(self, *args, **kwargs):
         """Train as Keras does."""
+        self._layouts, self._turn = None, _Turn()
         token = _fitting.set(self)
         try:
             return super().fit(*args, **kwargs)
         finally:
+            self._layouts, self._turn = None, None
             _fitting.reset(token)
 
     def train_step(self, state, data):
@@ -52,10 +75,24 @@ class JoinedState(keras.Model):
             self.train_function = functools.partial(self._step_joined, self.train_function)
 
     def _step_joined(self, take_step, state, batches):
-        if _fitting.get() is self and not self._layouts_of(state[0]):
-            self._layouts = layouts_of(self) if self.steps_are_loops else None
-            state = self._layouts.join(state) if self._layouts else state
-        return take_step(state, batches)
+        if _fitting.get() is not self or self._turn is None:
+            return take_step(state, batches)
+        if not self._layouts_of(state[0]):
+            # Before anything is laid out: where no batch is left, Keras keeps what it had.
+            batches = itertools.chain([next(batches)], batches)
+            state = self._laid_out(state)
+        logs, self._turn.state = take_step(state, batches)
+        self._turn.steps += 1
+        return logs, self._turn.state
+
+    def _laid_out(self, state):
+        self._turn = self._turn.next()
+        pays = self.steps_are_loops and self._turn.short_turns < _PATIENCE
+        self._layouts = layouts_of(self) if pays else None
+        if self._layouts is None:
+            return state
+        forget_state(self)
+        return self._layouts.join(state)
 
     def _layouts_of(self, weights) -> Layouts | None:
         """Return how weights lie side by side; None where they lie as Keras has them."""
@@ -67,13 +104,11 @@ class JoinedState(keras.Model):
         layouts = self._layouts_of(trainable_variables)
         if layouts is None:
             return super().compute_loss_and_updates(trainable_variables, *args, **kwargs)
-        slots = kwargs.pop("optimizer_variables")
-        with weights_at_hand(self, layouts.weights, trainable_variables):
+        weights = layouts.weights.split(trainable_variables)
+        slots = layouts.slots.split(kwargs.pop("optimizer_variables"))
+        with weights_at_hand(layouts.weights, trainable_variables, weights):
             return super().compute_loss_and_updates(
-                layouts.weights.split(trainable_variables),
-                *args,
-                optimizer_variables=layouts.slots.split(slots),
-                **kwargs,
+                weights, *args, optimizer_variables=slots, **kwargs
             )
 
     def jax_state_sync(self):
@@ -84,5 +119,17 @@ class JoinedState(keras.Model):
         if layouts is not None:
             state["trainable_variables"] = layouts.weights.split(weights)
             state["optimizer_variables"] = layouts.slots.split(state["optimizer_variables"])
-            self._layouts = None
+            self._drop_lists()
+        self._layouts = None
         super().jax_state_sync()
+        if layouts is not None:
+            # In place of views of the arrays of arrays, which would stay.
+            state["trainable_variables"] = [one.value for one in self.trainable_variables]
+            state["optimizer_variables"] = [one.value for one in self.optimizer.variables]
+
+    def _drop_lists(self):
+        """Empty the lists of the state, which `fit` keeps until the next epoch: all of it twice."""
+        if self._turn is not None and self._turn.state is not None:
+            weights, _, slots, _ = self._turn.state
+            weights.clear()
+            slots.clear()

@@ -7,16 +7,14 @@ that XLA compiles a tenth of the loops.
 """
 
 import contextlib
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from kerasvit.layers.blocks.loop import FEWEST, alike, given_side_by_side
-from kerasvit.layers.primitives.devices import is_jax_on_cpu
+from kerasvit.models.steps.layouts import Layout, Layouts
 from kerasvit.private_names.fitting import is_decayed, knows_state
 
 # Optimisers that treat each weight by itself, in one way whichever it is.
@@ -34,106 +32,41 @@ _PLAIN = (
     keras.optimizers.Lamb,
 )
 
-
-@dataclasses.dataclass(frozen=True)
-class Layout:
-    """Which of a list of arrays lie side by side.
-
-    Attributes:
-        count: how many arrays there are.
-        groups: their positions, a tuple for each array of arrays.
-    """
-
-    count: int
-    groups: tuple[tuple[int, ...], ...]
-
-    @property
-    def others(self) -> list[int]:
-        """The positions of those that stay as they are."""
-        taken = {position for group in self.groups for position in group}
-        return [position for position in range(self.count) if position not in taken]
-
-    def join(self, values: list[Any]) -> list[Any]:
-        """Return those that stay as they are, and then the arrays of arrays.
-
-        The list loses what is copied, so that a state is in memory once and not twice.
-        """
-        stacks = []
-        for group in self.groups:
-            stacks.append(_joined([values[position] for position in group]))
-            for position in group:
-                values[position] = None
-        return [values[position] for position in self.others] + stacks
-
-    def split(self, joined: Sequence[Any]) -> list[Any]:
-        """Return what `join` was given."""
-        values: list[Any] = [None] * self.count
-        alone, stacks = self.halves(joined)
-        for position, value in zip(self.others, alone, strict=True):
-            values[position] = value
-        for group, stack in zip(self.groups, stacks, strict=True):
-            for position, value in zip(group, _parts(stack), strict=True):
-                values[position] = value
-        return values
-
-    def halves(self, joined: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
-        """Return those that stay as they are, and the arrays of arrays."""
-        count = len(self.others)
-        return joined[:count], joined[count:]
-
-
-def _joined(values: Sequence[Any]) -> Any:
-    # On a CPU by NumPy, which sees the memory as it lies: JAX compiles a program for each shape.
-    if is_jax_on_cpu():
-        return ops.convert_to_tensor(np.stack([np.asarray(value) for value in values]))
-    return ops.stack(values)
-
-
-def _parts(stack: Any) -> Sequence[Any]:
-    import jax
-
-    if is_jax_on_cpu() and not isinstance(stack, jax.core.Tracer):
-        return list(np.asarray(stack))
-    return [stack[number] for number in range(stack.shape[0])]
-
-
-@dataclasses.dataclass(frozen=True)
-class Layouts:
-    """How the state of `fit` lies: of a model's weights that train, and of its optimiser."""
-
-    weights: Layout
-    slots: Layout
-
-    def join(self, state: Sequence[Any]) -> tuple[Any, ...]:
-        """Return the state that Keras has made, its arrays side by side."""
-        weights, others, slots, metrics = state
-        return self.weights.join(weights), others, self.slots.join(slots), metrics
-
-    def is_of(self, weights: Sequence[Any]) -> bool:
-        """Tell whether weights lie so."""
-        return len(weights) == len(self.weights.others) + len(self.weights.groups)
+# What somebody may have put in the place of a method of theirs.
+_REPLACEABLE = ("apply", "apply_gradients", "stateless_apply", "update_step")
 
 
 def layouts_of(model: Any) -> Layouts | None:
     """Return how the state of a compiled model is best laid out; None for as Keras has it."""
     optimizer = model.optimizer
-    is_plain = type(optimizer) in _PLAIN and not (
-        optimizer.use_ema or optimizer.gradient_accumulation_steps or optimizer.loss_scale_factor
-    )
-    if not (is_plain and optimizer.built and knows_state()):
-        return None
     weights = list(model.trainable_variables)
+    if not (knows_state() and _is_plain(optimizer, weights)):
+        return None
     slots = _slots(optimizer, weights)
-    groups = _groups(model, optimizer, weights)
-    if slots is None or not groups:
+    layout = Layout(len(weights), _groups(model, optimizer, weights))
+    # Without a weight of its own Keras takes no step.
+    if slots is None or not layout.groups or not layout.others:
         return None
     places = {id(variable): place for place, variable in enumerate(optimizer.variables)}
     of_slots = tuple(
         tuple(places[id(slot[position])] for position in group)
-        for group in groups
+        for group in layout.groups
         for slot in slots
     )
-    return Layouts(Layout(len(weights), groups), Layout(len(places), of_slots))
+    return Layouts(layout, Layout(len(places), of_slots))
+
+
+def _is_plain(optimizer: Any, weights: Sequence[Any]) -> bool:
+    """Tell whether an optimiser, made for these weights, is as Keras has it, with no more to do."""
+    if type(optimizer) not in _PLAIN or not optimizer.built:
+        return False
+    own = vars(optimizer)
+    has_more = (
+        optimizer.use_ema or optimizer.gradient_accumulation_steps or optimizer.loss_scale_factor
+    )
+    lists = [[id(one) for one in values] for values in own.values() if isinstance(values, list)]
+    is_of_weights = [id(weight) for weight in weights] in lists
+    return is_of_weights and not has_more and not any(name in own for name in _REPLACEABLE)
 
 
 def _groups(model: Any, optimizer: Any, weights: Sequence[Any]) -> tuple[tuple[int, ...], ...]:
@@ -146,7 +79,9 @@ def _groups(model: Any, optimizer: Any, weights: Sequence[Any]) -> tuple[tuple[i
             is_plain = all(one.constraint is None and id(one) in places for one in variables)
             if is_one_kind and is_plain and not variables[0].overwrite_with_gradient:
                 groups.append(tuple(places[id(one)] for one in variables))
-    return tuple(groups)
+    taken = [place for group in groups for place in group]
+    # A block that stands in more than one place has one gradient, of all of them.
+    return tuple(groups) if len(taken) == len(set(taken)) else ()
 
 
 def _slots(optimizer: Any, weights: Sequence[Any]) -> list[list[Any]] | None:
@@ -165,11 +100,16 @@ def _slots(optimizer: Any, weights: Sequence[Any]) -> list[list[Any]] | None:
 
 
 @contextlib.contextmanager
-def weights_at_hand(model: Any, layout: Layout, weights: Sequence[Any]) -> Iterator[None]:
-    """Have loops over blocks take the arrays of weights as they lie, inside."""
-    variables = model.trainable_variables
-    groups = [[variables[place] for place in group] for group in layout.groups]
-    with given_side_by_side(zip(groups, layout.halves(weights)[1], strict=True)):
+def weights_at_hand(layout: Layout, joined: Sequence[Any], values: Sequence[Any]) -> Iterator[None]:
+    """Have loops over blocks take arrays of weights as they lie, inside.
+
+    Args:
+        layout: of the weights.
+        joined: the weights, side by side.
+        values: the same, one by one.
+    """
+    groups = [[values[place] for place in group] for group in layout.groups]
+    with given_side_by_side(zip(groups, layout.halves(joined)[1], strict=True)):
         yield
 
 
