@@ -84,11 +84,13 @@ def test_all_weights_learn_and_the_file_holds_the_best_epoch(base, train, test, 
 
 @pytest.mark.backend
 def test_lora_learns_and_its_file_is_a_plain_model(base, train, tmp_path):
-    settings = FineTuning("lora", lora_rank=2, **SHORT, learning_rate=1e-2)
+    # Matrices drawn at random learned too little in two epochs in one of many runs.
+    keras.utils.set_random_seed(5)
+    settings = FineTuning("lora", lora_rank=2, epochs=4, batch_size=8, learning_rate=1e-2)
     result = finetune(base, train, settings, output=tmp_path / "out.keras")
     loaded = kerasvit.from_pretrained(tmp_path / "out.keras")
     assert result.accuracy is None
-    assert result.history[-1]["loss"] < result.history[1]["loss"]
+    assert result.history[-1]["loss"] < result.history[1]["loss"], result.history
     changed = {
         weight.path.split("/")[-2]
         for weight, is_new in zip(loaded.weights, _backbone_changes(loaded, base), strict=False)
