@@ -1,7 +1,6 @@
 """The state of `fit` on JAX, which has weights of blocks that are alike side by side."""
 
 import contextlib
-import contextvars
 import dataclasses
 import functools
 import itertools
@@ -13,8 +12,6 @@ from kerasvit.models.steps.layouts import Layouts
 from kerasvit.models.steps.side_by_side import applied_side_by_side, layouts_of, weights_at_hand
 from kerasvit.private_names.fitting import forget_state, state_apart
 
-# The model whose `fit` runs in this thread.
-_fitting: contextvars.ContextVar[Any] = contextvars.ContextVar("fitting", default=None)
 # So many times in a row a state is laid out for one step alone, where a callback reads the model
 # after each, until steps are compiled for a state as Keras has it.
 _PATIENCE = 20
@@ -49,17 +46,16 @@ class JoinedState(keras.Model):
     steps_are_loops: bool
     # How the state lies, from the step that laid it out until the weights have their values again.
     _layouts: Layouts | None = None
+    # Of a `fit` that runs.
     _turn: _Turn | None = None
 
     def fit(self, *args, **kwargs):
         """Train as Keras does."""
         self._layouts, self._turn = None, _Turn()
-        token = _fitting.set(self)
         try:
             return super().fit(*args, **kwargs)
         finally:
             self._layouts, self._turn = None, None
-            _fitting.reset(token)
 
     def train_step(self, state, data):
         """Take a step of `fit`, with a state of either layout."""
@@ -75,7 +71,7 @@ class JoinedState(keras.Model):
             self.train_function = functools.partial(self._step_joined, self.train_function)
 
     def _step_joined(self, take_step, state, batches):
-        if _fitting.get() is not self or self._turn is None:
+        if self._turn is None:
             return take_step(state, batches)
         if not self._layouts_of(state[0]):
             # Before anything is laid out: where no batch is left, Keras keeps what it had.
@@ -123,7 +119,7 @@ class JoinedState(keras.Model):
         self._layouts = None
         super().jax_state_sync()
         if layouts is not None:
-            # In place of views of the arrays of arrays, which would stay.
+            # In place of what the weights were given, which would stay beside them.
             state["trainable_variables"] = [one.value for one in self.trainable_variables]
             state["optimizer_variables"] = [one.value for one in self.optimizer.variables]
 
