@@ -59,10 +59,22 @@ def _leave_tuning() -> None:
     return None
 
 
+# What follows where one of these is missing.
+_LATE = "the optimiser is traced or compiled weight by weight: the first step of `fit` takes longer"
 # Of a model on JAX: the state of `fit` while it is apart from the weights, and whether it is not.
 _OF_STATES = ("_jax_state", "_jax_state_synced")
 # Of every optimiser: whether a weight is decayed.
 _OF_OPTIMIZERS = ("_use_weight_decay",)
+# Of Adam: the running means of gradients and of their squares.
+_OF_ADAM = ("_momentums", "_velocities")
+
+
+def knows_decay() -> bool:
+    """Tell whether `is_decayed` can be asked; warn once if not."""
+    knows = all(hasattr(keras.optimizers.Optimizer, name) for name in _OF_OPTIMIZERS)
+    if not knows:
+        warn(_LATE)
+    return knows
 
 
 def knows_state() -> bool:
@@ -70,12 +82,26 @@ def knows_state() -> bool:
     sync = getattr(keras.Model, "jax_state_sync", None)
     code = getattr(sync, "__code__", None)
     words = {*code.co_names, *code.co_consts} if code else set()
-    knows = words.issuperset(_OF_STATES) and all(
-        hasattr(keras.optimizers.Optimizer, name) for name in _OF_OPTIMIZERS
-    )
+    knows = words.issuperset(_OF_STATES) and knows_decay()
     if not knows:
-        warn("the optimiser is compiled weight by weight, and the first step of `fit` takes longer")
+        warn(_LATE)
     return knows
+
+
+def moments_of(optimizer: keras.optimizers.Adam, handed: Any) -> tuple[Any, Any] | None:
+    """Return the two means that Adam keeps of a weight's gradient, as TensorFlow's own variables.
+
+    Args:
+        optimizer: made for the weight.
+        handed: the weight as `update_step` is given it.
+    """
+    index_of = getattr(optimizer, "_get_variable_index", None)
+    if index_of is None or not all(hasattr(optimizer, name) for name in _OF_ADAM):
+        warn(_LATE)
+        return None
+    index = index_of(handed)
+    mean, square = (getattr(optimizer, name)[index].value for name in _OF_ADAM)
+    return mean, square
 
 
 def state_apart(model: keras.Model) -> dict[str, Any] | None:

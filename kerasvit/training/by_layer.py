@@ -8,6 +8,7 @@ from keras import ops
 
 from kerasvit.errors import UsageError
 from kerasvit.layers.base import PACKAGE
+from kerasvit.models.steps.whole_updates import update_adam
 
 
 class _ByLayer(keras.optimizers.Optimizer):
@@ -57,9 +58,8 @@ class _ByLayer(keras.optimizers.Optimizer):
         """Take one weight's decay off, then update it, both at its own rate."""
         rate, decay = self._steps.of(variable)
         if decay:
-            share = ops.cast(decay * rate, variable.dtype)
-            taken = variable * share * ops.cast(learning_rate, variable.dtype)
-            variable.assign(variable - taken)
+            share = ops.cast(learning_rate * (decay * rate), variable.dtype)
+            variable.assign(variable - variable * share)
         super().update_step(gradient, variable, learning_rate * rate)
 
     def get_config(self) -> dict[str, Any]:
@@ -101,8 +101,13 @@ def _take_decays(optimizer: Any) -> dict[str, float | None]:
     return decays
 
 
+class _AdamW(keras.optimizers.AdamW):
+    def update_step(self, gradient, variable, learning_rate):
+        update_adam(self, gradient, variable, learning_rate)
+
+
 @keras.saving.register_keras_serializable(PACKAGE)
-class AdamWByLayer(_ByLayer, keras.optimizers.AdamW):
+class AdamWByLayer(_ByLayer, _AdamW):
     """AdamW with a factor of the learning rate for each weight.
 
     Args:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
 
-from kerasvit.layers.base import nested_layers
-from kerasvit.layers.primitives.fusing import inside_compiled_step
 from kerasvit.models.fitting_images import check_given
+from kerasvit.models.steps.tracing import build_optimizer, tracing_step
 from kerasvit.private_names.fitting import without_tuning
 
 # Methods in which a class may read its scores in a step.
@@ -91,23 +90,9 @@ class LogitSteps(Base):
     def fit(self, x=None, *args, **kwargs):
         """Train as Keras does; images that do not fit are named before the first batch is made."""
         check_given(x, self.image_shape)
-        self._build_optimizer()
+        build_optimizer(self)
         with without_tuning():
             return super().fit(x, *args, **kwargs)
-
-    def _build_optimizer(self) -> None:
-        """Make the optimiser's variables before TensorFlow traces a step.
-
-        A trace that makes variables is traced a second time without them, and takes twice as long.
-        Where a derived class has layers whose weights a first call makes, that is left to Keras.
-        """
-        optimizer = getattr(self, "optimizer", None)
-        if keras.backend.backend() != "tensorflow" or optimizer is None or optimizer.built:
-            return
-        if not all(layer.built for layer in nested_layers(self)):
-            return
-        with self.distribute_strategy.scope():
-            optimizer.build(self.trainable_variables)
 
     def evaluate(self, x=None, *args, **kwargs):
         """Evaluate as Keras does; see `fit` for images that do not fit."""
@@ -123,7 +108,7 @@ class LogitSteps(Base):
 
     def train_step(self, *args, **kwargs):
         """Take a step of `fit`; the arguments are those of the backend."""
-        with self._without_scores(), inside_compiled_step(bool(self.jit_compile)):
+        with self._without_scores(), tracing_step(self):
             return super().train_step(*args, **kwargs)
 
     def test_step(self, *args, **kwargs):

@@ -6,8 +6,8 @@ from typing import Any
 import keras
 
 from kerasvit.layers.base import require
-from kerasvit.layers.primitives.fusing import inside_compiled_step
 from kerasvit.models.base import ScoreModel
+from kerasvit.models.steps.tracing import build_optimizer, tracing_step
 from kerasvit.training.losses import FeatureDistillation, HardDistillation, SoftDistillation
 from kerasvit.training.outputs import student_outputs, teacher_outputs
 
@@ -133,9 +133,14 @@ class DistilledTraining(keras.Model):
             return {"logits": mean, "labels": logits[:, 0], "teacher": logits[:, 1]}
         return {"logits": logits, "labels": logits, "teacher": logits}
 
+    def fit(self, *args, **kwargs):
+        """Train as Keras does."""
+        build_optimizer(self)
+        return super().fit(*args, **kwargs)
+
     def train_step(self, *args, **kwargs):
         """Take a step of `fit`; the arguments are those of the backend."""
-        with inside_compiled_step(bool(self.jit_compile)):
+        with tracing_step(self):
             return super().train_step(*args, **kwargs)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):

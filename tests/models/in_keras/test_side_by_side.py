@@ -467,7 +467,7 @@ def test_other_backends_do_not_look_as_if_they_had_a_state_apart():
 def test_without_the_names_weights_are_one_by_one(monkeypatch, joined):
     monkeypatch.setattr(fitting, "_OF_STATES", ("_renamed", "_renamed_too"))
     fitting.warn.cache_clear()
-    with pytest.warns(UserWarning, match="optimiser is compiled weight by weight"):
+    with pytest.warns(UserWarning, match="optimiser is traced or compiled weight by weight"):
         _fit(_compiled(keras.optimizers.Adam(0.01)))
     fitting.warn.cache_clear()
     assert not joined
