@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import keras
 
 from kerasvit import private_names
+from kerasvit.private_names import products
 
 
 class _Pass(NamedTuple):
@@ -19,6 +20,8 @@ class _Pass(NamedTuple):
     training: bool
     # Whether weights are what they hold: no scope casts or replaces them.
     holds_values: bool
+    # Whether nothing but values comes of it: no gradient, no trace, nobody who counts operations.
+    is_inference: bool
 
     def suits(self, layer: keras.layers.Layer, values: tuple) -> bool:
         """Tell whether `layer.call` with these values does all that calling the layer would."""
@@ -55,37 +58,66 @@ class DirectCalls:
     Attributes:
         is_never_cast: whether the layer's weights keep their dtype under mixed precision anyway,
             so that `autocast=False` changes nothing.
+        only_in_training: whether the layer hands on its first argument but in training.
     """
 
     is_never_cast: ClassVar[bool] = False
+    only_in_training: ClassVar[bool] = False
     _takes_training: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         cls._takes_training = "training" in inspect.signature(cls.call).parameters
+        if "call" in vars(cls) and "only_in_training" not in vars(cls):
+            # What a call of its own does in inference is not known.
+            cls.only_in_training = False
 
     def __call__(self, *args, **kwargs):
         """Call the layer, as Keras does unless that is known to be for nothing."""
         current = _here.current
         if current is None:
             return super().__call__(*args, **kwargs)
+        if self.only_in_training and current.is_inference and _is_passed_on(self, args, kwargs):
+            return args[0]
         training = kwargs.get("training")
         if training is not None and bool(training) is not current.training:
             # Layers that it calls inherit `training` from Keras' own record of its calls.
             with _entered(None):
                 return super().__call__(*args, **kwargs)
         if not current.suits(self, (*args, *kwargs.values())):
-            with _entered(current._replace(holds_values=False)):
+            with _entered(current._replace(holds_values=False, is_inference=False)):
                 return super().__call__(*args, **kwargs)
         if current.training and self._takes_training:
             kwargs["training"] = True
         return self.call(*args, **kwargs)
 
 
+def _is_passed_on(layer: Any, args: tuple, kwargs: dict[str, Any]) -> bool:
+    is_own = "call" not in vars(layer) and private_names.is_plain(layer)
+    return bool(args) and not kwargs.get("training") and is_own
+
+
 def holds_values() -> bool:
     """Tell whether a pass goes on here in which weights are the tensors that they hold."""
     current = _here.current
     return current is not None and current.holds_values
+
+
+def infers(layer: keras.layers.Layer, inputs: Any) -> bool:
+    """Tell whether a pass for values alone goes on here, in which a layer is called directly.
+
+    Then what the layer computes may be made together with what follows it.
+    """
+    current = _here.current
+    if current is None or not current.is_inference or "call" in vars(layer):
+        return False
+    return current.suits(layer, (inputs,))
+
+
+def is_inference() -> bool:
+    """Tell whether a pass for values alone goes on here: without gradients, and unseen."""
+    current = _here.current
+    return current is not None and current.is_inference
 
 
 def direct_calls(
@@ -136,6 +168,8 @@ def _torch_pass(model, weight, inputs, training):
         return None
     holds_values = (
         policy.compute_dtype == policy.variable_dtype
+        and private_names.is_unscoped()
         and weight.value is private_names.held_value(weight)
     )
-    return _Pass(policy, dtype, training, holds_values)
+    is_inference = holds_values and not training and products.multiplies_here(inputs)
+    return _Pass(policy, dtype, training, holds_values, is_inference)

@@ -7,7 +7,7 @@ from keras import ops
 
 from kerasvit.layers.base import PACKAGE, ConfiguredLayer, require_rate
 from kerasvit.layers.primitives.activations import activation_function
-from kerasvit.layers.primitives.dense import Dense, make_dense
+from kerasvit.layers.primitives.dense import Dense, activated, make_dense
 from kerasvit.layers.primitives.dropout import Dropout
 from kerasvit.layers.primitives.norms import make_norm
 
@@ -91,14 +91,14 @@ class MLP(ConfiguredLayer):
 
     def call(self, tokens, training=None):
         """Apply both dense layers to every token."""
-        hidden = self._hidden(self.dense_1(tokens))
+        hidden = self._hidden(tokens)
         hidden = self.dropout(hidden, training=training)
         if self.use_sub_norm:
             hidden = self.sub_norm(hidden)
         return self.dropout(self.dense_2(hidden), training=training)
 
-    def _hidden(self, projected):
-        return self._activate(projected)
+    def _hidden(self, tokens):
+        return activated(self.dense_1, tokens, self.activation)
 
     def compute_output_shape(self, input_shape):
         """Return the shape of the tokens, unchanged."""
@@ -133,6 +133,6 @@ class GatedMLP(MLP):
     def __init__(self, mlp_dim: int, activation: str = "silu", **kwargs):
         super().__init__(mlp_dim, activation=activation, **kwargs)
 
-    def _hidden(self, projected):
-        gate, value = ops.split(projected, 2, axis=-1)
+    def _hidden(self, tokens):
+        gate, value = ops.split(self.dense_1(tokens), 2, axis=-1)
         return self._activate(gate) * value

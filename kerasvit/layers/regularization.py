@@ -94,6 +94,8 @@ class StochasticDepth(ConfiguredLayer):
     Source: Huang et al. 2016 (https://arxiv.org/abs/1603.09382).
     """
 
+    only_in_training = True
+
     def __init__(self, rate: float = 0.0, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
         self.rate = require_rate("rate", rate)

@@ -6,10 +6,15 @@ import keras
 from keras import ops
 
 from kerasvit.layers.base import PACKAGE, kernel_initializer
-from kerasvit.layers.direct_calls import DirectCalls
+from kerasvit.layers.direct_calls import DirectCalls, infers, is_inference
 from kerasvit.layers.primitives import lean_ops
+from kerasvit.layers.primitives.activations import activation_function
 from kerasvit.layers.primitives.devices import is_jax_on_cpu
 from kerasvit.layers.primitives.lean_ops import weight_tensor
+from kerasvit.private_names import held_kernel, products
+
+# Products of numbers from which oneDNN is the faster one.
+_FEWEST_PRODUCTS = 2**23
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -21,7 +26,7 @@ class Dense(DirectCalls, keras.layers.Dense):
 
     def call(self, inputs, training=None):
         """Multiply by the kernel and add the bias."""
-        outputs = affine(inputs, self.kernel, self.bias)
+        outputs = affine(inputs, held_kernel(self), self.bias)
         return outputs if self.activation is None else self.activation(outputs)
 
     def quantize(self, mode=None, type_check=True, config=None):
@@ -50,7 +55,8 @@ def make_dense(units: int, name: str, use_bias: bool, dtype: Any) -> Dense:
 def affine(inputs, kernel, bias=None):
     """Multiply the last axis by a kernel and add a bias.
 
-    PyTorch adds the bias inside its product, which saves a pass over the result. TensorFlow does
+    PyTorch adds the bias inside its product, which saves a pass over the result, and in inference
+    on a CPU it has oneDNN multiply (`kerasvit.private_names.products`). TensorFlow does
     so for a product of matrices, and for no other: the leading axes are merged for it, 17 against
     22 ms for 1,576 tokens of width 384 and 1,536 units. JAX takes both alike on a CPU, but not
     their gradients: of more than two axes XLA lays what comes from above out anew before the
@@ -88,7 +94,41 @@ def flat_affine(inputs, kernel, bias=None):
     return ops.reshape(flat, (*ops.shape(inputs)[:-1], units))
 
 
+def activated(dense: Dense, inputs, activation: str):
+    """Return the activation of a dense layer's outputs.
+
+    On PyTorch and a CPU, where a product without a gradient may go by oneDNN, the activation goes
+    with it, without a pass over the outputs of its own.
+
+    Args:
+        dense: the layer.
+        inputs: of the layer.
+        activation: one of the names of `activation_function`.
+    """
+    is_one = type(dense) is Dense and dense.activation is keras.activations.linear
+    if is_one and products.has_activation(activation) and infers(dense, inputs):
+        kernel, bias = weight_tensor(held_kernel(dense)), weight_tensor(dense.bias)
+        if _pays(inputs, kernel):
+            return products.linear(inputs, kernel, bias, activation)
+    return activation_function(activation)(dense(inputs))
+
+
 def _torch_affine(inputs, kernel, bias):
     from torch.nn.functional import linear
 
-    return linear(inputs, weight_tensor(kernel).t(), weight_tensor(bias))
+    kernel, bias = weight_tensor(kernel), weight_tensor(bias)
+    if is_inference() and _pays(inputs, kernel):
+        return products.linear(inputs, kernel, bias)
+    return linear(inputs, kernel.t(), bias)
+
+
+def _pays(inputs, kernel) -> bool:
+    """Tell whether a product on PyTorch is large enough for oneDNN, and no gradient is wanted.
+
+    Of 197 tokens, 384 wide, and 1,536 units it takes 1.16 instead of 1.41 ms on two cores, with
+    GELU 1.24 instead of 1.53; of a single token, twice the 24 us of PyTorch's own.
+    """
+    import torch
+
+    is_large = inputs.numel() * kernel.shape[1] >= _FEWEST_PRODUCTS
+    return is_large and not torch.is_grad_enabled() and kernel.dtype is inputs.dtype

@@ -9,3 +9,5 @@ from kerasvit.layers.direct_calls import DirectCalls
 @keras.saving.register_keras_serializable(PACKAGE)
 class Dropout(DirectCalls, keras.layers.Dropout):
     """`keras.layers.Dropout`."""
+
+    only_in_training = True

@@ -14,6 +14,7 @@ from keras import ops
 from kerasvit import private_names
 from kerasvit.layers.direct_calls import holds_values
 from kerasvit.layers.primitives import half_products
+from kerasvit.private_names.products import are_followed
 
 
 def are_torch(*tensors: Any) -> bool:
@@ -22,7 +23,10 @@ def are_torch(*tensors: Any) -> bool:
         return False
     import torch
 
-    return all(isinstance(tensor, torch.Tensor) for tensor in tensors)
+    for tensor in tensors:  # noqa: SIM110 - a generator takes as long as the operation
+        if not isinstance(tensor, torch.Tensor):
+            return False
+    return True
 
 
 def may_write_over(*tensors: Any) -> bool:
@@ -33,7 +37,8 @@ def may_write_over(*tensors: Any) -> bool:
 
     wants_gradient = torch.is_grad_enabled() and any(one.requires_grad for one in tensors)
     is_eager = all(type(one) is torch.Tensor and not one.is_meta for one in tensors)
-    return is_eager and not wants_gradient and not torch.compiler.is_compiling()
+    is_plain = is_eager and not wants_gradient and not torch.compiler.is_compiling()
+    return is_plain and not are_followed()
 
 
 def weight_tensor(weight):

@@ -90,7 +90,7 @@ def _torch_layer_norm(inputs, gamma, beta, epsilon, compute_dtype):
     import torch
 
     wide = torch.promote_types(inputs.dtype, torch.float32)
-    gamma, beta = (None if weight is None else weight.to(wide) for weight in (gamma, beta))
+    gamma, beta = _in_dtype(gamma, wide), _in_dtype(beta, wide)
     # Of the weights, where there are any: a trace takes the inputs' for no constant.
     weight = gamma if beta is None else beta
     shape = (inputs.shape[-1],) if weight is None else tuple(weight.shape)
@@ -98,7 +98,12 @@ def _torch_layer_norm(inputs, gamma, beta, epsilon, compute_dtype):
     mixes = inputs.device.type == "cpu" and not torch.compiler.is_compiling()
     inputs = inputs if mixes else inputs.to(wide)
     outputs = torch.nn.functional.layer_norm(inputs, shape, gamma, beta, epsilon)
-    return outputs.to(getattr(torch, compute_dtype))
+    return _in_dtype(outputs, getattr(torch, compute_dtype))
+
+
+def _in_dtype(tensor, dtype):
+    # Asked first: an operation that does nothing takes PyTorch as long as a short one.
+    return tensor if tensor is None or tensor.dtype is dtype else tensor.to(dtype)
 
 
 def _torch_affine(inputs, gamma, beta, mean, variance, epsilon):
