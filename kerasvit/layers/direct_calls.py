@@ -64,13 +64,17 @@ class DirectCalls:
     is_never_cast: ClassVar[bool] = False
     only_in_training: ClassVar[bool] = False
     _takes_training: ClassVar[bool] = False
+    # The call that the class had when it was made.
+    _made_with: ClassVar[Any] = None
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         cls._takes_training = "training" in inspect.signature(cls.call).parameters
-        if "call" in vars(cls) and "only_in_training" not in vars(cls):
-            # What a call of its own does in inference is not known.
-            cls.only_in_training = False
+        cls._made_with = cls.call
+        names = ("call", "only_in_training")
+        owner = next(base for base in cls.__mro__ if any(name in vars(base) for name in names))
+        # What a call of its own does in inference is not known.
+        cls.only_in_training = vars(owner).get("only_in_training", False)
 
     def __call__(self, *args, **kwargs):
         """Call the layer, as Keras does unless that is known to be for nothing."""
@@ -93,8 +97,15 @@ class DirectCalls:
 
 
 def _is_passed_on(layer: Any, args: tuple, kwargs: dict[str, Any]) -> bool:
-    is_own = "call" not in vars(layer) and private_names.is_plain(layer)
-    return bool(args) and not kwargs.get("training") and is_own
+    """Tell whether calling a layer that acts in training alone comes to its one argument."""
+    return (
+        len(args) == 1
+        and not kwargs.get("training")
+        and type(layer).call is type(layer)._made_with
+        and "call" not in vars(layer)
+        and layer.activity_regularizer is None
+        and private_names.is_plain(layer)
+    )
 
 
 def holds_values() -> bool:
@@ -168,7 +179,6 @@ def _torch_pass(model, weight, inputs, training):
         return None
     holds_values = (
         policy.compute_dtype == policy.variable_dtype
-        and private_names.is_unscoped()
         and weight.value is private_names.held_value(weight)
     )
     is_inference = holds_values and not training and products.multiplies_here(inputs)

@@ -98,7 +98,7 @@ class MLP(ConfiguredLayer):
         return self.dropout(self.dense_2(hidden), training=training)
 
     def _hidden(self, tokens):
-        return activated(self.dense_1, tokens, self.activation)
+        return activated(self.dense_1, tokens, self.activation, self._activate)
 
     def compute_output_shape(self, input_shape):
         """Return the shape of the tokens, unchanged."""

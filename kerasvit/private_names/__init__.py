@@ -24,6 +24,8 @@ _OF_MODULES = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_back
 _OF_PYTORCH = ("_has_any_global_hook",)
 # Of every weight: what it holds, whatever scope asks.
 _OF_WEIGHTS = ("_value",)
+# Of what Keras keeps for each thread: the scope that gives weights other values.
+_OF_SCOPES = "stateless_scope"
 # Of dense layers: the kernel, where it is neither quantized nor adapted.
 _OF_DENSE = ("_kernel",)
 # Of every layer: its policy, even where that is a map of policies for many layers.
@@ -79,23 +81,23 @@ def is_unwatched() -> bool:
 @functools.cache
 def _asks_for_scopes() -> Callable[[], bool]:
     """Return what tells whether a scope may give weights other values; without the name, all do."""
-    asks = name_in("keras.src.backend.common.stateless_scope", "in_stateless_scope")
-    if asks is None:
-        warn("weights are read through Keras' scopes, which is slower")
-    return asks or (lambda: True)
-
-
-def is_unscoped() -> bool:
-    """Tell whether no `StatelessScope` is open, which gives weights other values."""
-    return not _asks_for_scopes()()
+    state = name_in("keras.src.backend.common.global_state", "GLOBAL_STATE_TRACKER")
+    with keras.StatelessScope():
+        is_there = getattr(state, _OF_SCOPES, None) is not None
+    if is_there:
+        return lambda: getattr(state, _OF_SCOPES, None) is not None
+    warn("weights are read through Keras' scopes, which is slower")
+    return lambda: True
 
 
 def held_value(weight: keras.Variable) -> Any:
-    """Return the tensor that a weight holds, which is its value where `is_unscoped`.
+    """Return the tensor that a weight holds: its value, unless a `StatelessScope` is open.
 
-    On PyTorch reading `value` looks for scopes and devices, 5 to 10 us for each weight. Where the
+    On PyTorch reading `value` looks for scopes and devices, 5 to 10 us for each weight. Where a
     name is missing, or the weight holds nothing yet, it is read so.
     """
+    if _asks_for_scopes()():
+        return weight.value
     held = getattr(weight, _OF_WEIGHTS[0], warn)
     if held is warn:
         warn("weights are read through Keras' scopes, which is slower")
@@ -104,7 +106,8 @@ def held_value(weight: keras.Variable) -> Any:
 
 def held_kernel(layer: keras.layers.Dense) -> Any:
     """Return a dense layer's kernel; as Keras makes it, in 10 to 20 us, where it is made."""
-    is_made = layer.quantization_mode is not None or layer.lora_enabled
+    is_own = type(layer).kernel is not keras.layers.Dense.kernel
+    is_made = is_own or layer.quantization_mode is not None or layer.lora_enabled
     held = None if is_made else getattr(layer, _OF_DENSE[0], None)
     return layer.kernel if held is None else held
 

@@ -63,14 +63,14 @@ def _leave_tuning() -> None:
 _LATE = "the optimiser is traced or compiled weight by weight: the first step of `fit` takes longer"
 # Of a model on JAX: the state of `fit` while it is apart from the weights, and whether it is not.
 _OF_STATES = ("_jax_state", "_jax_state_synced")
-# Of every optimiser: whether a weight is decayed.
-_OF_OPTIMIZERS = ("_use_weight_decay",)
+# Of every optimiser: whether a weight is decayed, and the decay of all.
+_OF_OPTIMIZERS = ("_use_weight_decay", "_apply_weight_decay")
 # Of Adam: the running means of gradients and of their squares.
 _OF_ADAM = ("_momentums", "_velocities")
 
 
 def knows_decay() -> bool:
-    """Tell whether `is_decayed` can be asked; warn once if not."""
+    """Tell whether `is_decayed` and `without_decay` know what they do; warn once if not."""
     knows = all(hasattr(keras.optimizers.Optimizer, name) for name in _OF_OPTIMIZERS)
     if not knows:
         warn(_LATE)
@@ -86,6 +86,21 @@ def knows_state() -> bool:
     if not knows:
         warn(_LATE)
     return knows
+
+
+@contextlib.contextmanager
+def without_decay(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
+    """Have an optimiser decay no weights of its own accord, inside.
+
+    Args:
+        optimizer: of Keras, with no method of its own in the place of that one.
+    """
+    own = vars(optimizer)
+    own[_OF_OPTIMIZERS[1]] = lambda variables: None
+    try:
+        yield
+    finally:
+        del own[_OF_OPTIMIZERS[1]]
 
 
 def moments_of(optimizer: keras.optimizers.Adam, handed: Any) -> tuple[Any, Any] | None:

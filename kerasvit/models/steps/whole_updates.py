@@ -7,13 +7,14 @@ CaiT of 14 layers, 9 to 10 with whole updates.
 
 import contextlib
 import contextvars
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 from keras import ops
 
-from kerasvit.private_names.fitting import is_decayed, knows_decay, moments_of
+from kerasvit.private_names.fitting import is_decayed, knows_decay, moments_of, without_decay
 
 
 class _Scalars:
@@ -71,31 +72,34 @@ def _replaced(optimizer: Any) -> Iterator[None]:
     """Have Adam take the decay off and update as here, inside; what is derived from it does not."""
     own = vars(optimizer)
     is_plain = type(optimizer) in (keras.optimizers.Adam, keras.optimizers.AdamW)
-    if not is_plain or "update_step" in own or not knows_decay():
+    # An optimiser has no functions of its own but such as somebody put there.
+    is_own = any(inspect.isroutine(value) for value in own.values())
+    if not is_plain or is_own or not knows_decay():
         yield
         return
-    decay = optimizer.weight_decay
 
     def update(gradient, variable, learning_rate):
-        if decay and is_decayed(optimizer, variable):
-            variable.assign_sub(variable * _share(learning_rate, decay, variable.dtype))
+        if optimizer.weight_decay is not None and is_decayed(optimizer, variable):
+            variable.assign_sub(variable * _share(optimizer, learning_rate, variable.dtype))
         update_adam(optimizer, gradient, variable, learning_rate)
 
-    own.update(update_step=update, weight_decay=None)
+    own["update_step"] = update
     try:
-        yield
+        with without_decay(optimizer):
+            yield
     finally:
         del own["update_step"]
-        own["weight_decay"] = decay
 
 
-def _share(learning_rate: Any, decay: float, dtype: Any) -> Any:
+def _share(optimizer: Any, learning_rate: Any, dtype: Any) -> Any:
     """Return what share of a weight its decay takes in a step."""
     scalars = _scalars.get() or _Scalars()
 
     def make():
         # The rate is handed out too, so that no other object gets its number.
-        return ops.cast(learning_rate, dtype) * decay, learning_rate
+        return ops.cast(learning_rate, dtype) * ops.cast(
+            optimizer.weight_decay, dtype
+        ), learning_rate
 
     return scalars.get(make, "share", id(learning_rate), dtype)[0]
 
@@ -148,5 +152,7 @@ def _is_known(optimizer: Any, gradient: Any, variable: Any) -> bool:
 def _constants(optimizer: Any, dtype: Any) -> tuple:
     """Return the decays of Adam's means, their powers at this step, and epsilon."""
     step = ops.cast(optimizer.iterations + 1, dtype)
-    decays = [ops.cast(value, dtype) for value in (optimizer.beta_1, optimizer.beta_2)]
-    return decays, [ops.power(decay, step) for decay in decays], ops.cast(optimizer.epsilon, dtype)
+    # Not by `cast`, which brings a number of Python to float32 first.
+    numbers = (optimizer.beta_1, optimizer.beta_2, optimizer.epsilon)
+    *decays, epsilon = (ops.convert_to_tensor(number, dtype) for number in numbers)
+    return decays, [ops.power(decay, step) for decay in decays], epsilon

@@ -15,7 +15,7 @@ from kerasvit.private_names.lookup import warn
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "torch", reason="the other backends have one product each"
 )
-FUSED = ("gelu", "gelu_tanh", "relu")
+FUSED = ("gelu", "gelu_tanh")
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_model_gives_the_same(tools, made, family, mode):
         np.testing.assert_allclose(one, other, rtol=2e-5, atol=2e-5)
 
 
-@pytest.mark.parametrize("activation", [*FUSED, "quick_gelu", "silu"])
+@pytest.mark.parametrize("activation", [*FUSED, "quick_gelu", "silu", "relu"])
 @pytest.mark.parametrize("use_bias", [True, False])
 def test_an_activation_is_that_of_its_name(made, tools, activation, use_bias):
     model = tools.make("ViT", activation=activation, use_qkv_bias=use_bias)
@@ -193,9 +193,105 @@ def test_calls_of_ones_own_count(made, tools):
     assert called == ["dense", "drop"]
 
 
+@pytest.mark.parametrize("activation", ["gelu", "gelu_tanh", "relu"])
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 1e30, -1e30])
+def test_what_is_no_number_stays_none(made, activation, number):
+    import torch
+
+    mlp = MLP(8, activation=activation)
+    mlp.build((None, None, 4))
+    mlp.dense_1.bias.assign(np.full(8, number))
+    layer = mlp.dense_1
+    with torch.no_grad():
+        inputs = torch.zeros((3, 4))
+        expected = mlp._activate(layer(inputs))
+        if products.has_activation(activation):
+            ours = products.linear(inputs, layer.kernel.value, layer.bias.value, activation)
+            assert torch.equal(ours.isnan(), expected.isnan())
+            torch.testing.assert_close(ours, expected, equal_nan=True)
+    assert products.has_activation(activation) is (activation != "relu")
+
+
+def test_autocast_multiplies_in_its_own_type(made, tools):
+    import torch
+
+    model, images = tools.make("ViT"), torch.from_numpy(tools.random_images())
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert model(images)[0].dtype is torch.bfloat16
+    assert made == []
+
+
+def test_a_scope_inside_a_call_gives_weights_other_values(made, tools):
+    model, images = tools.make("ViT"), tools.random_images()
+    plain = _infer(model, images)[0]
+    kernel, own = model.blocks[0].mlp.dense_1.kernel, model.blocks[0].call
+
+    def call(*args, **kwargs):
+        with keras.StatelessScope(state_mapping=[(kernel, kernel.value * 0)]):
+            return own(*args, **kwargs)
+
+    model.blocks[0].call = call
+    assert np.abs(_infer(model, images)[0] - plain).max() > 1e-4
+
+
+def test_an_activation_of_ones_own_counts(made, tools):
+    model, images = tools.make("ViT"), tools.random_images()
+    plain = _infer(model, images)[0]
+    model.blocks[0].mlp._activate = keras.ops.zeros_like
+    assert np.abs(_infer(model, images)[0] - plain).max() > 1e-4
+    assert made.count("gelu") == 2 * len(model.blocks) - 1
+
+
+class Trebled(dense.Dense):
+    @property
+    def kernel(self):
+        return super().kernel * 3
+
+
+@pytest.mark.parametrize("wants_gradient", [True, False])
+def test_a_kernel_of_ones_own_counts(made, tools, wants_gradient):
+    model, images = tools.make("ViT"), tools.random_images()
+    run = _with_gradients if wants_gradient else _infer
+    plain = run(model, images)[0]
+    model.blocks[0].mlp.dense_1.__class__ = Trebled
+    assert np.abs(run(model, images)[0] - plain).max() > 1e-4
+
+
 class AlwaysDrops(Dropout):
     def call(self, inputs, training=None):
         return super().call(inputs, training=True)
+
+
+class Always:
+    def call(self, inputs, training=None):
+        return super().call(inputs, training=True)
+
+
+class DropsByAPart(Always, Dropout):
+    pass
+
+
+def test_a_part_of_a_layer_that_drops_in_inference_counts(made, tools):
+    assert not DropsByAPart.only_in_training
+
+
+def test_dropping_that_is_asked_for_by_place_or_put_there_drops(monkeypatch, made, tools):
+    model, images = tools.make("ViT", dropout_rate=0.9), tools.random_images()
+    plain = _infer(model, images)[0]
+    mlp = model.blocks[0].mlp
+    own = mlp.call
+    mlp.call = lambda tokens, training=None: mlp.dropout(own(tokens), True)
+    assert np.abs(_infer(model, images)[0] - plain).max() > 1e-4
+    del mlp.call
+    monkeypatch.setattr(Dropout, "call", lambda layer, inputs, training=None: 0 * inputs)
+    assert np.abs(_infer(model, images)[0] - plain).max() > 1e-4
+
+
+def test_losses_of_activities_are_kept(made, tools):
+    model, images = tools.make("ViT", dropout_rate=0.5), tools.random_images()
+    model.blocks[0].mlp.dropout.activity_regularizer = keras.regularizers.L2(1.0)
+    _infer(model, images)
+    assert float(sum(model.losses)) > 0
 
 
 def test_a_derived_layer_that_drops_in_inference_drops(made, tools):

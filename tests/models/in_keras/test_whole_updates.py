@@ -163,6 +163,43 @@ def test_frozen_weights_are_left(monkeypatch, whole):
     assert 0 < _check_same(monkeypatch, make) == len(whole) < len(_model().trainable_variables)
 
 
+@pytest.mark.parametrize("decay", [0.3, np.float64(0.3), "variable"])
+@pytest.mark.parametrize("others", [{}, {"run_eagerly": True}])
+def test_a_decay_may_be_a_variable(monkeypatch, whole, decay, others):
+    def make():
+        optimizer = keras.optimizers.AdamW(1e-2, epsilon=1e-3)
+        optimizer.weight_decay = keras.Variable(0.3) if decay == "variable" else decay
+        return _compiled(optimizer, **others)
+
+    assert len(whole) == 0
+    assert _check_same(monkeypatch, make) <= len(whole)
+
+
+def test_a_decay_that_is_set_in_a_step_stays(monkeypatch, whole):
+    class Sets(Small):
+        def compute_loss(self, *args, **kwargs):
+            assert self.optimizer.get_config()["weight_decay"] is not None
+            self.optimizer.weight_decay = 0.9
+            return super().compute_loss(*args, **kwargs)
+
+    def make():
+        model = _model()
+        model.__class__ = Sets
+        return _compiled(_plain("AdamW"), model)
+
+    assert _check_same(monkeypatch, make) == len(whole)
+    model = make()
+    _fit(model)
+    assert model.optimizer.weight_decay == 0.9
+
+
+def test_numbers_of_float64_are_not_rounded_to_float32(monkeypatch, whole):
+    def make():
+        return _compiled(_plain("Adam with decay"), _model(dtype="float64"))
+
+    assert _check_same(monkeypatch, make) == len(whole)
+
+
 def test_a_student_is_updated_so_too(whole):
     student = DistilledTraining(_vit(), "soft", _vit(attention="none"))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -226,7 +263,8 @@ def test_an_optimiser_is_as_it_was_after_a_step_that_failed(monkeypatch):
     before = dict(vars(optimizer))
 
     def fail(*given, **named):
-        assert optimizer.weight_decay is None
+        assert optimizer.weight_decay == 0.3
+        assert "update_step" in vars(optimizer)
         raise ArithmeticError("no")
 
     monkeypatch.setattr(model, "compute_loss", fail)
