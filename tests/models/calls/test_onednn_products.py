@@ -22,7 +22,7 @@ FUSED = ("gelu", "gelu_tanh")
 def made(monkeypatch):
     """The activations of the products that oneDNN makes, of any size."""
     if not products._linear():
-        pytest.skip("no oneDNN here: another processor, or a PyTorch without it")
+        pytest.skip("needs AVX-512, and a PyTorch with oneDNN")
     activations, linear = [], products.linear
 
     def recorded(inputs, kernel, bias, activation=None):
@@ -319,6 +319,17 @@ def test_a_layer_alone_is_as_in_a_model(made):
     mlp = MLP(8)
     tokens = np.random.default_rng(0).normal(size=(2, 3, 4)).astype("float32")
     assert mlp(tokens).shape == (2, 3, 4)
+    assert made == []
+
+
+def test_a_processor_without_avx_512_is_left_to_pytorch(monkeypatch, made, tools):
+    import torch
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+        products._linear.cache_clear()
+        _infer(tools.make("ViT"), tools.random_images())
+    products._linear.cache_clear()
     assert made == []
 
 
