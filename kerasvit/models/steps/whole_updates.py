@@ -51,9 +51,10 @@ def whole_updates(model: keras.Model) -> Iterator[None]:
     if not _is_traced_singly(model):
         yield
         return
-    token = _scalars.set(_Scalars())
+    scalars = _Scalars()
+    token = _scalars.set(scalars)
     try:
-        with _replaced(getattr(model.optimizer, "inner_optimizer", model.optimizer)):
+        with _replaced(getattr(model.optimizer, "inner_optimizer", model.optimizer), scalars):
             yield
     finally:
         _scalars.reset(token)
@@ -68,7 +69,7 @@ def _is_traced_singly(model: keras.Model) -> bool:
 
 
 @contextlib.contextmanager
-def _replaced(optimizer: Any) -> Iterator[None]:
+def _replaced(optimizer: Any, scalars: _Scalars) -> Iterator[None]:
     """Have Adam take the decay off and update as here, inside; what is derived from it does not."""
     own = vars(optimizer)
     is_plain = type(optimizer) in (keras.optimizers.Adam, keras.optimizers.AdamW)
@@ -80,7 +81,8 @@ def _replaced(optimizer: Any) -> Iterator[None]:
 
     def update(gradient, variable, learning_rate):
         if optimizer.weight_decay is not None and is_decayed(optimizer, variable):
-            variable.assign_sub(variable * _share(optimizer, learning_rate, variable.dtype))
+            share = _share(scalars, optimizer, learning_rate, variable.dtype)
+            variable.assign_sub(variable * share)
         update_adam(optimizer, gradient, variable, learning_rate)
 
     own["update_step"] = update
@@ -91,9 +93,8 @@ def _replaced(optimizer: Any) -> Iterator[None]:
         del own["update_step"]
 
 
-def _share(optimizer: Any, learning_rate: Any, dtype: Any) -> Any:
+def _share(scalars: _Scalars, optimizer: Any, learning_rate: Any, dtype: Any) -> Any:
     """Return what share of a weight its decay takes in a step."""
-    scalars = _scalars.get() or _Scalars()
 
     def make():
         # The rate is handed out too, so that no other object gets its number.
