@@ -1,5 +1,7 @@
 """Run the tests on TensorFlow, JAX and PyTorch; arguments go to pytest.
 
+With `--broad` every case runs where the suite takes a sample: some hours.
+
 PyTorch runs everything, JAX and TensorFlow what is marked `backend`. The tests are divided into
 shards, of which as many run at once as there are cores, each in a process of its own. Given paths
 instead of all tests, each backend is one shard.
@@ -31,18 +33,18 @@ NOTHING_SELECTED = 5
 # takes longest comes first, so that no core waits for another at the end.
 OTHERS = ("others",)
 SHARDS = (
-    ("torch", ("conversion",)),
+    ("jax", ("models", "saliency")),
+    ("jax", OTHERS),
     ("torch", OTHERS),
     ("torch", ("exporting", "training")),
-    ("tensorflow", ("models", "saliency")),
-    ("torch", ("cli",)),
-    ("tensorflow", ("training",)),
-    ("torch", ("models", "saliency")),
-    ("tensorflow", OTHERS),
-    ("jax", OTHERS),
     ("torch", ("app", "docs", "examples", "look")),
-    ("jax", ("models", "saliency")),
+    ("torch", ("conversion",)),
+    ("tensorflow", ("models", "saliency")),
+    ("torch", ("models", "saliency")),
     ("jax", ("training",)),
+    ("torch", ("cli",)),
+    ("tensorflow", OTHERS),
+    ("tensorflow", ("training",)),
 )
 BACKENDS = ("tensorflow", "jax", "torch")
 

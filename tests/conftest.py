@@ -17,6 +17,11 @@ def pytest_addoption(parser):
         action="store_true",
         help="run only the tests marked `backend`, as all_backends.py does but for PyTorch",
     )
+    parser.addoption(
+        "--broad",
+        action="store_true",
+        help="run the tests marked `broad` too: every case where the suite runs a sample",
+    )
 
 
 def pytest_configure(config):
@@ -32,11 +37,14 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out what does not depend on the backend, where that is asked for."""
-    if config.getoption("backend_tests"):
-        unmarked = [item for item in items if not item.get_closest_marker("backend")]
-        items[:] = [item for item in items if item.get_closest_marker("backend")]
-        config.hook.pytest_deselected(items=unmarked)
+    """Leave out what does not depend on the backend, where that is asked for, and what is broad."""
+
+    def is_run(item):
+        for_backend = item.get_closest_marker("backend") or not config.getoption("backend_tests")
+        return for_backend and (config.getoption("broad") or not item.get_closest_marker("broad"))
+
+    config.hook.pytest_deselected(items=[item for item in items if not is_run(item)])
+    items[:] = [item for item in items if is_run(item)]
 
 
 def pytest_collection_finish(session):

@@ -2,17 +2,17 @@
 
 The parity test runs timm's own architecture by its own name, made narrow and shallow: on PyTorch,
 one of each family on the other backends. The other test makes both at full size without allocating
-a weight, and compares shapes and what shapes hide. Of the EVA module, as of XCiT, a spread runs;
-all of it where KERASVIT_EVERY_EVA=1 is set:
+a weight, and compares shapes and what shapes hide. Of architectures that differ in sizes alone the
+first one runs; all of them with
 
-    KERASVIT_EVERY_EVA=1 python -m pytest tests/conversion/test_every_architecture.py
+    KERAS_BACKEND=torch python -m pytest --broad tests/conversion/test_every_architecture.py
 """
 
 import contextlib
-import os
 
 import numpy as np
 import pytest
+from breadth import spread
 from modules import without_memory
 
 from kerasvit import create_model, list_models
@@ -31,14 +31,8 @@ from kerasvit.conversion.proof.timm.modules import timm_module
 from kerasvit.conversion.proof.timm.modules.base import OWN_NAMES
 from kerasvit.models import factory
 from kerasvit.models.opening.without_values import without_values
-from kerasvit.models.vit.variants.rotary import ROTARY
 
-ALL_NAMES = [name for name in list_models() if not any(own in name for own in OWN_NAMES)]
-# XCiT's 28 differ in little: `python tests/conversion/every_xcit.py` takes all of them.
-XCIT = ("nano_12_p16_224", "tiny_24_p8_384", "medium_24_p16_224", "large_24_p8_224")
-if os.environ.get("KERASVIT_EVERY_XCIT"):
-    XCIT = ("224", "384")
-NAMES = [name for name in ALL_NAMES if not name.startswith("xcit") or name.endswith(XCIT)]
+NAMES = [name for name in list_models() if not any(own in name for own in OWN_NAMES)]
 # One of each family, for every backend.
 FAMILIES = {
     "beitv2_base_patch16_224",
@@ -54,30 +48,21 @@ FAMILIES = {
     "vit_large_patch16_sapiens2",
     "vit_small_patch16_rope_mixed_ape_224",
 }
-# One of each kind of timm's EVA module.
-KINDS_OF_EVA = {
-    "eva_giant_patch14_clip_224",
-    "eva02_small_patch14_336",
-    "eva02_large_patch14_448",
-    "eva02_base_patch16_clip_224",
-    "eva02_enormous_patch14_clip_224",
-    "vit_betwixt_patch16_rope_reg4_gap_256",
-    "vit_mediumd_patch16_rope_reg1_gap_256",
-    "vit_pe_core_small_patch16_384",
-    "vit_pe_core_gigantic_patch14_448",
-    "vit_pe_lang_large_patch14_448",
-    "vit_small_patch16_rope_224",
-    "vit_small_patch16_rope_mixed_ape_224",
-    "vit_small_patch16_dinov3",
-    "vit_huge_plus_patch16_dinov3_qkvb",
-    "vit_7b_patch16_dinov3",
-    "vit_large_patch16_sapiens2",
-}
-RUN = [
-    name
-    for name in NAMES
-    if name not in ROTARY or name in KINDS_OF_EVA or os.environ.get("KERASVIT_EVERY_EVA")
-]
+_SIZES = {"hidden_dim", "num_layers", "num_heads", "mlp_dim", "image_shape", "patch_size"}
+_SIZES |= {"num_class_layers"}
+
+
+def _of_each_structure():
+    """Return the first of the architectures that differ in nothing but sizes, of each kind."""
+    firsts = {}
+    for name in NAMES:
+        family, variant = factory.variant(name)
+        structure = sorted((k, str(value)) for k, value in variant.items() if k not in _SIZES)
+        firsts.setdefault((family, *structure), name)
+    return set(firsts.values())
+
+
+SAMPLE = FAMILIES | _of_each_structure()
 SMALL = {"hidden_dim": 48, "num_layers": 2, "num_heads": 3, "mlp_dim": 40}
 
 
@@ -120,15 +105,12 @@ def timm_arguments(model):
 
 def test_the_names_are_timms(timm):
     modules = ("vision_transformer", "deit", "cait", "eva", "beit", "xcit")
-    assert sorted(ALL_NAMES) == sorted(
+    assert sorted(NAMES) == sorted(
         name for module in modules for name in timm.list_models(module=module)
     )
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[pytest.mark.backend] if name in FAMILIES else []) for name in RUN],
-)
+@pytest.mark.parametrize("name", spread(NAMES, SAMPLE, on_backends=FAMILIES))
 def test_small_model_agrees_with_timm(timm, random_state, name):
     model, state = small_pair(timm, random_state, name)
     image_shape = (3 * model.patch_size[0], 5 * model.patch_size[1])
@@ -232,7 +214,7 @@ def _facts(reference):
     }
 
 
-@pytest.mark.parametrize("name", RUN)
+@pytest.mark.parametrize("name", spread(NAMES, SAMPLE))
 def test_full_size_has_timms_tensors(timm, name):
     """Each of timm's tensors is used once and each weight gets one, of the right shape.
 

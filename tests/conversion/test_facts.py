@@ -10,6 +10,7 @@ import json
 import numpy as np
 import pytest
 import safetensors.torch
+from breadth import combinations, spread
 
 from benchmarks.conversion_draws import check, difference, draw, randomise
 from kerasvit.conversion import convert, verify_file
@@ -213,9 +214,9 @@ TOKENS = {
 }
 
 
-@pytest.mark.parametrize("size", RECTANGLES, ids=str)
-@pytest.mark.parametrize("tokens", TOKENS)
-def test_a_rectangle_is_never_taken_for_another_one(timm, size, tokens):
+@pytest.mark.parametrize("size_tokens", spread(*combinations(RECTANGLES, TOKENS)), ids=str)
+def test_a_rectangle_is_never_taken_for_another_one(timm, size_tokens):
+    size, tokens = size_tokens
     name, arguments = TOKENS[tokens]
     module = made(timm, name, img_size=size, embed_dim=24, num_heads=2, **arguments)
     assert convert(module).model.image_shape == (*size, 3)
@@ -314,7 +315,7 @@ def test_verify_shows_a_file_of_another_network_than_its_source(timm, tmp_path):
 # ---- random networks ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", range(20))
+@pytest.mark.parametrize("number", spread(range(20), range(6)))
 def test_random_networks(timm, tmp_path, number):
     """200 of them: python -m benchmarks.conversion_draws."""
     folder = tmp_path / "network"

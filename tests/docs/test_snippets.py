@@ -1,8 +1,9 @@
 """What README and docs show runs as it stands: their Python, and their commands.
 
-A page runs without KERAS_BACKEND, its blocks in order, in a folder with small stand-ins for the
-files that it names. All pages share a process, which starts as on a fresh machine: README first.
-A command that several pages show is run once.
+A page runs its blocks in order, in a folder with small stand-ins for the files that it names:
+README and the first steps without KERAS_BACKEND, as on a fresh machine, the other pages on PyTorch,
+which compiles nothing, or with `--broad` without it too. Those of a kind share a process, in which
+a command that several pages show is run once.
 """
 
 import ast
@@ -182,7 +183,7 @@ def stand_ins(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def results(stand_ins, tmp_path_factory):
+def results(stand_ins, tmp_path_factory, request):
     """What became of each page, by its place."""
     pytest.importorskip("skimage")
     pytest.importorskip("imageio_ffmpeg")
@@ -192,9 +193,15 @@ def results(stand_ins, tmp_path_factory):
     environment |= {"KERAS_HOME": str(folder), "MPLBACKEND": "agg"}
     environment["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
     pages = [page for page in PAGES if has_code(page)]
-    command = [sys.executable, __file__, *map(str, (stand_ins, folder, *pages))]
-    subprocess.run(command, env=environment, check=True, capture_output=True)
-    return json.loads((folder / "results.json").read_text())
+    first = [page for page in pages if page.parent in (ROOT, ROOT / "docs" / "getting_started")]
+    others = [page for page in pages if page not in first]
+    is_broad = request.config.getoption("broad")
+    outcomes = {}
+    for chosen, backend in ((first, {}), (others, {} if is_broad else {"KERAS_BACKEND": "torch"})):
+        command = [sys.executable, __file__, *map(str, (stand_ins, folder, *chosen))]
+        subprocess.run(command, env=environment | backend, check=True, capture_output=True)
+        outcomes |= json.loads((folder / "results.json").read_text())
+    return outcomes
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if has_code(page)], ids=name_of)

@@ -5,6 +5,7 @@ import logging
 import keras
 import numpy as np
 import pytest
+from breadth import spread
 from browser import chromium, page  # noqa: F401
 
 import kerasvit
@@ -44,9 +45,17 @@ def formats_here():
 
 
 def pytest_generate_tests(metafunc):
-    """A test of `format_name` runs for the formats of the backend that it runs on."""
+    """A test of `format_name` runs for the formats of the backend that it runs on.
+
+    One of `format_kind` runs for each of those and each of its module's `KINDS`; the suite takes
+    the pairs of the module's `SAMPLE`.
+    """
     if "format_name" in metafunc.fixturenames:
         metafunc.parametrize("format_name", formats_here())
+    if "format_kind" in metafunc.fixturenames:
+        pairs = [(name, kind) for name in formats_here() for kind in metafunc.module.KINDS]
+        sample = [pair for pair in pairs if pair in metafunc.module.SAMPLE]
+        metafunc.parametrize("format_kind", spread(pairs, sample), ids="-".join)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,6 +6,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from breadth import spread
 
 import kerasvit
 from kerasvit.exporting import FORMATS
@@ -36,11 +37,12 @@ def _assert_same(given, wanted, tolerance=1e-5):
 
 
 # Each kind once, each attention mode once and more: all combinations are a benchmark.
-@pytest.mark.parametrize(
-    ("kind", "mode"),
-    [("cait", "full"), ("distilled", "cls"), ("pooling", "full")],
-)
-def test_scores_come_out_by_name_at_any_batch(format_name, kind, mode, make_model, output):
+KINDS = [("cait", "full"), ("distilled", "cls"), ("pooling", "full")]
+
+
+@pytest.mark.parametrize("kind_mode", spread(KINDS, KINDS[:1]), ids="-".join)
+def test_scores_come_out_by_name_at_any_batch(format_name, kind_mode, make_model, output):
+    kind, mode = kind_mode
     model, path = make_model(kind), output(format_name)
     written = kerasvit.export(model, path, format_name, attention=mode)
     run = FORMATS[format_name].load(path)
@@ -64,9 +66,13 @@ def test_chosen_blocks_at_another_size(format_name, make_model, output):
     _assert_same(given, _flat(model.with_attention("full", [1]), images))
 
 
-@pytest.mark.parametrize(("kind", "method"), [("cait", "rollout"), ("distilled", "attention")])
-def test_the_map_itself_and_pictures_as_they_are(format_name, kind, method, make_model, output):
+METHODS = [("cait", "rollout"), ("distilled", "attention")]
+
+
+@pytest.mark.parametrize("kind_method", spread(METHODS, METHODS[1:]), ids="-".join)
+def test_the_map_itself_and_pictures_as_they_are(format_name, kind_method, make_model, output):
     """uint8 in, the map out: the same as Python's own preprocessing and `explain`."""
+    kind, method = kind_method
     model, path = make_model(kind), output(format_name)
     kerasvit.export(model, path, format_name, saliency=method, preprocess=True)
     pictures = np.random.default_rng(0).integers(0, 256, (3, 16, 24, 3), dtype=np.uint8)
@@ -78,7 +84,8 @@ def test_the_map_itself_and_pictures_as_they_are(format_name, kind, method, make
 
 
 def test_half_the_size_in_float16(format_name, make_model, output):
-    model, path = make_model("cait", hidden_dim=64, mlp_dim=256), output(format_name)
+    arguments = {"hidden_dim": 64, "mlp_dim": 256, "num_layers": 1}
+    model, path = make_model("vit", **arguments), output(format_name)
     sizes = []
     for precision in ("float32", "float16"):
         kerasvit.export(model, path, format_name, precision=precision, overwrite=True)

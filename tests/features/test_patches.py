@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from breadth import spread
 from feature_pictures import make_features
 
 import kerasvit
@@ -28,8 +29,7 @@ def pictures():
     return [random.integers(0, 255, (*size, 3), dtype=np.uint8) for size in ((40, 90), (70, 60))]
 
 
-@pytest.mark.backend
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("kind", spread(MODELS, MODELS, on_backends=["distilled"]))
 def test_the_patches_alone_in_their_places(kind, pictures, preprocessing_record):
     record = {"preprocessing": preprocessing_record(16, 16)}
     model = MODELS[kind](image_shape=(16, 16, 3), record=record)

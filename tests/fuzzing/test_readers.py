@@ -12,7 +12,7 @@ QUICK = "pth,pth-legacy,safetensors,index,npz,checksums,png,jpeg,gif,webp,tiff,b
 QUICK += ",animation,recipes,changes,names,labels,manifests,configs,arguments"
 
 
-@pytest.mark.parametrize(("readers", "inputs"), [(QUICK, 60), ("hdf5,config,saliency,state", 15)])
+@pytest.mark.parametrize(("readers", "inputs"), [(QUICK, 25), ("hdf5,config,saliency,state", 6)])
 def test_damaged_files_and_words_at_random_are_refused_in_one_line(readers, inputs):
     options = ["--readers", readers, "--inputs", str(inputs), "--seed", "7"]
     command = [sys.executable, "-W", "ignore", str(FOLDER), *options]

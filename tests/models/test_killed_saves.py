@@ -10,6 +10,7 @@ import tempfile
 
 import keras
 import pytest
+from breadth import spread
 
 from kerasvit.models.writing import write_keras
 
@@ -50,11 +51,12 @@ for _ in range(kills):
 """
 
 
-def test_twenty_kills_leave_twenty_complete_files(tmp_path):
+@pytest.mark.parametrize("kills", spread([8, 100], [8]))
+def test_each_kill_leaves_a_complete_file(tmp_path, kills):
     """One process with everything imported forks the writers, so that this takes seconds."""
     path = tmp_path / "model.keras"
     result = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(path), "20"],
+        [sys.executable, "-c", SCRIPT, str(path), str(kills)],
         capture_output=True,
         text=True,
         # PyTorch alone has no threads of its own here that a fork would lose.
@@ -62,7 +64,7 @@ def test_twenty_kills_leave_twenty_complete_files(tmp_path):
     )
     assert result.returncode == 0, result.stderr[-2000:]
     written = [int(line.split()[1]) for line in result.stdout.splitlines()]
-    assert len(written) == 20
+    assert len(written) == kills
     # Some kills came after a new file was in place, or none of them would mean anything.
     assert len(set(written)) > 1
     left = [entry.name for entry in tmp_path.iterdir() if entry != path]

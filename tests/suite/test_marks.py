@@ -25,6 +25,13 @@ def _is_mark(node, name):
     )
 
 
+def _spreads_on_backends(node):
+    """Tell whether `breadth.spread` gives some of a test's cases the mark."""
+    return any(
+        isinstance(part, ast.keyword) and part.arg == "on_backends" for part in ast.walk(node)
+    )
+
+
 def _file_marks(tree):
     return [
         node.value
@@ -42,7 +49,12 @@ def _marked(path):
         test.name
         for test in tests
         if test.name.startswith("test_")
-        and (whole or any(_is_mark(each, "backend") for each in test.decorator_list))
+        and (
+            whole
+            or any(
+                _is_mark(one, "backend") or _spreads_on_backends(one) for one in test.decorator_list
+            )
+        )
     }
 
 

@@ -11,6 +11,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from breadth import spread
 from costs import cost_of_refusing
 
 from kerasvit.errors import InputError
@@ -285,32 +286,33 @@ def test_a_damaged_byte_is_noticed(members, tmp_path):
     assert_refused(path, "cannot be loaded|another model")
 
 
-@pytest.mark.backend
+def _train(model):
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(IMAGES, np.array([0, 2]), verbose=0)
+
+
+IMAGES = np.random.default_rng(0).normal(size=(2, 16, 24, 3)).astype(np.float32)
+PREPARED = {
+    "compiled": _train,
+    "lora": lambda model: model.blocks[0].attention.qkv.enable_lora(2),
+    "mixed": lambda model: None,
+    "int8": lambda model: model.quantize("int8"),
+}
+
+
+@pytest.mark.parametrize("name", spread(PREPARED, PREPARED, on_backends=["compiled"]))
 @pytest.mark.filterwarnings("ignore:Layer .* does not have a")
-def test_what_users_save_is_loaded(tmp_path):
+def test_what_users_save_is_loaded(tmp_path, name):
     model = randomised(CaiT(**TINY, num_class_layers=1))
-    images = np.random.default_rng(0).normal(size=(2, 16, 24, 3)).astype(np.float32)
-    for name, prepare in {
-        "compiled": lambda model: (
-            model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True)),
-            model.fit(images, np.array([0, 2]), verbose=0),
-        ),
-        "lora": lambda model: model.blocks[0].attention.qkv.enable_lora(2),
-        "mixed": lambda model: None,
-        "int8": lambda model: model.quantize("int8"),
-    }.items():
-        new = CaiT(
-            **{**model.get_config(), "dtype": "mixed_bfloat16"}
-            if name == "mixed"
-            else copy.deepcopy(model.get_config())
-        )
-        new.set_weights(model.get_weights())
-        prepare(new)
-        path = tmp_path / f"{name}.keras"
-        new.save(path)
-        expected = keras.ops.convert_to_numpy(new(images)[0])
-        loaded = keras.ops.convert_to_numpy(load(path)(images)[0])
-        np.testing.assert_allclose(loaded, expected, rtol=1e-4, atol=1e-4)
+    config = copy.deepcopy(model.get_config())
+    new = CaiT(**{**config, "dtype": "mixed_bfloat16"} if name == "mixed" else config)
+    new.set_weights(model.get_weights())
+    PREPARED[name](new)
+    path = tmp_path / f"{name}.keras"
+    new.save(path)
+    expected = keras.ops.convert_to_numpy(new(IMAGES)[0])
+    loaded = keras.ops.convert_to_numpy(load(path)(IMAGES)[0])
+    np.testing.assert_allclose(loaded, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_subclass_that_its_user_registered_is_loaded(tmp_path):

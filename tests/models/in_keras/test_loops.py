@@ -6,6 +6,7 @@ import families
 import keras
 import numpy as np
 import pytest
+from breadth import spread
 from keras.ops import convert_to_numpy as to_numpy
 
 from kerasvit import private_names
@@ -75,7 +76,8 @@ def _check_both(monkeypatch, make, tolerance=2e-4, evaluates=False):
 
 
 @on_jax
-@pytest.mark.parametrize("name", CASES)
+# A loop, none, and one that leaves the first block out, among images and class tokens.
+@pytest.mark.parametrize("name", spread(CASES, ["CaiT", "mixed", "ViT"]))
 def test_a_step_is_that_of_blocks_written_out(monkeypatch, loops, name):
     _check_both(monkeypatch, lambda: _make(name), evaluates=name == "CaiT")
     # Rates that grow from 0 leave the first block without random numbers; grouped heads differ at
@@ -85,7 +87,7 @@ def test_a_step_is_that_of_blocks_written_out(monkeypatch, loops, name):
 
 
 @on_jax
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "bfloat16"])
+@pytest.mark.parametrize("precision", spread(["mixed_bfloat16", "bfloat16"], ["mixed_bfloat16"]))
 def test_lower_precision_reads_the_same_weights(monkeypatch, loops, precision):
     def make():
         return _make("CaiT", dtype=precision, drop_path_rate=0.0)
@@ -164,14 +166,14 @@ def test_a_block_whose_call_was_replaced_is_called_so(loops):
 
 @on_jax
 def test_scores_taps_and_steps_run_eagerly_need_the_blocks_one_by_one(loops):
-    model = _make("CaiT")
+    model = _make("ViT", num_layers=loop.FEWEST)
     model(IMAGES)
     model.call_with_taps(IMAGES, {"sa_ffn_block_01_att": None})
     model.predict(IMAGES, verbose=0)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("sgd", loss, run_eagerly=True)
     model.fit(IMAGES, LABELS, verbose=0)
-    derived = type("Derived", (CaiT,), {"scores_in_steps": True})(**CASES["CaiT"][1])
+    derived = type("Derived", (VisionTransformer,), {"scores_in_steps": True})(**CASES["ViT"][1])
     derived.compile("sgd", loss)
     derived.fit(IMAGES, LABELS, verbose=0)
     assert not loops

@@ -4,6 +4,7 @@ import families
 import keras
 import numpy as np
 import pytest
+from breadth import spread
 from keras.ops import convert_to_numpy as to_numpy
 
 from kerasvit.models import CaiT, VisionTransformer
@@ -113,7 +114,7 @@ def _check_both(monkeypatch, make, train=_fit):
 
 
 @on_jax
-@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("name", spread(PLAIN, ["SGD", "AdamW", "Lamb"]))
 def test_an_optimiser_does_what_it_does_to_weights_one_by_one(monkeypatch, joined, name):
     _check_both(monkeypatch, lambda: _compiled(_optimizer(name)))
     # Each weight of a block, once an epoch.
@@ -175,7 +176,7 @@ def test_the_recipes_optimiser_lies_side_by_side(monkeypatch, joined):
 
 
 @on_jax
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "bfloat16"])
+@pytest.mark.parametrize("precision", spread(["mixed_bfloat16", "bfloat16"], ["mixed_bfloat16"]))
 def test_weights_keep_their_type(joined, precision):
     model = _compiled(keras.optimizers.AdamW(1e-3), dtype=precision)
     types = [(one.path, one.dtype, one.value.dtype) for one in model.variables]
