@@ -17,6 +17,7 @@ from kerasvit.temporary import remove_stale, temporary_name
 _FOLDER = "JAX_COMPILATION_CACHE_DIR"
 _LEAST_SECONDS = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
 _SWITCH = "JAX_ENABLE_COMPILATION_CACHE"
+_MORE_CACHES = "JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES"
 # The programs of a CaiT's training step are 2 MB.
 MOST_BYTES = 256 * 2**20
 
@@ -48,6 +49,9 @@ def keep_compiled() -> None:
             os.link(program, own / program.name)
         os.environ[_FOLDER] = str(own)
         os.environ.setdefault(_LEAST_SECONDS, "0.3")
+        # Caches of XLA's for GPUs would put the folder's name into the key of every program, which
+        # no other process would then ask for.
+        os.environ.setdefault(_MORE_CACHES, "none")
 
 
 def _keep(own: pathlib.Path, kept: pathlib.Path, process: int) -> None:

@@ -26,14 +26,14 @@ if sys.argv[2:]:
 """
 
 
-def run(cache, *arguments, **variables):
+def run(cache, *arguments, code=CHILD, **variables):
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("JAX_")},
         "KERASVIT_CACHE": str(cache),
         **variables,
     }
     return subprocess.run(
-        [sys.executable, "-c", CHILD, *arguments], env=environment, capture_output=True, text=True
+        [sys.executable, "-c", code, *arguments], env=environment, capture_output=True, text=True
     )
 
 
@@ -41,6 +41,27 @@ def test_the_next_process_finds_what_one_added(tmp_path):
     assert run(tmp_path, "first").stdout == "[]\n"
     assert run(tmp_path, "second").stdout == "['first']\n"
     assert run(tmp_path, "third").stdout == "['first', 'second']\n"
+
+
+COMPILES = """
+import sys
+sys.argv[0] = "kerasvit"
+from kerasvit.cli.compiled import keep_compiled
+keep_compiled()
+import jax
+from jax import monitoring
+events = []
+monitoring.register_event_listener(lambda name, **_: events.append(name.rpartition("/")[2]))
+jax.jit(lambda x: jax.lax.fori_loop(0, 9, lambda _, x: x @ x, x))(jax.numpy.eye(3))
+print(events.count("cache_hits") > 0)
+"""
+
+
+def test_jax_takes_a_program_from_another_process(tmp_path):
+    pytest.importorskip("jax")
+    variables = {"KERAS_BACKEND": "jax", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    hits = [run(tmp_path, code=COMPILES, **variables).stdout for _ in range(2)]
+    assert hits == ["False\n", "True\n"]
 
 
 def test_what_a_killed_process_wrote_is_gone(tmp_path):
