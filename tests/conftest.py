@@ -87,7 +87,10 @@ def quick_compilation():
 @pytest.fixture(scope="session")
 def optimising():
     """Options of XLA's compiler as it works without any XLA_FLAGS, which `all_backends.py` sets."""
-    return {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
+    options = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
+    if "xla_cpu_use_fusion_emitters" in os.environ.get("XLA_FLAGS", ""):
+        options["xla_cpu_use_fusion_emitters"] = True
+    return options
 
 
 @pytest.fixture(scope="session")

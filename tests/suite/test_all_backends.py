@@ -83,9 +83,18 @@ def test_paths_go_to_every_backend_and_options_to_pytest(all_backends, monkeypat
 
 def test_flags_of_xla_are_added_to_ours(all_backends, monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_max_isa=AVX")
-    flags = all_backends.environment_of("jax", None)["XLA_FLAGS"].split()
-    assert flags[-1] == "--xla_cpu_max_isa=AVX"
-    assert len(flags) == 3
+    for backend, count in (("tensorflow", 3), ("jax", 4)):
+        flags = all_backends.environment_of(backend, None)["XLA_FLAGS"].split()
+        assert flags[-1] == "--xla_cpu_max_isa=AVX"
+        assert len(flags) == count
+
+
+def test_a_flag_that_jax_does_not_know_is_left_out(all_backends, monkeypatch):
+    """It would end every process."""
+    monkeypatch.setattr(all_backends, "QUICK_ON_JAX", "--xla_no_such_flag=1")
+    flags = all_backends.environment_of("jax", None)["XLA_FLAGS"]
+    assert "no_such_flag" not in flags
+    assert all_backends.QUICK_COMPILATION in flags
 
 
 def test_compiled_programs_are_kept_unless_that_cannot_or_shall_not_be(
