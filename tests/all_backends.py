@@ -1,6 +1,6 @@
 """Run the tests on TensorFlow, JAX and PyTorch; arguments go to pytest.
 
-With `--broad` every case runs where the suite takes a sample: some hours.
+With `--broad` every case runs where the suite takes a sample.
 
 PyTorch runs everything, JAX and TensorFlow what is marked `backend`. The tests are divided into
 shards, of which as many run at once as there are cores, each in a process of its own. Given paths

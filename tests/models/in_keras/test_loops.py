@@ -166,14 +166,14 @@ def test_a_block_whose_call_was_replaced_is_called_so(loops):
 
 @on_jax
 def test_scores_taps_and_steps_run_eagerly_need_the_blocks_one_by_one(loops):
-    model = _make("ViT", num_layers=loop.FEWEST)
+    model = _make("CaiT")
     model(IMAGES)
     model.call_with_taps(IMAGES, {"sa_ffn_block_01_att": None})
     model.predict(IMAGES, verbose=0)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("sgd", loss, run_eagerly=True)
     model.fit(IMAGES, LABELS, verbose=0)
-    derived = type("Derived", (VisionTransformer,), {"scores_in_steps": True})(**CASES["ViT"][1])
+    derived = type("Derived", (CaiT,), {"scores_in_steps": True})(**CASES["CaiT"][1])
     derived.compile("sgd", loss)
     derived.fit(IMAGES, LABELS, verbose=0)
     assert not loops
